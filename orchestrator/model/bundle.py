@@ -1,0 +1,42 @@
+"""A bundle as a value, and an instance: what the OCI runtime-spec calls a bundle, and one life of it. Floor: model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from attrs import field, frozen
+
+from orchestrator.model.definition import Resources
+from orchestrator.model.spec import FolderRoot, SkeletonRoot
+
+
+@frozen
+class Bundle:
+    """What a container is made from. Same spec, same bytes, same digest.
+
+    ``config`` is a config.json without what differs from instance to instance (root path, cgroup path) and without the
+    resources that are changed live, so that neither is in the digest: a digest that differs means a replacement.
+    ``digest`` is the SHA-256, in hexadecimal, of the canonical JSON of config and root.
+    """
+
+    digest: str
+    config: Mapping[str, Any] = field(eq=False, repr=False)
+    root: SkeletonRoot | FolderRoot = field(eq=False, repr=False)
+    readonly: bool = field(eq=False)
+
+
+@frozen(kw_only=True)
+class Instance:
+    """One life of a container: what the runtime creates once. Its id is never used again. Paths are absolute."""
+
+    id: str
+    name: str
+    bundle: Bundle
+    resources: Resources
+    folder: str
+    """The bundle folder that the runtime is given: config.json, and the pid file and log of its commands."""
+    rootfs: str
+    """What config.json says of ``root.path``."""
+    cgroups_path: str
+    """``linux.cgroupsPath``: below a group of the agent's own, so that it can be cleared without the runtime."""
+    log: str
+    """The file that the application's output is appended to."""

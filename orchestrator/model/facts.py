@@ -1,0 +1,79 @@
+"""Facts: what the outside world answered, gathered before a decision so that the decision stays pure. Floor: model."""
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import field, frozen
+
+
+class PathKind(Enum):
+    """What stands at a path, links followed."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    OTHER = "other"
+    """A socket, a pipe or a device."""
+    MISSING = "missing"
+    DENIED = "denied"
+    """It could not be looked at; ``detail`` of the answer says why."""
+
+
+@frozen
+class PathQuestion:
+    """What stands at ``path`` of the host?"""
+
+    path: str
+
+
+@frozen
+class TextQuestion:
+    """What does the (small, UTF-8) file ``path`` say? With ``root``, ``path`` is looked up below that folder, with
+    links resolved as if it were the root directory, and never leads out of it."""
+
+    path: str
+    root: str = "/"
+
+
+Question = PathQuestion | TextQuestion
+
+
+@frozen
+class PathAnswer:
+    """What stands at a path; ``resolved`` is the path with every link followed (the path itself where missing)."""
+
+    kind: PathKind
+    resolved: str
+    detail: str = ""
+
+
+@frozen
+class HostFacts:
+    """What the agent learns of its host once, when it starts.
+
+    It does not change in an agent's life, so that a package upgrade on the host replaces no container.
+    """
+
+    machine: str
+    """The processor architecture as uname(2) names it, ``x86_64``."""
+    kernel: tuple[int, int]
+    """Major and minor version of the kernel."""
+    usr_links: Mapping[str, str]
+    """The top-level folders that a program needs beside /usr (``/bin``, ``/lib64``): the link's target, or the empty
+    string where the host has a real folder there."""
+    etc_files: tuple[str, ...]
+    """Which of the files and folders of a minimal /etc the host has."""
+    seccomp_profile: Mapping[str, Any] | None
+    """The parsed profile of the host (containers-seccomp.json(5)), None where there is none."""
+    store_dirs: tuple[str, ...] = ("/nix/store",)
+    """Where Nix stores are, to tell a store path when one is named."""
+
+
+@frozen
+class Facts:
+    """The answers to the questions that a set of definitions asks, beside what is known of the host."""
+
+    host: HostFacts
+    paths: Mapping[str, PathAnswer] = field(factory=dict)
+    texts: Mapping[TextQuestion, str | None] = field(factory=dict)
+    """None where there is no such file."""

@@ -1,0 +1,79 @@
+"""Where everything lies in the two directories. Floor: model.
+
+The state directory lasts (/var/lib/orchestrator): bundles, logs, writable roots. The run directory does not outlive a
+boot (/run/orchestrator): states, what the runtimes keep, the bundle folders of instances.
+"""
+
+from attrs import frozen
+
+
+@frozen
+class Layout:
+    """Paths below an absolute state directory and an absolute run directory."""
+
+    state: str
+    run: str
+
+    @property
+    def bundles(self) -> str:
+        """Folder of the stored bundles, each named by its digest."""
+        return f"{self.state}/bundles"
+
+    def bundle(self, digest: str) -> str:
+        """One stored bundle: config.json (the digest's part of it) and rootfs."""
+        return f"{self.bundles}/{digest}"
+
+    @property
+    def logs(self) -> str:
+        """Folder of the applications' output."""
+        return f"{self.state}/logs"
+
+    def log(self, name: str) -> str:
+        """The application's output; beside it ``.dropped`` counts the bytes cut off its head."""
+        return f"{self.logs}/{name}.log"
+
+    @property
+    def roots(self) -> str:
+        """Folder of the writable root file systems, one for each instance that has one."""
+        return f"{self.state}/roots"
+
+    def root(self, instance: str) -> str:
+        """The writable root file system of an instance."""
+        return f"{self.roots}/{instance}"
+
+    @property
+    def instances(self) -> str:
+        """Folder of the instances: ``ID.json`` (its state) and ``ID/`` (the bundle folder given to the runtime)."""
+        return f"{self.run}/instances"
+
+    def instance(self, instance: str) -> str:
+        """The bundle folder of an instance."""
+        return f"{self.instances}/{instance}"
+
+    def instance_state(self, instance: str) -> str:
+        """The state file of an instance."""
+        return f"{self.instances}/{instance}.json"
+
+    @property
+    def names(self) -> str:
+        """Folder of the names' state files."""
+        return f"{self.run}/names"
+
+    def name_state(self, name: str) -> str:
+        """The state file of a name."""
+        return f"{self.names}/{name}.json"
+
+    @property
+    def agent(self) -> str:
+        """The state file of the agent."""
+        return f"{self.run}/agent.json"
+
+    @property
+    def lock(self) -> str:
+        """Locked (flock(2)) by the agent that owns the run directory."""
+        return f"{self.run}/lock"
+
+    @property
+    def runtime_root(self) -> str:
+        """The ``--root`` that runtimes are given: never shared with others on the host."""
+        return f"{self.run}/runtime"

@@ -1,0 +1,33 @@
+"""The part of the OCI runtime-spec's config.json that is written here. Floor: model.
+
+https://github.com/opencontainers/runtime-spec/blob/main/config.md and config-linux.md
+"""
+
+from attrs import frozen
+
+
+@frozen
+class Mount:
+    """An entry of ``mounts``: `type` is a file system's (``tmpfs``) or ``bind``; options as mount(8) has them."""
+
+    destination: str
+    type: str
+    source: str
+    options: tuple[str, ...] = ()
+
+
+@frozen
+class Namespace:
+    """An entry of ``linux.namespaces``; without a path a new namespace is made."""
+
+    type: str
+    path: str | None = None
+
+
+@frozen
+class User:
+    """``process.user``: who the application runs as, in numbers."""
+
+    uid: int
+    gid: int
+    additional_gids: tuple[int, ...] = ()

@@ -1,0 +1,50 @@
+"""How a field of the model is declared: once, with all that the parser, the planner and the reference page need.
+
+Floor: model.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from typing import Any
+
+import attrs
+from attrs import NOTHING
+
+
+class Change(Enum):
+    """What an edit of a field makes of a container that runs."""
+
+    RETUNE = "retune"
+    """Only the agent's own settings differ: no process is touched."""
+    UPDATE = "update"
+    """The runtime changes it live: same process."""
+    REPLACE = "replace"
+    """The old instance is stopped and a new one started."""
+    BY_FIELD = "by field"
+    """A table whose own fields say it."""
+
+
+def option(
+    *,
+    default: Any = NOTHING,  # noqa: ANN401 - the type of an attrs field is the class body's annotation
+    factory: Any = None,  # noqa: ANN401 - as above
+    doc: str,
+    change: Change,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    example: str = "",
+) -> Any:  # noqa: ANN401 - attrs.field is typed so too
+    """Declare a field of a definition or of a plugin kind.
+
+    doc: one or two sentences for the reference page. change: what an edit of it does. minimum, maximum: the
+    inclusive range of a number, in the unit of the type (seconds, bytes). example: a TOML value.
+    """
+    metadata = {"doc": doc, "change": change, "minimum": minimum, "maximum": maximum, "example": example}
+    if factory is not None:
+        return attrs.field(factory=factory, metadata=metadata)
+    return attrs.field(default=default, metadata=metadata)
+
+
+def options_of(cls: type) -> Iterator["attrs.Attribute[Any]"]:
+    """The declared fields of an options class, in the order of its source."""
+    yield from attrs.fields(cls)

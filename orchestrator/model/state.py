@@ -1,0 +1,159 @@
+"""What the agent writes down in the run directory, so that readers need no agent and a next agent can go on.
+
+Two kinds of JSON file, each with ``schema``, its version. An instance's file is written before an effect whose half-done
+result would otherwise be unknown, and after each answer; a name's file says which instance is the name's and what
+people see. Times are seconds since the epoch; what the agent decides by is trio's monotonic clock. Floor: model.
+"""
+
+from enum import Enum
+from typing import Any
+
+from attrs import field, frozen
+
+from orchestrator.model.definition import Resources, Stop
+from orchestrator.model.problem import Problem
+
+SCHEMA = 1
+"""The version of both kinds of file."""
+
+
+class Phase(Enum):
+    """Where the supervision of a container stands; the rows of the table in `orchestrator.core.lifecycle`."""
+
+    IDLE = "idle"
+    WAITING = "waiting"
+    BUILDING = "building"
+    CREATING = "creating"
+    STARTING = "starting"
+    RUNNING = "running"
+    ABANDONING = "abandoning"
+    STOPPING = "stopping"
+    KILLING = "killing"
+    CLEANING = "cleaning"
+    BACKOFF = "backoff"
+
+
+class PublicState(Enum):
+    """What people are told, in one word."""
+
+    WAITING = "waiting"
+    BUILDING = "building"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+    """It ended by a failure and is not started again: it gave up."""
+    COMPLETED = "completed"
+    INVALID = "invalid"
+    """Its definition has problems and nothing of it runs."""
+    IDLE = "idle"
+
+
+class Step(Enum):
+    """How far an instance has come, as the write order has it; what a next agent goes by."""
+
+    CREATING = "creating"
+    CREATED = "created"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+
+
+@frozen(kw_only=True)
+class Exit:
+    """How an application ended, or that it never began.
+
+    Exactly one of ``code`` (wait(2) status 0-255) and ``signal`` (its number) is set when it ran; neither when the
+    start failed, or when nobody saw the end. ``oom``: the kernel killed in it for want of memory. ``at``: epoch seconds.
+    """
+
+    code: int | None = None
+    signal: int | None = None
+    oom: bool = False
+    at: float
+
+    @property
+    def success(self) -> bool:
+        """An exit with code 0 (after an out-of-memory kill of a child too: the application decided that)."""
+        return self.code == 0
+
+
+@frozen(kw_only=True)
+class InstanceState:
+    """One instance, as ``instances/ID.json`` has it."""
+
+    schema: int = SCHEMA
+    name: str
+    instance: str
+    bundle: str
+    runtime: str
+    """The runtime's command, absolute."""
+    root: str
+    """The runtime's ``--root``."""
+    folder: str
+    rootfs: str
+    cgroups_path: str
+    log: str
+    step: Step
+    created_at: float
+    pid: int | None = None
+    pid_start_time: int | None = None
+    """Field 22 of /proc/PID/stat, in clock ticks since boot: with the pid it names one process for ever."""
+    started_at: float | None = None
+    attached: tuple[dict[str, Any], ...] = ()
+    """What plugins did to the host for it, in order: ``{"kind", "key", "phase", "intent"|"state"}``."""
+    resources: Resources
+    """What was applied last."""
+    stop: Stop
+    """How to stop it, for a next agent whose directory has no definition of it."""
+    exit: Exit | None = None
+
+
+@frozen(kw_only=True)
+class NameState:
+    """One container by name, as ``names/NAME.json`` has it: the pointer to its instance and what `status` shows."""
+
+    schema: int = SCHEMA
+    name: str
+    state: PublicState
+    since: float
+    """When ``state`` became so."""
+    ready: bool = False
+    instance: str | None = None
+    """The instance that is the name's now."""
+    bundle: str | None = None
+    pid: int | None = None
+    pid_start_time: int | None = None
+    started_at: float | None = None
+    restarts: int = 0
+    """How often it was started again without being asked, since its definition last changed."""
+    failures: int = 0
+    """How many of them count for the backoff."""
+    next_retry_at: float | None = None
+    last_exit: Exit | None = None
+    message: str = ""
+    """Why it is so, in one line: the runtime's own message after a start that failed."""
+    problems: tuple[Problem, ...] = ()
+    log: str | None = None
+
+
+@frozen(kw_only=True)
+class AgentState:
+    """The agent itself, as ``agent.json`` has it."""
+
+    schema: int = SCHEMA
+    pid: int
+    pid_start_time: int
+    version: str
+    started_at: float
+    config: str
+    state: str
+    runtime: str
+    runtime_name: str
+    settled: bool = False
+    message: str = ""
+    """What stands in the way of the whole: a directory that cannot be read, no watches left."""
+    problems: tuple[Problem, ...] = field(default=())
+    """Those of files that name no container."""

@@ -1,0 +1,1 @@
+"""Built-in kinds of mount, one a file."""

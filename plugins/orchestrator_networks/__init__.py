@@ -1,0 +1,1 @@
+"""Built-in kinds of network, one a file."""

@@ -1,0 +1,1 @@
+"""Built-in presets: plugins that turn a few options into a definition."""

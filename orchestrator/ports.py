@@ -1,6 +1,7 @@
-"""What tasks need of the outside, as Protocols. `orchestrator.system` has the real ones, `orchestrator.testing` the fakes.
+"""What tasks need of the outside, as Protocols. `orchestrator.system` has the real ones, `testing` the fakes.
 
-Floor: above core, beside plugin. Every error of the outside is an `OutsideError`: one clear line that names what was tried.
+Floor: above core, beside plugin. Every error of the outside is an `OutsideError`: one clear line that names what was
+tried.
 """
 
 from collections.abc import Collection, Iterable

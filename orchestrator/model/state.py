@@ -1,8 +1,8 @@
 """What the agent writes down in the run directory, so that readers need no agent and a next agent can go on.
 
-Two kinds of JSON file, each with ``schema``, its version. An instance's file is written before an effect whose half-done
-result would otherwise be unknown, and after each answer; a name's file says which instance is the name's and what
-people see. Times are seconds since the epoch; what the agent decides by is trio's monotonic clock. Floor: model.
+Two kinds of JSON file, each with ``schema``, its version. An instance's file is written before an effect whose
+half-done result would otherwise be unknown, and after each answer; a name's file says which instance is the name's
+and what people see. Times are seconds since the epoch; what the agent decides by is trio's monotonic clock. Floor: model.
 """
 
 from enum import Enum
@@ -66,7 +66,8 @@ class Exit:
     """How an application ended, or that it never began.
 
     Exactly one of ``code`` (wait(2) status 0-255) and ``signal`` (its number) is set when it ran; neither when the
-    start failed, or when nobody saw the end. ``oom``: the kernel killed in it for want of memory. ``at``: epoch seconds.
+    start failed, or when nobody saw the end. ``oom``: the kernel killed in it for want of memory. ``at``: epoch
+    seconds.
     """
 
     code: int | None = None

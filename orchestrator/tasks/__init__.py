@@ -1,1 +1,1 @@
-"""Trio loops without decisions of their own: they ask `orchestrator.core` and act through ports. Floor: beside system."""
+"""Trio loops without decisions of their own: they ask `core` and act through ports. Floor: beside system."""

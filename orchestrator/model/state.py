@@ -2,7 +2,9 @@
 
 Two kinds of JSON file, each with ``schema``, its version. An instance's file is written before an effect whose
 half-done result would otherwise be unknown, and after each answer; a name's file says which instance is the name's
-and what people see. Times are seconds since the epoch; what the agent decides by is trio's monotonic clock. Floor: model.
+and what people see. Times are seconds since the epoch; what the agent decides by is trio's monotonic clock.
+
+Floor: model.
 """
 
 from enum import Enum

@@ -1,0 +1,72 @@
+"""What all tests share: that tests on real runtimes are never left out without a word.
+
+A test marked ``real`` needs root and an OCI runtime. Without root it is skipped, and the skip says so. With
+``ORCHESTRATOR_TEST_REAL=1``, as contrib/test sets it, leaving one out is a failure of the whole session: for want of
+root, by a skip of its own, with a module that skipped itself whole, or because no real test was there at all.
+"""
+
+import os
+
+import pytest
+
+VARIABLE = "ORCHESTRATOR_TEST_REAL"
+
+
+class RealGate:
+    """Watches over the tests marked ``real`` of one session."""
+
+    def __init__(self) -> None:
+        self.real: set[str] = set()
+        self.ran: set[str] = set()
+        self.left_out: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            if item.get_closest_marker("real") is not None:
+                self.real.add(item.nodeid)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.skipped:
+            self.left_out.append(report.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.nodeid not in self.real:
+            return
+        # An expected failure is reported as a skip too, but it ran.
+        if report.skipped and not hasattr(report, "wasxfail"):
+            self.left_out.append(report.nodeid)
+        elif report.when == "call":
+            self.ran.add(report.nodeid)
+
+    def complaint(self, config: pytest.Config) -> str:
+        """Why the session is not good enough, or the empty string."""
+        if self.left_out:
+            return f"{VARIABLE} is set, and these were left out: {', '.join(self.left_out)}"
+        asked_for_all = config.args_source is not config.ArgsSource.ARGS
+        narrowed = any(config.getoption(name, None) for name in ("keyword", "markexpr", "deselect", "ignore", "lf"))
+        if asked_for_all and not narrowed and not config.option.collectonly and not self.ran:
+            return f"{VARIABLE} is set, and no test marked `real` ran"
+        return ""
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        good = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
+        if good and self.complaint(session.config):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
+    ) -> None:
+        complaint = self.complaint(config)
+        if complaint:
+            terminalreporter.write_line(f"ERROR: {complaint}", red=True)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("real") is not None and os.geteuid() != 0:
+            item.add_marker(pytest.mark.skip(reason="needs root: run contrib/test"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if os.environ.get(VARIABLE) == "1":
+        config.pluginmanager.register(RealGate())

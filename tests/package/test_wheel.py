@@ -1,0 +1,90 @@
+"""The wheel, as a user gets it: built, installed into a venv of its own, and run from outside of the checkout."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[2]
+
+
+def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("ORCHESTRATOR_", "PYTHON", "VIRTUAL_ENV"))
+    }
+    result = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+    return result
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A venv with the wheel alone in it; what the wheel depends on is that of the venv that runs this test."""
+    folder = tmp_path_factory.mktemp("installed") / "venv"
+    venv.create(folder, with_pip=False)
+    python = folder / "bin" / "python"
+    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=folder)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    # A path named by a .pth file is searched, but its own .pth files, as that of an editable install, are not read.
+    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    return folder
+
+
+def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    packages = {"orchestrator", "orchestrator_mounts", "orchestrator_networks", "orchestrator_presets"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == packages
+    assert "orchestrator/py.typed" in names
+    assert any(name.endswith("/licenses/LICENSE") for name in names)
+
+
+def test_its_entry_points_load(installed: Path, tmp_path: Path) -> None:
+    program = (
+        "from importlib.metadata import entry_points\n"
+        "for group in ('orchestrator.mounts', 'orchestrator.networks', 'console_scripts'):\n"
+        "    for point in sorted(entry_points(group=group)):\n"
+        "        if group != 'console_scripts' or point.name == 'orchestrator':\n"
+        "            print(group, point.name, point.load().__module__)\n"
+    )
+    lines = run(installed / "bin" / "python", "-c", program, cwd=tmp_path).stdout.splitlines()
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [
+        "orchestrator.mounts bind",
+        "orchestrator.networks host",
+        "orchestrator.networks none",
+        "console_scripts orchestrator",
+    ]
+
+
+def test_its_code_is_not_that_of_the_checkout(installed: Path, tmp_path: Path) -> None:
+    for package in ("orchestrator", "orchestrator_mounts", "orchestrator_networks", "orchestrator_presets"):
+        program = f"import {package}; print({package}.__file__)"
+        file = Path(run(installed / "bin" / "python", "-c", program, cwd=tmp_path).stdout.strip())
+        assert file.is_relative_to(installed)
+
+
+def test_the_command_tells_its_version(installed: Path, tmp_path: Path) -> None:
+    version = run(
+        installed / "bin" / "python", "-c", "import orchestrator; print(orchestrator.__version__)", cwd=tmp_path
+    )
+    told = run(installed / "bin" / "orchestrator", "--version", cwd=tmp_path)
+    assert version.stdout.strip() in told.stdout
+
+
+def test_the_command_checks_the_examples(installed: Path, tmp_path: Path) -> None:
+    run(installed / "bin" / "orchestrator", "check", CHECKOUT / "examples" / "quickstart", cwd=tmp_path)

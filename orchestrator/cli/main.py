@@ -1,0 +1,69 @@
+"""The command `orchestrator`: its verbs, each loaded only when it is used. What they do is left to their own modules.
+
+Floor: cli.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+
+import click
+
+import orchestrator
+from orchestrator.cli.errors import guard
+
+VERBS: Mapping[str, str] = {
+    "run": "Run the containers of a directory of definitions and follow its edits.",
+    "check": "Say what is wrong with definitions; needs no agent and no root.",
+    "build": "Make the OCI bundle of one definition.",
+    "status": "Show how the containers are; needs no agent.",
+    "logs": "Show what a container's application has written.",
+}
+"""Each verb and its line of help. ``orchestrator/cli/VERB.py`` has the click command, named ``command``."""
+
+
+class LazyGroup(click.Group):
+    """A group that loads a verb's module when the verb is used: `status` must not wait for what `run` needs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"orchestrator.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in VERBS and not args[0].startswith("-"):
+            from orchestrator.core.suggest import suggest_similar
+
+            hint = suggest_similar(args[0], VERBS)
+            ctx.fail(f'there is no command "{args[0]}"{f": {hint}" if hint else ""}')
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """From the table, so that help loads no verb."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    help="Run single applications as OCI containers from a directory of declarative definitions.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(orchestrator.__version__, message="%(prog)s %(version)s")
+def group() -> None:
+    """What all verbs have in common: nothing but the name."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line (default: that of the process) and return the exit code: 0 done, 1 it could not be done or
+    problems were found, 2 wrong usage, 70 a bug of ours, 130 interrupted."""
+    return guard(
+        lambda: group.main(
+            args=None if arguments is None else list(arguments), prog_name="orchestrator", standalone_mode=False
+        )
+    )

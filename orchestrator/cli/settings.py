@@ -1,0 +1,118 @@
+"""The options that several commands have, each with its environment variable and its default for root and for others.
+
+Floor: cli.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from orchestrator.model.layout import Layout
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def take_path(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """A click callback: the path made absolute. Links in it stay, since it is the chain of them that is followed."""
+    if not value:
+        raise click.BadParameter("the path is empty", ctx, param)
+    return make_absolute(value)
+
+
+def take_runtime(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """A click callback: ``auto``, the name of a runtime, or (with a slash) its path, made absolute."""
+    if not value:
+        raise click.BadParameter("the name is empty", ctx, param)
+    return make_absolute(value) if "/" in value else value
+
+
+def make_absolute(path: str) -> str:
+    """The same path from the root. ``..`` is not taken away against the name before it, which may be a link."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if path.startswith("/"):
+        return "/" + "/".join(parts)
+    here = os.getcwd()  # has no link in it, so that a ``..`` at the beginning is taken away rightly
+    while parts[:1] == [".."]:
+        here, parts = os.path.dirname(here), parts[1:]
+    return "/".join((here.rstrip("/"), *parts)) or "/"
+
+
+def default_config() -> str:
+    """/etc/orchestrator, for others than root $XDG_CONFIG_HOME/orchestrator."""
+    return "/etc/orchestrator" if _is_root() else _below_home("XDG_CONFIG_HOME", ".config")
+
+
+def default_state() -> str:
+    """/var/lib/orchestrator, for others than root $XDG_STATE_HOME/orchestrator."""
+    return "/var/lib/orchestrator" if _is_root() else _below_home("XDG_STATE_HOME", ".local/state")
+
+
+def default_run() -> str:
+    """/run/orchestrator, for others than root $XDG_RUNTIME_DIR/orchestrator. Raises click.UsageError without one."""
+    if _is_root():
+        return "/run/orchestrator"
+    base = os.environ.get("XDG_RUNTIME_DIR", "")
+    if not base.startswith("/"):
+        raise click.UsageError("there is no run directory: set XDG_RUNTIME_DIR or give --run DIR")
+    return f"{base.rstrip('/')}/orchestrator"
+
+
+def layout_of(state: str, run: str) -> Layout:
+    """Where everything lies, from two absolute paths."""
+    return Layout(state=state, run=run)
+
+
+def config_option(command: Command) -> Command:
+    """``--config DIR``, the watched directory: parameter ``config``."""
+    return _path_option("--config", default_config, "The directory of definitions.", "/etc/orchestrator")(command)
+
+
+def state_option(command: Command) -> Command:
+    """``--state DIR``, what lasts: parameter ``state``."""
+    return _path_option("--state", default_state, "Where what lasts is kept.", "/var/lib/orchestrator")(command)
+
+
+def run_option(command: Command) -> Command:
+    """``--run DIR``, what does not outlive a boot: parameter ``run``."""
+    return _path_option("--run", default_run, "Where what ends with a boot is kept.", "/run/orchestrator")(command)
+
+
+def runtime_option(command: Command) -> Command:
+    """``--runtime R``: parameter ``runtime``."""
+    return click.option(
+        "--runtime",
+        metavar="auto|NAME|PATH",
+        callback=take_runtime,
+        envvar="ORCHESTRATOR_RUNTIME",
+        default="auto",
+        show_default=True,
+        show_envvar=True,
+        help="The OCI runtime; auto takes the first of crun, runc and youki that works.",
+    )(command)
+
+
+def _path_option(name: str, default: Callable[[], str], text: str, shown: str) -> Callable[[Command], Command]:
+    return click.option(
+        name,
+        metavar="DIR",
+        callback=take_path,
+        envvar=f"ORCHESTRATOR_{name.removeprefix('--').upper()}",
+        default=default,
+        show_default=f"{shown}; without root by the XDG directories",
+        show_envvar=True,
+        help=text,
+    )
+
+
+def _is_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _below_home(variable: str, fallback: str) -> str:
+    """A relative path in the variable is not valid and ignored, as the XDG base directory specification says."""
+    base = os.environ.get(variable, "")
+    if not base.startswith("/"):
+        base = f"{os.path.expanduser('~')}/{fallback}"
+    return f"{base.rstrip('/')}/orchestrator"

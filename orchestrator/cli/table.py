@@ -1,0 +1,59 @@
+"""A table of short texts: by rich on a terminal, as plain aligned columns elsewhere. Floor: cli."""
+
+import sys
+from collections.abc import Mapping, Sequence
+
+from orchestrator.cli.errors import one_line, write_output
+
+STYLES: Mapping[str, str] = {
+    "running": "green",
+    "completed": "green",
+    "starting": "cyan",
+    "building": "cyan",
+    "waiting": "cyan",
+    "stopping": "yellow",
+    "backoff": "yellow",
+    "failed": "bold red",
+    "invalid": "bold red",
+    "stopped": "dim",
+    "idle": "dim",
+}
+"""The colour of a state on a terminal."""
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print to standard output. Every cell becomes one line without control characters.
+
+    Raises OutputFailed, BrokenPipeError.
+    """
+    clean = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout.isatty():
+        _print_rich(headers, clean)
+    else:
+        write_output(format_plain(headers, clean))
+
+
+def format_plain(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns two spaces apart, nothing after the last cell of a line."""
+    lines = [headers, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines
+    )
+
+
+def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # 40 ms, for people only
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index, header in enumerate(headers):
+        last = index == len(headers) - 1
+        table.add_column(header, no_wrap=not last, overflow="fold" if last else "ellipsis")
+    for row in rows:
+        table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
+    console = Console(highlight=False)
+    with console.capture() as capture:
+        console.print(table)
+    write_output(capture.get())

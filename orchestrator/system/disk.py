@@ -1,0 +1,123 @@
+"""The state directory and the run directory: the port `Disk` on the real file system.
+
+State files are put in place by temporary name and rename, without fsync: the run directory does not outlive a boot,
+so there is no power cut that they could outlive, and a reader of the same boot sees every rename. What bundles are is
+left to `orchestrator.system.bundles`, reading to `orchestrator.system.states`. Floor: system.
+"""
+
+import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
+from orchestrator.core.encode import encode_state
+from orchestrator.core.render import render_instance
+from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.layout import Layout
+from orchestrator.model.spec import SkeletonRoot
+from orchestrator.model.state import AgentState, InstanceState, NameState
+from orchestrator.ports import DiskFailed
+from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_new
+from orchestrator.system.files import make_folders, remove_file, remove_tree, write_atomic
+
+
+class HostDisk:
+    """`orchestrator.ports.Disk` on the host's file system. Blocking: each call takes well below a millisecond, but for
+    the removal of a large writable root."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+
+    def make_folders(self) -> None:
+        """Make the folders of both directories as far as they are missing, so that an agent that may not write there
+        says so before it does anything. Raises DiskFailed."""
+        layout = self.layout
+        # Environment and messages may hold what is private. The two directories may be passed through, so that the
+        # logs can be read by the group that an administrator gives them to.
+        for path, mode in (
+            (layout.state, 0o711),
+            (layout.bundles, 0o700),
+            (layout.roots, 0o700),
+            (layout.logs, 0o750),
+            (layout.run, 0o711),
+            (layout.instances, 0o700),
+            (layout.names, 0o700),
+        ):
+            with _tried(f"cannot make the folder {path}"):
+                make_folders(path, mode)
+
+    def store_bundle(self, bundle: Bundle) -> None:
+        """See `orchestrator.ports.Disk.store_bundle`."""
+        with _tried(f"cannot store the bundle {self.layout.bundle(bundle.digest)}"):
+            store_bundle(self.layout, bundle)
+
+    def prepare_instance(self, instance: Instance) -> None:
+        """See `orchestrator.ports.Disk.prepare_instance`. What fails leaves nothing."""
+        self.make_folders()
+        with _tried(f"cannot make the instance {instance.id} in {instance.folder}"):
+            os.mkdir(instance.folder, 0o700)
+            try:
+                write_new(f"{instance.folder}/config.json", render_instance(instance).encode(), 0o600)
+                if isinstance(instance.bundle.root, SkeletonRoot) and not instance.bundle.readonly:
+                    make_skeleton(instance.rootfs, instance.bundle.root.entries)
+            except (OSError, DiskFailed):
+                remove_tree(instance.folder)
+                remove_tree(self.layout.root(instance.id))
+                raise
+
+    def remove_instance(self, instance_id: str) -> None:
+        """See `orchestrator.ports.Disk.remove_instance`."""
+        with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
+            remove_tree(self.layout.instance(instance_id))
+            remove_tree(self.layout.root(instance_id))
+            remove_file(self.layout.instance_state(instance_id))
+
+    def write_instance(self, state: InstanceState) -> None:
+        """See `orchestrator.ports.Disk.write_instance`."""
+        self._write(self.layout.instance_state(state.instance), state)
+
+    def write_name(self, state: NameState) -> None:
+        """See `orchestrator.ports.Disk.write_name`."""
+        self._write(self.layout.name_state(state.name), state)
+
+    def remove_name(self, name: str) -> None:
+        """See `orchestrator.ports.Disk.remove_name`."""
+        path = self.layout.name_state(name)
+        with _tried(f"cannot remove {path}"):
+            remove_file(path)
+
+    def write_agent(self, state: AgentState) -> None:
+        """See `orchestrator.ports.Disk.write_agent`."""
+        self._write(self.layout.agent, state)
+
+    def sweep_bundles(self, keep: Collection[str]) -> None:
+        """See `orchestrator.ports.Disk.sweep_bundles`. Writable roots that no instance has go too: the run directory,
+        which knew of theirs, does not outlive a boot."""
+        with _tried(f"cannot clear out {self.layout.state}"):
+            sweep_bundles(self.layout, keep)
+            roots = list_folder(self.layout.roots)
+            if roots:
+                known = {name.removesuffix(".json") for name in list_folder(self.layout.instances)}
+                for name in roots:
+                    if name not in known:
+                        remove_tree(self.layout.root(name))
+
+    def _write(self, path: str, state: InstanceState | NameState | AgentState) -> None:
+        data = encode_state(state).encode()
+        with _tried(f"cannot write {path}"):
+            try:
+                write_atomic(path, data)
+                return
+            except FileNotFoundError:
+                # Looked for only when one is missing, so that it costs nothing while they stand.
+                self.make_folders()
+            write_atomic(path, data)
+
+
+@contextmanager
+def _tried(what: str) -> Iterator[None]:
+    """Say what was tried. Raises DiskFailed for OSError."""
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename and error.filename not in what else ""
+        raise DiskFailed(f"{what}: {error.strerror or error}{where}") from error

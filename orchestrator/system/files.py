@@ -1,0 +1,156 @@
+"""Files and folders put in place and removed so that nobody ever sees half of one. Floor: system.
+
+What is written, and where, is left to the callers. Errors are OSError; the callers know what was tried for whom.
+"""
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
+    """Put a file in place by temporary name and rename(2): readers see the old content or the new, whole.
+
+    The temporary name is fixed (``.NAME.tmp`` beside it), so that a crash leaves one such file at most; there must be
+    one writer of a path at a time. durable: fsync(2) the content before the rename and the folder after it, for what
+    must outlive a power cut; without, a file may be empty or old after one.
+    """
+    folder, name = os.path.split(path)
+    temporary = f"{folder}/.{name}.tmp"
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            write_all(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except OSError:
+        remove_file(temporary)
+        raise
+    if durable:
+        with open_folder(folder) as descriptor:
+            os.fsync(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """write(2) until all is written: a full disk may take a part first."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def remove_file(path: str) -> None:
+    """unlink(2); none there is no error."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def make_folders(path: str, mode: int) -> None:
+    """Make a folder, missing parents too (0755). One that stands there keeps its mode: it is the administrator's."""
+    try:
+        os.mkdir(path, mode)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
+        return
+    os.chmod(path, mode)  # whatever the umask said
+
+
+@contextmanager
+def open_folder(path: str, parent: int | None = None) -> "Iterator[int]":
+    """A descriptor of a folder, never of what a link leads to."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def remove_tree(path: str) -> None:
+    """rm -r: the file, link or folder at ``path`` with all below it. None there is no error. Links are removed, never
+    followed. What an application made may be deeper than a stack or a table of descriptors allows, so nothing recurs:
+    a folder in a folder is first moved up to the top.
+
+    Raises OSError; EBUSY, before anything is removed, where something is mounted below (a bind mount's content is not
+    ours to remove).
+    """
+    try:
+        os.unlink(path)
+        return
+    except FileNotFoundError:
+        return
+    except (IsADirectoryError, PermissionError):  # EPERM is what POSIX asks of unlink(2) of a folder
+        if not os.path.isdir(path):
+            raise
+    if mounted := _mounts_below(path):
+        raise OSError(16, "something is mounted there", mounted[0])
+    _allow(path)
+    with open_folder(path) as top:
+        _empty(top)
+    os.rmdir(path)
+
+
+def _empty(top: int) -> None:
+    moved = f".removed-{os.urandom(8).hex()}-"
+    count = 0
+    pending = [entry.name for entry in _scan(top) if not _remove_leaf(entry, top)]
+    while pending:
+        name = pending.pop()
+        _allow(name, top)
+        with open_folder(name, top) as folder:
+            for entry in _scan(folder):
+                if not _remove_leaf(entry, folder):
+                    count += 1
+                    _allow(entry.name, folder)  # a folder's own ".." is written by its move
+                    os.rename(entry.name, f"{moved}{count}", src_dir_fd=folder, dst_dir_fd=top)
+                    pending.append(f"{moved}{count}")
+        os.rmdir(name, dir_fd=top)
+
+
+def _scan(folder: int) -> "list[os.DirEntry[str]]":
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _remove_leaf(entry: "os.DirEntry[str]", folder: int) -> bool:
+    """Whether it was no folder, and is gone now."""
+    if entry.is_dir(follow_symlinks=False):
+        return False
+    os.unlink(entry.name, dir_fd=folder)
+    return True
+
+
+def _allow(name: str, parent: int | None = None) -> None:
+    """Without root, a folder's own mode may forbid its owner to empty it."""
+    if os.geteuid() == 0:
+        return
+    descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", 0o700)  # fchmod(2) refuses an O_PATH descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _mounts_below(path: str) -> list[str]:
+    """Mount points at and below a folder, from proc_pid_mountinfo(5)."""
+    real = os.path.realpath(path)
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
+        points = [_unescape(line.split(" ", 5)[4]) for line in lines]
+    return [point for point in points if point == real or point.startswith(f"{real}/")]
+
+
+def _unescape(text: str) -> str:
+    """Space, tab, newline and backslash are written in octal there."""
+    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        text = text.replace(code, character)
+    return text

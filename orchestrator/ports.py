@@ -154,6 +154,10 @@ class Directory(Protocol):
         come together are one. Cancellation-safe."""
         ...
 
+    def watch_also(self, paths: Collection[str]) -> None:
+        """Further paths of the host whose appearance is a change too, instead of those given before."""
+        ...
+
     @property
     def message(self) -> str:
         """Why changes may be seen late or not at all (no watches left, a file system without inotify), or empty."""

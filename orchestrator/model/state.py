@@ -101,6 +101,8 @@ class InstanceState:
     log: str
     step: Step
     created_at: float
+    restarts: int = 0
+    """The name's count when this instance was made."""
     pid: int | None = None
     pid_start_time: int | None = None
     """Field 22 of /proc/PID/stat, in clock ticks since boot: with the pid it names one process for ever."""

@@ -1,0 +1,347 @@
+"""The life of a supervised container: a table of phases and events, and nothing that touches the world.
+
+`step` answers an event with the next `Life` and the effects to carry out; `orchestrator.tasks.supervise` carries them
+out and turns what comes of them into events again. Wish (`wanted`), phase and readiness are three things: the wish may
+change at any time, the phase says only what was observed. Each phase waits for one answer, and for at most one
+deadline. Floor: core.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+
+from attrs import evolve, frozen
+
+from orchestrator.core.backoff import count_failures, delay_after
+from orchestrator.model.definition import OnExit
+from orchestrator.model.spec import Policy
+from orchestrator.model.state import Exit, Phase, PublicState
+
+
+class Event(Enum):
+    """What a life is told."""
+
+    # Wishes
+    GO = "go"
+    """A start is wanted now."""
+    HALT = "halt"
+    """What runs is to end and nothing is to be started."""
+    REPLACE = "replace"
+    """What runs is to end and something else is to be started."""
+    # Answers of effects
+    ADMITTED = "admitted"
+    BUILT = "built"
+    BUILD_FAILED = "build failed"
+    CREATED = "created"
+    CREATE_FAILED = "create failed"
+    STARTED = "started"
+    START_FAILED = "start failed"
+    EXITED = "exited"
+    CLEANED = "cleaned"
+    """`step` turns it into one of the three that follow, by `judge`."""
+    CLEANED_AGAIN = "cleaned, start again"
+    CLEANED_RETRY = "cleaned, retry later"
+    CLEANED_REST = "cleaned, rest"
+    CLEAN_FAILED = "clean failed"
+    # Time
+    DEADLINE = "deadline"
+
+
+WISHES = frozenset({Event.GO, Event.HALT, Event.REPLACE})
+
+
+class Effect(Enum):
+    """What a life asks the world for, and the events that answer."""
+
+    ADMIT = "admit"
+    """Wait for a place among those that may start at a time: ADMITTED."""
+    RELEASE = "release"
+    """Give the place back. Never fails, no answer."""
+    BUILD = "build"
+    """Store the bundle and make the instance's folder: BUILT or BUILD_FAILED."""
+    CREATE = "create"
+    """The runtime's create: CREATED or CREATE_FAILED."""
+    START = "start"
+    """The runtime's start: STARTED or START_FAILED."""
+    WATCH = "watch"
+    """Wait for the application's end: EXITED."""
+    SIGNAL = "signal"
+    """Ask the application to end. The answer is EXITED, or the deadline."""
+    KILL = "kill"
+    """Kill everything in the container. The answer is EXITED, or the deadline."""
+    CLEAN = "clean"
+    """Remove all that the instance left: CLEANED or CLEAN_FAILED."""
+
+
+class Outcome(Enum):
+    """Why a life rests."""
+
+    NONE = "none"
+    STOPPED = "stopped"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+KILL_AGAIN_AFTER = 2.0
+"""Seconds until a kill is sent again to what has not ended: a process may be stuck in the kernel for a while."""
+CLEAN_AGAIN_AFTER = 5.0
+"""Seconds until what could not be removed is tried again."""
+
+
+@frozen(kw_only=True)
+class Life:
+    """Where a supervised container stands. Times are those of one monotonic clock, in seconds."""
+
+    phase: Phase = Phase.IDLE
+    wanted: bool = False
+    """The wish: is it to run?"""
+    halted: bool = False
+    """The end of this instance was asked for, so it is no failure."""
+    ready_since: float | None = None
+    deadline: float | None = None
+    restarts: int = 0
+    failures: int = 0
+    last_exit: Exit | None = None
+    outcome: Outcome = Outcome.NONE
+    message: str = ""
+    """Why, in one line: of the last failure, until the next success."""
+
+
+Cell = tuple[Phase, tuple[Effect, ...]] | None
+"""The next phase and the effects; None for what cannot happen."""
+
+_CLEAN = (Phase.CLEANING, (Effect.CLEAN,))
+_GIVE_UP_START = (Phase.CLEANING, (Effect.RELEASE, Effect.CLEAN))
+_ADMIT = (Phase.WAITING, (Effect.ADMIT,))
+_ABANDON: Cell = (Phase.ABANDONING, ())
+
+_ROWS: Mapping[Phase, Mapping[Event, Cell]] = {
+    Phase.IDLE: {Event.GO: _ADMIT, Event.REPLACE: _ADMIT},
+    Phase.WAITING: {Event.ADMITTED: (Phase.BUILDING, (Effect.BUILD,)), Event.HALT: _ABANDON},
+    Phase.BUILDING: {
+        Event.BUILT: (Phase.CREATING, (Effect.CREATE,)),
+        Event.BUILD_FAILED: _GIVE_UP_START,
+        Event.HALT: _ABANDON,
+        Event.REPLACE: _ABANDON,
+    },
+    Phase.CREATING: {
+        Event.CREATED: (Phase.STARTING, (Effect.START,)),
+        Event.CREATE_FAILED: _GIVE_UP_START,
+        Event.HALT: _ABANDON,
+        Event.REPLACE: _ABANDON,
+    },
+    Phase.STARTING: {
+        Event.STARTED: (Phase.RUNNING, (Effect.RELEASE, Effect.WATCH)),
+        Event.START_FAILED: _GIVE_UP_START,
+        Event.HALT: _ABANDON,
+        Event.REPLACE: _ABANDON,
+    },
+    # A start that is no longer wanted: its answer is awaited, since an effect is never torn in two.
+    Phase.ABANDONING: {
+        Event.ADMITTED: _GIVE_UP_START,
+        Event.BUILT: _GIVE_UP_START,
+        Event.BUILD_FAILED: _GIVE_UP_START,
+        Event.CREATED: _GIVE_UP_START,
+        Event.CREATE_FAILED: _GIVE_UP_START,
+        Event.STARTED: (Phase.STOPPING, (Effect.RELEASE, Effect.WATCH, Effect.SIGNAL)),
+        Event.START_FAILED: _GIVE_UP_START,
+    },
+    Phase.RUNNING: {
+        Event.EXITED: _CLEAN,
+        Event.HALT: (Phase.STOPPING, (Effect.SIGNAL,)),
+        Event.REPLACE: (Phase.STOPPING, (Effect.SIGNAL,)),
+    },
+    Phase.STOPPING: {Event.EXITED: _CLEAN, Event.DEADLINE: (Phase.KILLING, (Effect.KILL,))},
+    Phase.KILLING: {Event.EXITED: _CLEAN, Event.DEADLINE: (Phase.KILLING, (Effect.KILL,))},
+    Phase.CLEANING: {
+        Event.CLEANED_AGAIN: _ADMIT,
+        Event.CLEANED_RETRY: (Phase.BACKOFF, ()),
+        Event.CLEANED_REST: (Phase.IDLE, ()),
+        Event.CLEAN_FAILED: (Phase.CLEANING, ()),
+        Event.DEADLINE: (Phase.CLEANING, (Effect.CLEAN,)),
+    },
+    Phase.BACKOFF: {
+        Event.DEADLINE: _ADMIT,
+        Event.GO: _ADMIT,
+        Event.REPLACE: _ADMIT,
+        Event.HALT: (Phase.IDLE, ()),
+    },
+}
+
+
+def _complete(rows: Mapping[Phase, Mapping[Event, Cell]]) -> dict[tuple[Phase, Event], Cell]:
+    """Every cell: a wish or a deadline that a row does not name changes no phase, any other event cannot happen."""
+    table: dict[tuple[Phase, Event], Cell] = {}
+    for phase in Phase:
+        for event in Event:
+            stays: Cell = (phase, ()) if event in WISHES or event is Event.DEADLINE else None
+            table[phase, event] = rows[phase].get(event, stays)
+    return table
+
+
+TABLE: Mapping[tuple[Phase, Event], Cell] = _complete(_ROWS)
+
+
+class ImpossibleEventError(Exception):
+    """An event came that its phase has not asked for: a defect of the agent."""
+
+
+@frozen(kw_only=True)
+class Happening:
+    """An event with what came of it: an exit, or the message of a failure."""
+
+    event: Event
+    exit: Exit | None = None
+    message: str = ""
+
+
+def step(
+    life: Life, happening: Happening, policy: Policy, *, now: float, chance: float
+) -> tuple[Life, tuple[Effect, ...]]:
+    """The life after an event, and the effects to carry out, in order.
+
+    now: the monotonic clock, seconds. chance: a random number in [0, 1) for the jitter.
+    Raises ImpossibleEventError for an event that the phase has not asked for.
+    """
+    event = judge(life, policy) if happening.event is Event.CLEANED else happening.event
+    cell = TABLE[life.phase, event]
+    if cell is None:
+        raise ImpossibleEventError(f"{event.value!r} in phase {life.phase.value!r}")
+    phase, effects = cell
+    entered = phase is not life.phase or bool(effects)
+    life = _note(life, happening, policy, now=now)
+    if event is Event.CLEAN_FAILED:
+        return evolve(life, phase=phase, deadline=now + CLEAN_AGAIN_AFTER), effects
+    if not entered:
+        return life, effects
+    return _enter(life, phase, policy, now=now, chance=chance), effects
+
+
+def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Life:
+    """What an event says beside the next phase."""
+    match happening.event:
+        case Event.GO:
+            resting = life.phase in (Phase.IDLE, Phase.BACKOFF)
+            return evolve(life, wanted=True, failures=0 if resting else life.failures)
+        case Event.REPLACE:
+            # A new definition starts with a clean record, and what runs has not failed.
+            return evolve(life, wanted=True, halted=_is_under_way(life.phase), failures=0, restarts=0)
+        case Event.HALT:
+            return evolve(life, wanted=False, halted=_is_under_way(life.phase))
+        case Event.STARTED:
+            return evolve(life, ready_since=now, message="")
+        case Event.EXITED:
+            ready_for = None if life.ready_since is None else now - life.ready_since
+            failures = life.failures if life.halted else count_failures(policy.restart, life.failures, ready_for)
+            return evolve(
+                life,
+                ready_since=None,
+                last_exit=happening.exit,
+                failures=failures,
+                message=life.message if life.halted else describe_exit(happening.exit),
+            )
+        case Event.BUILD_FAILED | Event.CREATE_FAILED | Event.START_FAILED:
+            return evolve(
+                life,
+                last_exit=happening.exit,
+                failures=life.failures if life.halted else life.failures + 1,
+                message=happening.message,
+            )
+        case Event.CLEAN_FAILED:
+            return evolve(life, message=happening.message)
+        case _:
+            return life
+
+
+def _is_under_way(phase: Phase) -> bool:
+    return phase not in (Phase.IDLE, Phase.WAITING, Phase.BACKOFF)
+
+
+def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: float) -> Life:
+    """The life as it enters a phase (or enters it again): its one deadline, and what begins or ends with it."""
+    match phase:
+        case Phase.STOPPING:
+            return evolve(life, phase=phase, deadline=now + policy.stop.timeout, ready_since=None)
+        case Phase.KILLING:
+            return evolve(life, phase=phase, deadline=now + KILL_AGAIN_AFTER)
+        case Phase.BACKOFF:
+            wait = delay_after(policy.restart, life.failures, chance)
+            return evolve(life, phase=phase, deadline=now + wait)
+        case Phase.WAITING:
+            again = life.phase is Phase.BACKOFF and life.wanted and life.failures > 0
+            return evolve(
+                life,
+                phase=phase,
+                deadline=None,
+                halted=False,
+                outcome=Outcome.NONE,
+                restarts=life.restarts + 1 if again else life.restarts,
+            )
+        case Phase.IDLE:
+            return evolve(life, phase=phase, deadline=None, halted=False, outcome=_outcome(life))
+        case _:
+            return evolve(life, phase=phase, deadline=None)
+
+
+def _outcome(life: Life) -> Outcome:
+    if not life.wanted or life.halted:
+        return Outcome.STOPPED
+    return Outcome.COMPLETED if life.last_exit is not None and life.last_exit.success else Outcome.FAILED
+
+
+def judge(life: Life, policy: Policy) -> Event:
+    """What an ended and removed instance leads to: a new one at once, one after a wait, or rest."""
+    if not life.wanted:
+        return Event.CLEANED_REST
+    if life.halted:
+        return Event.CLEANED_AGAIN
+    success = life.last_exit is not None and life.last_exit.success
+    on_exit = policy.restart.on_success if success else policy.restart.on_failure
+    return Event.CLEANED_RETRY if on_exit is OnExit.RESTART else Event.CLEANED_REST
+
+
+def public_state(life: Life, *, has_problems: bool) -> PublicState:
+    """The one word that people are told."""
+    match life.phase:
+        case Phase.IDLE:
+            return _resting_state(life, has_problems=has_problems)
+        case Phase.WAITING:
+            return PublicState.WAITING
+        case Phase.BUILDING:
+            return PublicState.BUILDING
+        case Phase.CREATING | Phase.STARTING:
+            return PublicState.STARTING
+        case Phase.RUNNING:
+            return PublicState.RUNNING
+        case Phase.BACKOFF:
+            return PublicState.BACKOFF
+        case Phase.ABANDONING | Phase.STOPPING | Phase.KILLING | Phase.CLEANING:
+            return PublicState.STOPPING
+
+
+def _resting_state(life: Life, *, has_problems: bool) -> PublicState:
+    match life.outcome:
+        case Outcome.COMPLETED:
+            return PublicState.COMPLETED
+        case Outcome.FAILED:
+            return PublicState.FAILED
+        case Outcome.STOPPED:
+            return PublicState.INVALID if has_problems else PublicState.STOPPED
+        case Outcome.NONE:
+            return PublicState.INVALID if has_problems else PublicState.IDLE
+
+
+def is_ready(life: Life, policy: Policy | None) -> bool:
+    """Readiness, the third field: a service is ready while it runs, a oneshot once it has completed."""
+    if policy is not None and policy.oneshot:
+        return life.phase is Phase.IDLE and life.outcome is Outcome.COMPLETED
+    return life.phase is Phase.RUNNING
+
+
+def describe_exit(ended: Exit | None) -> str:
+    """An end in words: ``exited with code 3``, ``killed by signal 9 (out of memory)``."""
+    if ended is None or (ended.code is None and ended.signal is None):
+        return "ended; nobody saw how"
+    why = " (out of memory)" if ended.oom else ""
+    if ended.signal is not None:
+        return f"killed by signal {ended.signal}{why}"
+    return f"exited with code {ended.code}{why}"

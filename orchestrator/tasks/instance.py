@@ -1,0 +1,139 @@
+"""One instance from its folder to its removal: the effects of a life, in the write order of the state file.
+
+Each method does one effect and writes the state file before it where a half-done result would otherwise be unknown, and
+after it. What to do when is decided elsewhere. Floor: tasks.
+"""
+
+import signal
+from typing import Any
+
+import trio
+from attrs import evolve
+
+from orchestrator.model.action import Target
+from orchestrator.model.bundle import Instance
+from orchestrator.model.definition import Resources, SignalName
+from orchestrator.model.spec import FolderRoot
+from orchestrator.model.state import Exit, InstanceState, Step
+from orchestrator.ports import DiskFailed, OutsideError, Process
+from orchestrator.tasks.outside import Outside
+
+
+class LiveInstance:
+    """An instance with its state file and its first process."""
+
+    def __init__(self, name: str, target: Target, restarts: int, outside: Outside) -> None:
+        self._outside = outside
+        self._process: Process | None = None
+        self.instance = _make_instance(name, target, outside)
+        self.state = InstanceState(
+            name=name,
+            instance=self.instance.id,
+            bundle=self.instance.bundle.digest,
+            runtime=outside.runtime.command,
+            root=outside.runtime.root,
+            folder=self.instance.folder,
+            rootfs=self.instance.rootfs,
+            cgroups_path=self.instance.cgroups_path,
+            log=self.instance.log,
+            step=Step.CREATING,
+            created_at=outside.wall_clock(),
+            restarts=restarts,
+            resources=self.instance.resources,
+            stop=target.policy.stop,
+        )
+
+    def build(self) -> None:
+        """Store the bundle and make the instance's folder. Raises DiskFailed.
+
+        The state file stands before anything that it tells of, so that nothing on disk is without an owner.
+        """
+        disk = self._outside.disk
+        disk.write_instance(self.state)
+        disk.store_bundle(self.instance.bundle)
+        disk.prepare_instance(self.instance)
+
+    async def create(self) -> None:
+        """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
+        self._process = await self._outside.runtime.create(self.instance)
+        self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
+
+    async def start(self) -> None:
+        """The runtime's start. Raises OutsideError."""
+        self._write(step=Step.STARTING)
+        await self._outside.runtime.start(self.instance.id, self.instance.folder)
+        # It runs, whatever becomes of the file: a next agent asks the runtime about one that says "starting".
+        self.note(step=Step.RUNNING, started_at=self._outside.wall_clock())
+
+    async def wait_exit(self) -> Exit:
+        """Wait for the application's end, and keep its log bounded until then."""
+        assert self._process is not None, "create comes first"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._outside.trim_log, self.instance.log)
+            ended = await self._process.wait()
+            nursery.cancel_scope.cancel()
+        if not ended.success and self._outside.runtime.count_oom_kills(self.instance.cgroups_path) > 0:
+            return evolve(ended, oom=True)
+        return ended
+
+    def ask_to_end(self, name: SignalName) -> None:
+        """Send the stop signal to the first process."""
+        assert self._process is not None, "only what was started is asked to end"
+        self.note(step=Step.STOPPING)
+        self._process.send_signal(signal.Signals[name].value)
+
+    def kill(self) -> None:
+        """Kill everything in the container."""
+        assert self._process is not None, "only what was started is killed"
+        self._process.send_signal(signal.SIGKILL)
+        try:
+            self._outside.runtime.kill_all(self.instance.cgroups_path)
+        except OutsideError as error:
+            # With the first process its pid namespace ends, so this was the second line; remove() looks again.
+            self._outside.report.trouble(f"{self.state.name}: {error}")
+
+    async def remove(self) -> None:
+        """Remove all that there is of it, the state file last. Idempotent. Raises OutsideError."""
+        await self._outside.runtime.remove(self.instance.id, self.instance.folder, self.instance.cgroups_path)
+        self._outside.disk.remove_instance(self.instance.id)
+        if self._process is not None:
+            self._process.close()
+
+    async def update(self, resources: Resources) -> None:
+        """Change the limits live. Raises RuntimeFailed; the old ones hold then."""
+        await self._outside.runtime.update(
+            self.instance.id, self.instance.folder, self.instance.cgroups_path, resources
+        )
+        self.note(resources=resources)
+
+    def note(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
+        """Write to the state file what has happened or has to happen whether it can be written or not."""
+        try:
+            self._write(**changes)
+        except DiskFailed as error:
+            self._outside.report.trouble(f"{self.state.name}: {error}")
+
+    def _write(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
+        self.state = evolve(self.state, **changes)
+        self._outside.disk.write_instance(self.state)
+
+
+def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
+    identity = f"{name}-{outside.token()}"
+    root = target.bundle.root
+    if isinstance(root, FolderRoot):
+        rootfs = root.path
+    elif target.bundle.readonly:
+        rootfs = f"{outside.layout.bundle(target.bundle.digest)}/rootfs"
+    else:
+        rootfs = outside.layout.root(identity)
+    return Instance(
+        id=identity,
+        name=name,
+        bundle=target.bundle,
+        resources=target.resources,
+        folder=outside.layout.instance(identity),
+        rootfs=rootfs,
+        cgroups_path=f"{outside.cgroup_root}/{identity}",
+        log=outside.layout.log(name),
+    )

@@ -1,0 +1,55 @@
+"""What all supervisions share: the ports, and who is told. Floor: tasks."""
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import trio
+from attrs import frozen
+
+from orchestrator.model.layout import Layout
+from orchestrator.model.state import NameState
+from orchestrator.ports import Disk, Runtime
+
+
+class Report(Protocol):
+    """Who is told of what a supervision does."""
+
+    def expect(self, name: str) -> None:
+        """A name has been told something: it is not settled until it has answered by `changed` or `forget`."""
+        ...
+
+    def changed(self, state: NameState, *, settled: bool) -> None:
+        """What a name's state is now, changed or not. ``settled``: nothing is under way for it."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """The name is gone."""
+        ...
+
+    def trouble(self, text: str) -> None:
+        """Something could not be done that no state tells of: one line."""
+        ...
+
+
+@frozen(kw_only=True)
+class Outside:
+    """What every supervision shares: the ports, the places for starts, chance and the wall's clock."""
+
+    runtime: Runtime
+    disk: Disk
+    layout: Layout
+    cgroup_root: str
+    """The agent's own cgroup, absolute as ``linux.cgroupsPath`` has it: instances are below it."""
+    starts: trio.CapacityLimiter
+    """How many may start at a time."""
+    chance: Callable[[], float]
+    """A random number in [0, 1)."""
+    token: Callable[[], str]
+    """A short random text that is never given twice: the end of an instance's id."""
+    wall_clock: Callable[[], float]
+    """Seconds since the epoch."""
+    report: Report
+    trim_log: Callable[[str], Awaitable[None]]
+    """Keeps the log file at a path bounded until it is cancelled."""
+    sweep: Callable[[], None]
+    """Remove the stored bundles that no name uses any more."""

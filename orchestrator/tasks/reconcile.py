@@ -1,0 +1,129 @@
+"""Makes the running set follow the directory: read, compile, plan, tell each supervision. Floor: tasks.
+
+Level-triggered: a hint from the watch only says "look again", and what is there now decides. The first hint acts at
+once; hints that come while a plan is made form the next one.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from orchestrator.core.parse import Parser
+from orchestrator.core.plan import plan_actions
+from orchestrator.core.values import check_name
+from orchestrator.model.action import Broken, Keep, Stop
+from orchestrator.model.problem import Problem
+from orchestrator.model.source import Listing, Source
+from orchestrator.ports import Directory, World
+from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.supervise import Supervision
+
+VANISHED_GRACE = 1.0
+"""Seconds that a file must be gone before its container is stopped: editors rename the old file away first."""
+BETWEEN_PLANS = 0.05
+"""Seconds from one plan to the next at least, so that a burst of hints is one plan."""
+
+
+class Reconciler:
+    """The directory on one side, the supervisions on the other."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        world: World,
+        parser: Parser,
+        outside: Outside,
+        on_directory: Callable[[str, tuple[Problem, ...]], None],
+    ) -> None:
+        self._directory = directory
+        self._world = world
+        self._parser = parser
+        self._outside = outside
+        self._on_directory = on_directory
+        self._compiled: dict[str, Compiled] = {}
+        self._vanished: dict[str, float] = {}
+        self._supervisions: dict[str, Supervision] = {}
+
+    async def run(
+        self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Follow the directory until cancelled. Reports itself started when the first plan has been told.
+
+        supervisions: where the supervisions run; they outlive this task.
+        """
+        started = False
+        while True:
+            planned_at = trio.current_time()
+            await self._plan_once(supervisions)
+            if not started:
+                task_status.started()
+                started = True
+            with trio.move_on_at(self._next_vanishing()):
+                await self._directory.wait_changed()
+            await trio.sleep_until(planned_at + BETWEEN_PLANS)
+
+    def stop_all(self) -> None:
+        """Tell every supervision to stop. To be called when `run` has ended, or it would start them again."""
+        for supervision in self._supervisions.values():
+            supervision.tell(Stop())
+
+    def bundles_in_use(self) -> frozenset[str]:
+        """The digests of the bundles that any name needs on disk."""
+        return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
+
+    async def _plan_once(self, supervisions: trio.Nursery) -> None:
+        listing = await self._directory.read()
+        sources, misnamed = _sort_out(listing)
+        if listing.error is None:
+            compiled = await compile_sources(sources.values(), self._compiled, self._parser, self._world)
+            self._compiled = {**self._linger(compiled), **compiled}
+            self._directory.watch_also(frozenset(path for each in compiled.values() for path in each.awaits))
+        else:
+            # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
+            self._vanished = {}
+        self._on_directory(listing.error or self._directory.message, misnamed)
+        self._tell(supervisions)
+
+    def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
+        """The names that have vanished less than the grace ago, as they were."""
+        now = trio.current_time()
+        gone = {name: self._vanished.get(name, now) for name in self._compiled if name not in compiled}
+        self._vanished = {name: since for name, since in gone.items() if now < since + VANISHED_GRACE}
+        return {name: self._compiled[name] for name in self._vanished}
+
+    def _next_vanishing(self) -> float:
+        return min((since + VANISHED_GRACE for since in self._vanished.values()), default=float("inf"))
+
+    def _tell(self, nursery: trio.Nursery) -> None:
+        desired = {name: each.result for name, each in self._compiled.items()}
+        living = {name: each for name, each in self._supervisions.items() if not each.gone}
+        observed = {name: target for name, each in living.items() if (target := each.target) is not None}
+        actions = plan_actions(desired, observed)
+        for name, supervision in living.items():
+            if name not in desired and name not in actions:
+                supervision.tell(Stop())  # it was never valid, so the plan does not know it
+        for name, action in actions.items():
+            want = desired.get(name)
+            problems = want.problems if isinstance(want, Broken) else ()
+            known = living.get(name)
+            if known is None:
+                known = living[name] = Supervision(name, self._outside)
+                nursery.start_soon(known.run, name=f"supervise {name}")
+            elif isinstance(action, Keep) and known.problems == problems:
+                continue
+            known.tell(action, problems)
+        self._supervisions = living
+
+
+def _sort_out(listing: Listing) -> tuple[dict[str, Source], tuple[Problem, ...]]:
+    """The sources by name, and the problems of files whose names cannot be a container's."""
+    sources: dict[str, Source] = {}
+    misnamed: list[Problem] = []
+    for source in listing.sources:
+        fault = check_name(source.name)
+        if fault is None:
+            sources[source.name] = source
+        else:
+            misnamed.append(Problem(source.file, 1, 1, "", fault.message, fault.hint))
+    return sources, tuple(misnamed)

@@ -1,0 +1,127 @@
+"""Tells the world how it goes: systemd, the agent's own file and whoever reads the agent's output. Floor: tasks."""
+
+from collections.abc import Callable
+
+import trio
+from attrs import evolve
+
+from orchestrator.core.summary import describe_change, summarize
+from orchestrator.model.problem import Problem
+from orchestrator.model.state import AgentState, NameState, PublicState
+from orchestrator.ports import Disk, DiskFailed, Notifier
+
+STATUS_AT_MOST_EVERY = 0.5
+"""Seconds between two STATUS= lines, so that a crash loop does not become systemd's."""
+
+
+class Reporter:
+    """Implements `orchestrator.tasks.outside.Report`; `run` is its task."""
+
+    def __init__(self, agent: AgentState, disk: Disk, notifier: Notifier, say: Callable[[str], None]) -> None:
+        self._agent = agent
+        self._disk = disk
+        self._notifier = notifier
+        self._say = say
+        self._states: dict[str, NameState] = {}
+        self._unsettled: set[str] = set()
+        self._changed = trio.Event()
+
+    def expect(self, name: str) -> None:
+        """A name has been told something: it is not settled until it has answered."""
+        self._unsettled.add(name)
+
+    def changed(self, state: NameState, *, settled: bool) -> None:
+        """A name's state has changed."""
+        for line in describe_change(self._states.get(state.name), state):
+            self._say(line)
+        self._states[state.name] = state
+        if settled:
+            self._unsettled.discard(state.name)
+        else:
+            self._unsettled.add(state.name)
+        self._wake()
+
+    def forget(self, name: str) -> None:
+        """The name is gone."""
+        if name in self._states:
+            self._say(f"{name}: gone")
+        self._states.pop(name, None)
+        self._unsettled.discard(name)
+        self._wake()
+
+    def trouble(self, text: str) -> None:
+        """Something could not be done that no state tells of."""
+        self._say(text)
+
+    def directory(self, message: str, problems: tuple[Problem, ...]) -> None:
+        """What is wrong with the directory as a whole, and with files that can be no container's."""
+        agent = evolve(self._agent, message=message, problems=problems)
+        if agent == self._agent:
+            return
+        for text in (message, *map(str, problems)):
+            if text:
+                self._say(text)
+        self._write(agent)
+        self._wake()
+
+    @property
+    def states(self) -> tuple[NameState, ...]:
+        """Every name's state, by name."""
+        return tuple(self._states[name] for name in sorted(self._states))
+
+    @property
+    def healthy(self) -> bool:
+        """Nothing is wrong: no problem, no failure, no trouble with the directory."""
+        bad = (PublicState.BACKOFF, PublicState.FAILED, PublicState.INVALID)
+        fine = all(state.state not in bad and not state.problems for state in self._states.values())
+        return fine and not self._agent.message and not self._agent.problems
+
+    async def wait_settled(self) -> None:
+        """Wait until nothing is under way for any name."""
+        while self._unsettled:
+            await self._changed.wait()
+
+    async def wait_finished(self) -> None:
+        """Wait until nothing is under way and no oneshot is still at its work."""
+        while self._unsettled or any(
+            state.state is PublicState.RUNNING and not state.ready for state in self._states.values()
+        ):
+            await self._changed.wait()
+
+    def settled(self) -> None:
+        """The first plan has settled: READY=1."""
+        self._notifier.ready()
+        self._write(evolve(self._agent, settled=True))
+
+    async def run(self) -> None:
+        """Keep systemd's status line true. No timer runs while nothing changes."""
+        told = ""
+        while True:
+            changed = self._changed
+            line = summarize(self._states.values())
+            if self._agent.message:
+                line = f"{line}; {self._agent.message}"
+            if line == told:
+                await changed.wait()
+                continue
+            self._notifier.status(line)
+            told = line
+            await trio.sleep(STATUS_AT_MOST_EVERY)
+
+    async def feed_watchdog(self) -> None:
+        """WATCHDOG=1 from the main loop, as often as systemd asks; returns at once where it does not."""
+        interval = self._notifier.watchdog_interval
+        while interval is not None:
+            self._notifier.watchdog()
+            await trio.sleep(interval)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def _write(self, agent: AgentState) -> None:
+        self._agent = agent
+        try:
+            self._disk.write_agent(agent)
+        except DiskFailed as error:
+            self._say(str(error))

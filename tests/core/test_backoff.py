@@ -1,0 +1,46 @@
+"""Backoff: the numbers that the reference promises, and its limits for any policy."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.core.backoff import count_failures, delay_after
+from orchestrator.model.definition import Duration, Restart
+
+
+def test_default_delays_double_up_to_a_minute() -> None:
+    delays = [delay_after(Restart(), failures, 0.5) for failures in range(1, 13)]
+    assert delays[:5] == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6])
+    assert delays[9] == pytest.approx(51.2)
+    assert delays[10:] == [60.0, 60.0]
+
+
+def test_jitter_is_a_fifth_to_either_side() -> None:
+    assert delay_after(Restart(), 1, 0.0) == pytest.approx(0.08)
+    assert delay_after(Restart(), 1, 0.999999) == pytest.approx(0.12, abs=1e-6)
+
+
+def test_factor_one_never_grows() -> None:
+    policy = Restart(factor=1.0, jitter=0.0)
+    assert delay_after(policy, 1_000_000, 0.5) == pytest.approx(0.1)
+
+
+@given(
+    delay=st.floats(0, 86400),
+    factor=st.floats(1, 100),
+    cap=st.floats(0, 86400),
+    jitter=st.floats(0, 1),
+    failures=st.integers(1, 10**9),
+    chance=st.floats(0, 1, exclude_max=True),
+)
+def test_any_delay_lies_between_nothing_and_its_cap(
+    delay: float, factor: float, cap: float, jitter: float, failures: int, chance: float
+) -> None:
+    policy = Restart(delay=Duration(delay), factor=factor, max_delay=Duration(cap), jitter=jitter)
+    assert 0 <= delay_after(policy, failures, chance) <= cap
+
+
+def test_a_minute_of_readiness_forgives() -> None:
+    assert count_failures(Restart(), 7, 60.0) == 1
+    assert count_failures(Restart(), 7, 59.9) == 8
+    assert count_failures(Restart(), 7, None) == 8

@@ -1,0 +1,219 @@
+"""From a definition to a spec: defaults in, users looked up, mounts laid out, nothing left to decide.
+
+Pure: what the world must be asked for is in the facts (`orchestrator.core.questions` asks). All the user's mistakes
+that only facts can show are found at once. Writing config.json is `orchestrator.core.render`'s work. Floor: core.
+"""
+
+import attrs
+from attrs import frozen
+
+from orchestrator.core import defaults
+from orchestrator.core.questions import account_questions
+from orchestrator.core.rootfs import (
+    build_skeleton,
+    find_obstacle,
+    follow_usr_links,
+    host_mounts,
+    is_of_host,
+    merge_mounts,
+    usr_links,
+)
+from orchestrator.core.seccomp import compile_profile
+from orchestrator.core.users import Account, find_account
+from orchestrator.model.contribution import Contribution
+from orchestrator.model.definition import (
+    ClosureRootfs,
+    ContainerType,
+    Definition,
+    DirectoryRootfs,
+    HostRootfs,
+    OnExit,
+)
+from orchestrator.model.entry import Entry, FileEntry, FolderEntry
+from orchestrator.model.facts import Facts, PathKind
+from orchestrator.model.kinds import Use
+from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.place import KeyPath
+from orchestrator.model.problem import At, Fault
+from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot, Spec
+
+
+@frozen
+class _Part:
+    """What the kind at ``path`` of the definition contributes."""
+
+    path: KeyPath
+    contribution: Contribution
+
+
+@frozen
+class _Layout:
+    root: SkeletonRoot | FolderRoot
+    mounts: tuple[Mount, ...]
+
+
+def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | tuple[Fault, ...]:
+    """The spec of the definition called ``name``, or all its faults, with paths as in its file.
+
+    ``facts`` must have the answers to all that `ask_questions` asks of this definition.
+    """
+    parts = _contribute(name, definition, facts)
+    faults = [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
+    layout = _lay_out(definition, parts, facts)
+    account = _find_account(definition, facts)
+    if isinstance(layout, tuple):
+        faults += layout
+    if isinstance(account, Fault):
+        faults.append(account)
+    if faults or isinstance(layout, tuple) or isinstance(account, Fault):
+        return tuple(faults)
+    hostname = definition.hostname or name
+    contributions = tuple(part.contribution for part in parts)
+    capabilities = defaults.ROOT_CAPABILITIES if account.user.uid == 0 else ()
+    capabilities = tuple(sorted({*capabilities, *(cap for each in contributions for cap in each.capabilities)}))
+    env = {"PATH": defaults.PATH, "HOME": account.home, "HOSTNAME": str(hostname)}
+    for each in contributions:
+        env |= each.env
+    env.update({str(key): value for key, value in definition.env.items()})
+    host = facts.host
+    return Spec(
+        name=name,
+        args=definition.args,
+        env=tuple(sorted(env.items())),
+        cwd=definition.cwd,
+        user=account.user,
+        hostname=hostname,
+        readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
+        root=layout.root,
+        mounts=(*defaults.SYSTEM_MOUNTS, *layout.mounts),
+        namespaces=_choose_namespaces(definition, contributions),
+        capabilities=capabilities,
+        seccomp=compile_profile(host.seccomp_profile, host.machine, host.kernel, capabilities),
+        masked_paths=defaults.MASKED_PATHS,
+        readonly_paths=defaults.READONLY_PATHS,
+        no_new_privileges=defaults.NO_NEW_PRIVILEGES,
+        resources=definition.resources,
+        policy=_choose_policy(definition),
+    )
+
+
+def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
+    parts = [
+        _Part(("mounts", destination), kind.contribute(Use(name, destination), facts))
+        for destination, kind in sorted(definition.mounts.items())
+    ]
+    if definition.network is not None:
+        parts.append(_Part(("network",), definition.network.contribute(Use(name), facts)))
+    return tuple(parts)
+
+
+def _find_account(definition: Definition, facts: Facts) -> Account | Fault:
+    match definition.rootfs:
+        case HostRootfs():
+            root = "/"
+        case DirectoryRootfs(path=path):
+            root = path
+            if facts.paths[path].kind is not PathKind.DIRECTORY:
+                # The missing folder is the one mistake; that it lists no users is not another.
+                return find_account("0:0", None, None)
+        case _:
+            return find_account("0:0", None, None)
+    passwd, group = (facts.texts[question] for question in account_questions(root))
+    return find_account(definition.user, passwd, group)
+
+
+def _lay_out(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+    match definition.rootfs:
+        case HostRootfs():
+            return _lay_out_host(definition, parts, facts)
+        case DirectoryRootfs(path=path):
+            return _lay_out_folder(path, parts, facts)
+        case ClosureRootfs():
+            return (_closure_fault(("rootfs",)),)
+        case None:
+            stores = tuple(f"{folder.rstrip('/')}/" for folder in facts.host.store_dirs)
+            if any(store in arg for store in stores for arg in definition.args):
+                return (_closure_fault(("args",)),)
+            message = "no rootfs, and args name no store path whose closure could be one"
+            return (Fault(("args",), message, 'write rootfs = "host" for the host\'s own programs'),)
+
+
+def _closure_fault(path: KeyPath) -> Fault:
+    hint = 'write rootfs = "host" or rootfs = { type = "directory", path = ... }'
+    return Fault(path, "closures are not supported by this version", hint)
+
+
+def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+    """A folder in place: the runtime makes the mount points that are missing in it."""
+    answer = facts.paths[path]
+    at = ("rootfs", "path")
+    match answer.kind:
+        case PathKind.DIRECTORY:
+            if answer.resolved == "/":
+                message = f'cannot use "{path}": it is the root of the host itself'
+                return (Fault(at, message, 'write rootfs = "host" for a read-only view of its /usr'),)
+        case PathKind.MISSING:
+            return (Fault(at, f'cannot use "{path}": no such directory'),)
+        case PathKind.DENIED:
+            return (Fault(at, f'cannot use "{path}": {answer.detail}'),)
+        case PathKind.FILE | PathKind.OTHER:
+            return (Fault(at, f'cannot use "{path}": not a directory'),)
+    own = tuple(mount for part in parts for mount in part.contribution.mounts)
+    return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own))
+
+
+def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+    """The skeleton, the host's own over it, the definition's over that; and what cannot be mounted where it is to."""
+    links = usr_links(facts.host, definition.mounts)
+    contributions = tuple(part.contribution for part in parts)
+    own = tuple(
+        attrs.evolve(mount, destination=follow_usr_links(mount.destination, links))
+        for each in contributions
+        for mount in each.mounts
+    )
+    asked_for = (entry for each in contributions for entry in each.entries)
+    moved = (attrs.evolve(entry, path=follow_usr_links(entry.path, links)) for entry in asked_for)
+    entries: dict[str, Entry] = {entry.path: entry for entry in moved}
+    mounts = merge_mounts(host_mounts(facts.host), own)
+    faults: list[Fault] = []
+
+    def look(asked: str, *, file: bool, at: KeyPath, trying: str) -> None:
+        if not is_of_host(asked):
+            return
+        inside = follow_usr_links(asked, links)
+        why = find_obstacle(inside, file=file, host=facts.host, mounts=mounts, answer=facts.paths[asked])
+        if why is not None:
+            half = At.KEY if at[0] == "mounts" else At.VALUE
+            faults.append(Fault(at, f'cannot {trying} "{asked}": {why}', at=half))
+
+    for part in parts:
+        if part.path[0] == "mounts" and part.contribution.mounts:
+            destination = str(part.path[1])
+            point = entries.get(follow_usr_links(destination, links))
+            look(destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")
+    look(definition.cwd, file=False, at=("cwd",), trying="work in")
+    if faults:
+        return tuple(faults)
+    working = follow_usr_links(definition.cwd, links)
+    if working not in {"/", *links, *entries, *(mount.destination for mount in mounts)}:
+        entries[working] = FolderEntry(working)
+    return _Layout(build_skeleton(links, mounts, entries.values()), mounts)
+
+
+def _choose_namespaces(definition: Definition, contributions: tuple[Contribution, ...]) -> tuple[Namespace, ...]:
+    """The container's own by default, with what kinds add; of two of one type the kind's stands."""
+    chosen = {namespace.type: namespace for namespace in defaults.NAMESPACES}
+    if definition.network is None:
+        chosen["network"] = defaults.NETWORK_NAMESPACE
+    chosen |= {namespace.type: namespace for each in contributions for namespace in each.namespaces}
+    return tuple(chosen.values())
+
+
+def _choose_policy(definition: Definition) -> Policy:
+    oneshot = definition.type is ContainerType.ONESHOT
+    on_success = definition.restart.on_success or (OnExit.STOP if oneshot else OnExit.RESTART)
+    return Policy(
+        oneshot=oneshot,
+        restart=attrs.evolve(definition.restart, on_success=on_success),
+        stop=definition.stop,
+    )

@@ -1,0 +1,117 @@
+"""Who an application runs as: ``user`` of a definition, looked up in the root's /etc/passwd and /etc/group.
+
+The texts of both files come in; reading them is `orchestrator.system.facts`' work. Formats: passwd(5), group(5).
+Floor: core.
+"""
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from orchestrator.core.suggest import quote, suggest_similar
+from orchestrator.model.oci import User
+from orchestrator.model.problem import Fault
+
+HIGHEST_ID = 2**32 - 2
+"""The highest uid and gid: 2**32 - 1 is (uid_t) -1, which system calls read as "leave it"."""
+
+_PATH = ("user",)
+
+
+@frozen
+class Account:
+    """A user as a process needs it, and where it is at home."""
+
+    user: User
+    home: str
+
+
+@frozen
+class _PasswdLine:
+    name: str
+    uid: int
+    gid: int
+    home: str
+
+
+@frozen
+class _GroupLine:
+    name: str
+    gid: int
+    members: tuple[str, ...]
+
+
+def find_account(text: str, passwd: str | None, group: str | None) -> Account | Fault:
+    """The account that ``NAME``, ``NAME:GROUP``, ``UID`` or ``UID:GID`` names.
+
+    passwd, group: the texts of both files in the root, None where there is no readable one. Digits are a number, never
+    a name. Without a group it is the user's own by passwd(5), for a uid that is not listed there gid 0 (as podman and
+    docker have it), and the groups whose members name the user are supplementary; a group that is written stands alone.
+    """
+    name, _, group_name = text.partition(":")
+    lines = tuple(_read_passwd(passwd or ""))
+    groups = tuple(_read_group(group or ""))
+    if _is_number(name):
+        if not _is_id(name):
+            return _above_highest("uid", name)
+        uid = int(name)
+        line = next((line for line in lines if line.uid == uid), None)
+    else:
+        line = next((line for line in lines if line.name == name), None)
+        if line is None:
+            return _unknown("user", name, "/etc/passwd", passwd, (line.name for line in lines))
+        uid = line.uid
+    home = line.home if line is not None and line.home.startswith("/") else "/"
+    if _is_number(group_name):
+        if not _is_id(group_name):
+            return _above_highest("gid", group_name)
+        return Account(User(uid, int(group_name)), home)
+    if group_name:
+        entry = next((entry for entry in groups if entry.name == group_name), None)
+        if entry is None:
+            return _unknown("group", group_name, "/etc/group", group, (entry.name for entry in groups))
+        return Account(User(uid, entry.gid), home)
+    if line is None:
+        return Account(User(uid, 0), home)
+    own = line.name
+    supplementary = sorted({entry.gid for entry in groups if own in entry.members and entry.gid != line.gid})
+    return Account(User(uid, line.gid, tuple(supplementary)), home)
+
+
+def _above_highest(what: str, text: str) -> Fault:
+    return Fault(_PATH, f"the {what} {quote(text)} is above {HIGHEST_ID}, the highest there is")
+
+
+def _unknown(what: str, name: str, file: str, text: str | None, names: Iterable[str]) -> Fault:
+    if text is None:
+        return Fault(
+            _PATH,
+            f"cannot look up the {what} {quote(name)}: the root file system has no readable {file}",
+            "write numbers: uid:gid",
+        )
+    hint = suggest_similar(name, names) or "write a name of the root file system, or numbers: uid:gid"
+    return Fault(_PATH, f"no {what} {quote(name)} in the {file} of the root file system", hint)
+
+
+def _read_passwd(text: str) -> Iterable[_PasswdLine]:
+    for line in text.splitlines():
+        fields = line.split(":")
+        # A line that is none (a comment, NIS's "+") says nothing of anyone; so does libc read it.
+        if len(fields) >= 6 and _is_id(fields[2]) and _is_id(fields[3]):
+            yield _PasswdLine(fields[0], int(fields[2]), int(fields[3]), fields[5])
+
+
+def _read_group(text: str) -> Iterable[_GroupLine]:
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) >= 4 and _is_id(fields[2]):
+            yield _GroupLine(fields[0], int(fields[2]), tuple(fields[3].split(",")))
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _is_id(text: str) -> bool:
+    # Longer digits are no id either, and int() refuses the longest with an error.
+    return _is_number(text) and len(text) <= 10 and int(text) <= HIGHEST_ID

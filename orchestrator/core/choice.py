@@ -1,0 +1,70 @@
+"""The hook of the converter for a kind: a table whose ``type`` says which options class it is. Floor: core."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.core.reject import Hook, Rejected, expect, reject
+from orchestrator.core.scalars import read_str
+from orchestrator.core.suggest import list_choices, quote, suggest_similar
+from orchestrator.core.tables import HookOf, required_options
+from orchestrator.model.problem import At, Fault
+
+TYPE = "type"
+"""The key that says the kind."""
+
+
+def make_kind_hook(noun: str, kinds: Mapping[str, type[Any]], hook_of: HookOf, default: str | None = None) -> Hook:
+    """The hook of a table that is one of ``kinds``; ``default`` is the kind where ``type`` is not written.
+
+    A kind whose options all have defaults may be written as its name. ``noun`` says what the kinds are kinds of.
+    Raises TypeError for a kind that has an option of the name ``type``.
+    """
+    hooks = {name: hook_of(kind) for name, kind in kinds.items()}
+    required = {name: required_options(kind) for name, kind in kinds.items()}
+
+    def find_kind(value: object, *path: str) -> str:
+        try:
+            name = read_str(value)
+        except Rejected as rejected:
+            raise Rejected(*(fault.below(*path) for fault in rejected.faults)) from None
+        if name not in kinds:
+            known = f"expected {list_choices(kinds)}" if kinds else "none is installed"
+            reject(f"unknown kind of {noun} {quote(name)}: {known}", suggest_similar(name, kinds), *path)
+        return name
+
+    def read_kind(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an instance of one of the kinds
+        if type(value) is str:
+            if value.startswith("/") and "source" in required.get(default or "", ()):
+                expect("a table", value, f"write {{ source = {quote(value)} }}")
+            name = find_kind(value)
+            if required[name]:
+                raise Rejected(*_explain_bare(name, required[name]))
+            return hooks[name]({}, kinds[name])
+        if type(value) is not dict:
+            expect(f"a table or the name of a kind of {noun}", value, f"one of {list_choices(kinds)}")
+        if TYPE in value:
+            name = find_kind(value[TYPE], TYPE)
+        elif default is not None and default in kinds:
+            name = default
+        else:
+            hint = f"write type = {list_choices(kinds)}" if kinds else ""
+            reject(f'missing key "type": it says the kind of {noun}', hint)
+        try:
+            return hooks[name]({key: item for key, item in value.items() if key != TYPE}, kinds[name])
+        except Rejected as rejected:
+            raise Rejected(*(_suggest_type(fault, value) for fault in rejected.faults)) from None
+
+    return read_kind
+
+
+def _explain_bare(name: str, required: Mapping[str, str]) -> list[Fault]:
+    needed = ", ".join(f"{key} = {example or '…'}" for key, example in required.items())
+    message = f"{quote(name)} cannot be written as its name alone: it needs {list_choices(required)}"
+    return [Fault((), message, f"write {{ type = {quote(name)}, {needed} }}")]
+
+
+def _suggest_type(fault: Fault, table: Mapping[str, Any]) -> Fault:
+    """``type`` is no option of a kind, so the kind's own hook cannot have it in mind for a key that is misspelt."""
+    unknown = fault.at is At.KEY and len(fault.path) == 1 and "did you mean" not in fault.hint
+    hint = suggest_similar(str(fault.path[0]), [TYPE]) if unknown and TYPE not in table else ""
+    return Fault(fault.path, fault.message, hint, fault.at) if hint else fault

@@ -1,0 +1,133 @@
+"""The strict converter: plain values, as TOML has them, to the classes of the model, with every fault on the way.
+
+Nothing is coerced: a string is no number, a boolean no integer, a string no list of its characters. What the options
+classes declare (types, defaults, ranges) is all there is to know, so the kinds of plugins are read by the same hooks.
+Here the hooks are put together; what each does is in `scalars`, `tables` and `choice`. Floor: core.
+"""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+import attrs
+import cattrs
+
+from orchestrator.core.choice import TYPE, make_kind_hook
+from orchestrator.core.reject import Hook, expect
+from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
+from orchestrator.core.tables import make_list_hook, make_mapping_hook, make_table_hook
+from orchestrator.model.definition import ROOTFS_KINDS, Definition, Rootfs
+from orchestrator.model.kinds import MountKind, NetworkKind
+from orchestrator.model.option import options_of
+from orchestrator.model.problem import Fault
+from orchestrator.model.registry import Group, Registry
+
+DEFAULT_MOUNT = "bind"
+"""The kind of a mount that does not say its ``type``."""
+
+_SCALARS: dict[type[Any], Hook] = {str: read_str, bool: read_bool, int: read_int, float: read_float}
+
+
+def make_converter(registry: Registry) -> cattrs.Converter:
+    """A converter to `Definition` and to every type that an option may have, with the kinds of ``registry``.
+
+    ``structure`` raises `orchestrator.core.reject.Rejected` with all faults of the value, and nothing else. Raises
+    TypeError for a kind that is not made as plugin authors are told (a type that no file can hold, a field that is not
+    an option).
+    """
+    converter = cattrs.Converter()
+
+    def hook_of(wanted: Any) -> Hook:  # noqa: ANN401 - a type, or what stands for one
+        # cattrs finds the hook of a class through its bases before it asks the predicates below.
+        if isinstance(wanted, type):
+            if issubclass(wanted, Enum):
+                return make_enum_hook(wanted)
+            if wanted not in _SCALARS and issubclass(wanted, (*_SCALARS, bytes, PurePath)):
+                return _refuse(wanted)
+        hook: Hook = converter.get_structure_hook(wanted)
+        return hook
+
+    # What is registered later is asked first.
+    converter.register_structure_hook_factory(lambda _: True, _refuse)
+    converter.register_structure_hook_factory(attrs.has, lambda cls: make_table_hook(cls, hook_of))
+    converter.register_structure_hook_factory(_is_enum, make_enum_hook)
+    converter.register_structure_hook_factory(_is_tuple, lambda wanted: make_list_hook(wanted, hook_of))
+    converter.register_structure_hook_factory(_is_mapping, lambda wanted: make_mapping_hook(wanted, hook_of))
+    converter.register_structure_hook_factory(_is_newtype, lambda wanted: hook_of(wanted.__supertype__))
+    converter.register_structure_hook_factory(_is_optional, lambda wanted: _make_optional_hook(wanted, hook_of))
+    for scalar, hook in _SCALARS.items():
+        converter.register_structure_hook(scalar, hook)
+    for newtype, hook in TEXT_HOOKS:
+        converter.register_structure_hook(newtype, hook)
+
+    mounts, networks = registry.of(Group.MOUNTS), registry.of(Group.NETWORKS)
+    for kind in (*mounts.values(), *networks.values()):
+        _check_kind(kind)
+    for wanted, hook in (
+        (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
+        (MountKind, make_kind_hook("mount", mounts, hook_of, DEFAULT_MOUNT)),
+        (NetworkKind, make_kind_hook("network", networks, hook_of)),
+    ):
+        _register_exact(converter, wanted, hook)
+    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, {"args": _check_args}))
+    return converter
+
+
+def _register_exact(converter: cattrs.Converter, wanted: Any, hook: Hook) -> None:  # noqa: ANN401 - a type
+    """Register by equality: by class, a Protocol's hook would answer for every class that fulfils it."""
+    converter.register_structure_hook_func(lambda asked: asked == wanted, hook)
+
+
+def _check_args(args: tuple[str, ...]) -> Fault | None:
+    if not args:
+        return Fault((), "there is no command: the list is empty", 'write ["/usr/bin/env"]')
+    return None if args[0] else Fault((0,), 'the command is empty: ""')
+
+
+def _check_kind(kind: type[Any]) -> None:
+    if not attrs.has(kind):
+        raise TypeError(f"{kind.__qualname__} is not an attrs class")
+    if any(TYPE in (declared.name, declared.alias) for declared in options_of(kind)):
+        raise TypeError(f'{kind.__qualname__} has an option "{TYPE}", which says the kind')
+
+
+def _refuse(wanted: Any) -> Hook:  # noqa: ANN401 - a type, or what stands for one
+    raise TypeError(f"no option can be {wanted!r}")
+
+
+def _make_optional_hook(wanted: Any, hook_of: Any) -> Hook:  # noqa: ANN401 - a type and the finder of hooks
+    """``X | None``: None is what stands where nothing is written; it cannot be written."""
+    rest = tuple(part for part in get_args(wanted) if part is not NoneType)
+    inner: Any = Union.__getitem__(rest)
+    hook: Hook = hook_of(inner)
+
+    def read_optional(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an X
+        if value is None:
+            expect("a value", value, "leave the key away")
+        return hook(value, inner)
+
+    return read_optional
+
+
+def _is_enum(wanted: Any) -> bool:  # noqa: ANN401 - a type, or what stands for one
+    return isinstance(wanted, type) and issubclass(wanted, Enum)
+
+
+def _is_tuple(wanted: Any) -> bool:  # noqa: ANN401 - as above
+    origin: Any = get_origin(wanted)
+    return origin is tuple
+
+
+def _is_mapping(wanted: Any) -> bool:  # noqa: ANN401 - as above
+    origin = get_origin(wanted)
+    return isinstance(origin, type) and issubclass(origin, Mapping)
+
+
+def _is_newtype(wanted: Any) -> bool:  # noqa: ANN401 - as above
+    return hasattr(wanted, "__supertype__")
+
+
+def _is_optional(wanted: Any) -> bool:  # noqa: ANN401 - as above
+    return get_origin(wanted) in (Union, UnionType) and NoneType in get_args(wanted)

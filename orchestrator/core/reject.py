@@ -1,0 +1,61 @@
+"""How a hook of the converter says no: with all faults at once, their paths growing on the way out. Floor: core."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+from orchestrator.core.suggest import describe_value
+from orchestrator.model.problem import At, Fault
+
+Hook = Callable[[Any, Any], Any]
+"""What cattrs calls a structure hook: of a plain value and the wanted type."""
+
+T = TypeVar("T")
+
+
+class Rejected(Exception):
+    """A value was no good. ``faults``, never empty, have paths that begin at that value."""
+
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+
+
+class Collector:
+    """Gathers the faults of the parts of one value, so that the parts after a bad one are read too."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def read(self, hook: Hook, value: object, wanted: object, key: str | int) -> tuple[Any, bool]:
+        """The part ``key`` as ``wanted``, and whether it was good; its faults are kept."""
+        try:
+            return hook(value, wanted), True
+        except Rejected as rejected:
+            self.faults += [fault.below(key) for fault in rejected.faults]
+            return None, False
+
+    def add(self, *faults: Fault) -> None:
+        """Keep faults whose paths begin at the value as a whole."""
+        self.faults += faults
+
+    def settle(self) -> None:
+        """Raise Rejected if there was any fault."""
+        if self.faults:
+            raise Rejected(*self.faults)
+
+
+def reject(message: str, hint: str = "", *path: str | int, at: At = At.VALUE) -> NoReturn:
+    """Raise Rejected with one fault."""
+    raise Rejected(Fault(path, message, hint, at))
+
+
+def expect(noun: str, value: object, hint: str = "") -> NoReturn:
+    """Raise Rejected since ``value`` is not of the type that ``noun`` names."""
+    reject(f"expected {noun}, found {describe_value(value)}", hint)
+
+
+def unwrap(result: T | Fault) -> T:
+    """The value of a function that answers with a value or a fault. Raises Rejected for a fault."""
+    if isinstance(result, Fault):
+        raise Rejected(result)
+    return result

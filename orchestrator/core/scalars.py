@@ -1,0 +1,120 @@
+"""Hooks of the converter for values without parts: strings, numbers, booleans, enums, and the languages in strings.
+
+What those languages are is `orchestrator.core.values`' part. Floor: core.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, TypeVar
+
+from orchestrator.core import values
+from orchestrator.core.reject import Hook, expect, reject, unwrap
+from orchestrator.core.suggest import list_choices, quote, show_value, suggest_similar
+from orchestrator.model.definition import (
+    AbsolutePath,
+    Duration,
+    EnvName,
+    HostName,
+    MountPath,
+    SignalName,
+    Size,
+    UserName,
+)
+from orchestrator.model.problem import Fault
+
+T = TypeVar("T")
+_NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
+
+
+def read_str(value: object, _wanted: object = str) -> str:
+    """A string without NUL, which no argument, variable or path may hold (execve(2))."""
+    if type(value) is not str:
+        hint = f"write {quote(show_value(value))}, in quotes" if isinstance(value, int | float) else ""
+        expect("a string", value, hint)
+    if "\0" in value:
+        reject(f"{quote(value)} contains a NUL character")
+    return value
+
+
+def read_bool(value: object, _wanted: object = bool) -> bool:
+    """true or false."""
+    if type(value) is not bool:
+        plain = value.lower() if isinstance(value, str) else ""
+        expect("true or false", value, f"write {plain}, without quotes" if plain in ("true", "false") else "")
+    return value
+
+
+def read_int(value: object, _wanted: object = int) -> int:
+    """An integer; a boolean is none."""
+    if type(value) is not int:
+        expect("an integer", value, _unquoted(value, "."))
+    return value
+
+
+def read_float(value: object, _wanted: object = float) -> float:
+    """A finite number; an integer will do, a boolean not."""
+    if type(value) is int and value.bit_length() <= 1000:
+        return float(value)
+    if type(value) is not float:
+        expect("a number", value, _unquoted(value, ""))
+    if not math.isfinite(value):
+        reject(f"expected a finite number, found {show_value(value)}")
+    return value
+
+
+def _unquoted(value: object, unwanted: str) -> str:
+    good = isinstance(value, str) and _NUMBER.fullmatch(value) and not (unwanted and unwanted in value)
+    return f"write {value}, without quotes" if good else ""
+
+
+def make_enum_hook(enum: type[Enum]) -> Hook:
+    """The hook of an enum whose values are strings."""
+    choices = {member.value: member for member in enum}
+
+    def read_enum(value: object, _wanted: object) -> Enum:
+        if type(value) is not str:
+            expect(list_choices(choices), value)
+        if value not in choices:
+            reject(f"expected {list_choices(choices)}, found {quote(value)}", suggest_similar(value, choices))
+        return choices[value]
+
+    return read_enum
+
+
+def _make_text_hook(noun: str, parse: Callable[[str], T | Fault], suggest: Callable[[Any], str] | None = None) -> Hook:
+    """The hook of a language in a string. ``suggest`` is the hint for a number that stands in the string's place."""
+
+    def read_text(value: object, _wanted: object) -> T:
+        if type(value) is str:
+            return unwrap(parse(read_str(value)))
+        number = suggest is not None and type(value) in (int, float)
+        expect(noun, value, suggest(value) if suggest and number else "")
+
+    return read_text
+
+
+def _read_size(value: object, _wanted: object) -> Size:
+    if type(value) is int:
+        return unwrap(values.check_size(value, show_value(value)))
+    if type(value) is str:
+        return unwrap(values.parse_size(read_str(value)))
+    expect("a size", value, 'write "256M" or a whole number of bytes')
+
+
+def _suggest_user(value: object) -> str:
+    return f"write {quote(show_value(value))}, in quotes" if type(value) is int and value >= 0 else ""
+
+
+TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
+    (Duration, _make_text_hook("a duration", values.parse_duration, values.suggest_duration)),
+    (Size, _read_size),
+    (SignalName, _make_text_hook("the name of a signal", values.parse_signal, values.suggest_signal)),
+    (AbsolutePath, _make_text_hook("an absolute path", values.parse_absolute_path)),
+    (MountPath, _make_text_hook("an absolute path", values.parse_mount_path)),
+    (UserName, _make_text_hook("a user", values.parse_user, _suggest_user)),
+    (HostName, _make_text_hook("a host name", values.parse_hostname)),
+    (EnvName, _make_text_hook("the name of a variable", values.parse_env_name)),
+)
+"""The types of `orchestrator.model.definition` that a file writes as text."""

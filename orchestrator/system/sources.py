@@ -1,0 +1,97 @@
+"""Reading the definition files of a directory, as it is at this moment.
+
+Nothing is watched here and nothing parsed; every way in which a file can be unreadable is said in its `Source`. The
+functions block. Floor: system.
+"""
+
+import errno
+import os
+import stat
+
+from orchestrator.model.source import Listing, Source
+from orchestrator.system.watches import is_visible
+
+MAX_BYTES = 1024 * 1024
+"""The most that a definition's file may hold."""
+
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+
+def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
+    """All definition files of ``directory``, sorted by name. A file that vanishes meanwhile is left out."""
+    try:
+        # One descriptor for the whole reading: a directory that is replaced meanwhile gives no mixture of two.
+        folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        return Listing((), f"cannot read the directory {directory}: {_reason(error)}")
+    try:
+        names = [name for name in os.listdir(folder) if is_visible(name, suffixes)]
+        sources = [source for name in names if (source := _read_source(folder, directory, name)) is not None]
+    except OSError as error:
+        return Listing((), f"cannot read the directory {directory}: {_reason(error)}")
+    finally:
+        os.close(folder)
+    return Listing(tuple(sorted(sources, key=lambda source: source.name)))
+
+
+def list_links(directory: str, suffixes: tuple[str, ...]) -> list[str]:
+    """The names of definition files that are links, sorted; empty where the directory cannot be read."""
+    try:
+        with os.scandir(directory) as entries:
+            return sorted(entry.name for entry in entries if is_visible(entry.name, suffixes) and entry.is_symlink())
+    except OSError:
+        return []
+
+
+def _read_source(folder: int, directory: str, name: str) -> Source | None:
+    # A name that is no UTF-8 must not break whoever prints it; as a container's name it is refused in any case.
+    shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+    stem, path = os.path.splitext(shown)[0], os.path.join(directory, shown)
+    try:
+        return Source(stem, path, _read_text(folder, name))
+    except FileNotFoundError:
+        try:
+            target = os.readlink(name, dir_fd=folder)
+        except OSError:
+            return None
+        return Source(stem, path, None, f"cannot read the file: it is a link to {target}, which does not exist")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        return Source(stem, path, None, f"cannot read the file: line {line} is not UTF-8")
+    except OSError as error:
+        return Source(stem, path, None, f"cannot read the file: {_reason(error)}")
+
+
+def _read_text(folder: int, name: str) -> str:
+    # To open a device or a FIFO may do something to it, so the kind is asked first; it is asked again of what was
+    # opened, since the name may lead elsewhere by then (hence O_NONBLOCK, with which a FIFO does not wait).
+    _refuse_irregular(os.stat(name, dir_fd=folder))
+    file = os.open(name, _OPEN, dir_fd=folder)
+    try:
+        _refuse_irregular(os.fstat(file))
+        content = b""
+        while len(content) <= MAX_BYTES and (part := os.read(file, MAX_BYTES + 1 - len(content))):
+            content += part
+    finally:
+        os.close(file)
+    if len(content) > MAX_BYTES:
+        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES // 1024} KiB")
+    return content.decode()
+
+
+def _refuse_irregular(status: os.stat_result) -> None:
+    kinds = (
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    )
+    for test, kind in kinds:
+        if test(status.st_mode):
+            raise OSError(errno.EINVAL, f"it is {kind}, not a regular file")
+
+
+def _reason(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

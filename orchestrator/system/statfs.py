@@ -1,0 +1,38 @@
+"""Which file systems send no inotify events for what others do to them, asked by statfs(2). Floor: system."""
+
+import ctypes
+import os
+
+_NAMES = {
+    0x6969: "NFS",
+    0x65735546: "FUSE",
+    0x517B: "SMB",
+    0xFF534D42: "CIFS",
+    0xFE534D42: "SMB2",
+    0x01021997: "9P",
+    0x00C36400: "Ceph",
+    0x5346414F: "AFS",
+    0x6B414653: "kAFS",
+    0x73757245: "Coda",
+    0x0BD00BD0: "Lustre",
+    0x47504653: "GPFS",
+    0x01161970: "GFS2",
+    0x7461636F: "OCFS2",
+    0x9FA0: "proc",
+    0x62656572: "sysfs",
+}
+"""The magic numbers of statfs(2): those whose files change on another machine or without a file operation."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.statfs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+_libc.statfs.restype = ctypes.c_int
+
+
+def name_silent_filesystem(path: str) -> str:
+    """The name of the file system that ``path`` lies on if inotify cannot be relied on there, else an empty string;
+    empty too where it cannot be asked (``path`` is missing). May block where the file system does."""
+    # struct statfs is about 120 bytes; its first field is f_type, a word of the processor's size.
+    buffer = (ctypes.c_long * 64)()
+    if _libc.statfs(os.fsencode(path), buffer) != 0:
+        return ""
+    return _NAMES.get(buffer[0] & 0xFFFFFFFF, "")

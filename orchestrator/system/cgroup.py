@@ -1,0 +1,276 @@
+"""The control groups of an instance, in every hierarchy that is mounted: cgroups(7), v1, v2 and both together.
+
+The runtime makes them; here they are read, emptied and removed, also where a killed runtime left them. A path is what
+``linux.cgroupsPath`` of the runtime-spec says: absolute, below the mount point of each hierarchy. Floor: system.
+"""
+
+import contextlib
+import errno
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from orchestrator.ports import OutsideError
+
+REMOVE_DEADLINE = 5.0
+"""Seconds that the kernel may take to let go of a group whose processes have been killed."""
+
+_KILL_ROUNDS = 100
+_FREEZE_AFTER = 3
+_UNLIMITED = 1 << 62
+"""cgroup v1 writes "no limit" as a number near 2**63."""
+_ESCAPE = re.compile(r"\\([0-7]{3})")
+
+
+class CgroupBusy(OutsideError):
+    """A control group could not be removed or emptied."""
+
+
+@frozen
+class Hierarchy:
+    """One mounted hierarchy: ``version`` 1 with its controllers (or its name as ``name=systemd``), or 2."""
+
+    version: int
+    mount_point: str
+    controllers: frozenset[str]
+
+
+@frozen
+class MemoryLimit:
+    """What the kernel holds now, in bytes; None is no limit. ``memory_and_swap`` is None too where it does not count
+    swap."""
+
+    memory: int | None
+    memory_and_swap: int | None
+
+
+def parse_hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
+    """The hierarchies of /proc/PID/mountinfo, proc(5); each once, at its first mount point."""
+    found: dict[str, Hierarchy] = {}
+    for line in mountinfo.splitlines():
+        mount, _, rest = line.partition(" - ")
+        kind, _, options = rest.split(" ", 2)
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        _, _, device, _, mount_point, *_ = mount.split(" ")
+        path = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), mount_point)
+        if kind == "cgroup2":
+            found.setdefault(device, Hierarchy(2, path, frozenset()))
+        else:
+            found.setdefault(device, Hierarchy(1, path, frozenset(options.split(","))))
+    return tuple(found.values())
+
+
+class Cgroups:
+    """All hierarchies of this host, as one.
+
+    Raises OutsideError where a method says so; a group that is not there is empty, and removed already.
+    """
+
+    def __init__(self, hierarchies: tuple[Hierarchy, ...] | None = None) -> None:
+        """hierarchies: those of this process's mount namespace unless given. Raises OSError without /proc."""
+        if hierarchies is None:
+            hierarchies = parse_hierarchies(Path("/proc/self/mountinfo").read_text())
+        self.hierarchies = hierarchies
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether memory can be limited on this host."""
+        return self._memory_hierarchy is not None
+
+    def exists(self, path: str) -> bool:
+        """Whether any hierarchy has it."""
+        return any(folder.is_dir() for folder in self._folders(path))
+
+    def pids(self, path: str) -> frozenset[int]:
+        """The processes in it and in what the container made below it. Zombies are not among them."""
+        return frozenset(pid for folder in self._folders(path) for group in _walk(folder) for pid in _read_pids(group))
+
+    def kill_all(self, path: str) -> None:
+        """SIGKILL to every process in it. They end soon after; `pids` tells when.
+
+        On v2 the kernel does it at once (cgroup.kill, Linux 5.14); else all are signalled again and again until no
+        new one has appeared. What forks faster than that is frozen first. Raises CgroupBusy if that does not help.
+        """
+        for hierarchy in self.hierarchies:
+            if hierarchy.version == 2:
+                with contextlib.suppress(OSError):
+                    _put(Path(hierarchy.mount_point + path, "cgroup.kill"), "1")
+        signalled: set[int] = set()
+        for count in range(_KILL_ROUNDS):
+            if not (new := self.pids(path) - signalled):
+                break
+            if count == _FREEZE_AFTER:
+                self._freeze(path, "FROZEN")
+            for pid in new:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            signalled |= new
+        else:
+            self._freeze(path, "THAWED")
+            raise CgroupBusy(f"cannot kill all of cgroup {path}: it forks faster than it can be killed")
+        # Also where it was not frozen here: a frozen process does not die, and what froze it may be gone.
+        if signalled:
+            self._freeze(path, "THAWED")
+
+    async def remove(self, path: str) -> None:
+        """Remove it, and all below it, in every hierarchy; idempotent.
+
+        The kernel lets go of a group a moment after its last process ended, so a refusal is tried again until
+        REMOVE_DEADLINE. Raises CgroupBusy.
+        """
+        deadline = trio.current_time() + REMOVE_DEADLINE
+        pause = 0.0005
+        while failure := self._try_remove(path):
+            if trio.current_time() >= deadline:
+                held_by = " ".join(str(pid) for pid in sorted(self.pids(path))) or "none"
+                raise CgroupBusy(f"cannot remove cgroup {failure.filename}: {failure.strerror} (processes: {held_by})")
+            await trio.sleep(pause)
+            pause = min(pause * 2, 0.05)
+
+    def remove_parent(self, path: str) -> None:
+        """Remove the group above it where nothing else is in it.
+
+        Not to be called while a runtime may be making another group below the same parent: it would find it gone.
+        """
+        parent = os.path.dirname(path)
+        if parent == "/":
+            return
+        for folder in self._folders(parent):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+    def count_oom_kills(self, path: str) -> int:
+        """How often the kernel killed in it for want of memory; 0 where it cannot be told."""
+        hierarchy = self._memory_hierarchy
+        if hierarchy is None:
+            return 0
+        folder = Path(hierarchy.mount_point + path)
+        if hierarchy.version == 2:  # counts what is below it too
+            return _read_field(folder / "memory.events", "oom_kill")
+        return sum(_read_field(group / "memory.oom_control", "oom_kill") for group in _walk(folder))
+
+    def memory_limit(self, path: str) -> MemoryLimit:
+        """What the kernel holds as its limits now. Raises OSError where it has none to read."""
+        hierarchy = self._memory_hierarchy
+        if hierarchy is None:
+            return MemoryLimit(None, None)
+        folder = Path(hierarchy.mount_point + path)
+        if hierarchy.version == 1:
+            swap = folder / "memory.memsw.limit_in_bytes"
+            return MemoryLimit(
+                _read_limit(folder / "memory.limit_in_bytes"),
+                _read_limit(swap) if swap.exists() else None,
+            )
+        memory = _read_limit(folder / "memory.max")
+        swap = folder / "memory.swap.max"
+        extra = _read_limit(swap) if swap.exists() else None
+        return MemoryLimit(memory, None if memory is None or extra is None else memory + extra)
+
+    def counts_swap(self, path: str) -> bool:
+        """Whether this group has a limit of memory together with swap."""
+        hierarchy = self._memory_hierarchy
+        if hierarchy is None:
+            return False
+        name = "memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max"
+        return Path(hierarchy.mount_point + path, name).exists()
+
+    def memory_held(self, path: str) -> int | None:
+        """Bytes that it uses and that cannot be had back by dropping page cache; None where it cannot be told.
+
+        v2 only: there a limit below this makes the kernel kill, where v1 refuses the limit.
+        """
+        hierarchy = self._memory_hierarchy
+        if hierarchy is None or hierarchy.version == 1:
+            return None
+        folder = Path(hierarchy.mount_point + path)
+        try:
+            used = int((folder / "memory.current").read_text())
+        except FileNotFoundError:
+            return None
+        stat = folder / "memory.stat"
+        return used - _read_field(stat, "active_file") - _read_field(stat, "inactive_file")
+
+    @property
+    def _memory_hierarchy(self) -> Hierarchy | None:
+        for hierarchy in self.hierarchies:
+            if "memory" in hierarchy.controllers:
+                return hierarchy
+        for hierarchy in self.hierarchies:
+            if hierarchy.version == 2 and "memory" in _read_words(Path(hierarchy.mount_point, "cgroup.controllers")):
+                return hierarchy
+        return None
+
+    def _folders(self, path: str) -> Iterator[Path]:
+        if not path.startswith("/") or path == "/":
+            raise ValueError(f"a cgroup path is absolute and not the root: {path!r}")
+        for hierarchy in self.hierarchies:
+            yield Path(hierarchy.mount_point + path)
+
+    def _freeze(self, path: str, state: str) -> None:
+        """The freezer of v1: what is frozen cannot fork, and dies once it is thawed."""
+        for hierarchy in self.hierarchies:
+            if "freezer" in hierarchy.controllers:
+                with contextlib.suppress(OSError):
+                    _put(Path(hierarchy.mount_point + path, "freezer.state"), state)
+
+    def _try_remove(self, path: str) -> OSError | None:
+        failure = None
+        for folder in self._folders(path):
+            for group in _walk(folder):
+                try:
+                    group.rmdir()
+                except FileNotFoundError:
+                    continue
+                except OSError as error:
+                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                        raise CgroupBusy(f"cannot remove cgroup {group}: {error.strerror}") from error
+                    failure = error
+        return failure
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """The groups below a group, innermost first, then itself; nothing where there is none."""
+    for parent, _, _ in os.walk(folder, topdown=False):
+        yield Path(parent)
+
+
+def _put(file: Path, text: str) -> None:
+    """Write to a control file, which the kernel must have made: never make one."""
+    descriptor = os.open(file, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _read_words(file: Path) -> list[str]:
+    # ENODEV: the group was removed while it was open; EOPNOTSUPP: a threaded group of v2 has no list of processes.
+    try:
+        return file.read_text().split()
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
+            return []
+        raise
+
+
+def _read_pids(group: Path) -> list[int]:
+    """Its processes; a 0 stands for one of another pid namespace, which cannot be reached."""
+    return [int(word) for word in _read_words(group / "cgroup.procs") if word != "0"]
+
+
+def _read_field(file: Path, name: str) -> int:
+    """A value of a file of ``name value`` lines; 0 where there is none."""
+    words = _read_words(file)
+    pairs = dict(zip(words[::2], words[1::2], strict=False))
+    return int(pairs.get(name, 0))
+
+
+def _read_limit(file: Path) -> int | None:
+    text = file.read_text().strip()
+    return None if text == "max" or int(text) >= _UNLIMITED else int(text)

@@ -81,7 +81,8 @@ make_venv() {
     fi
     if [ "$(cat "$stamp" 2>/dev/null)" != "$PWD" ] || [ pyproject.toml -nt "$stamp" ]; then
         say "installing the package and what it needs into .venv"
-        as_owner .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".${extra:+[$extra]}"
+        as_owner .venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
+            --editable ".${extra:+[$extra]}"
         # As the owner too, with the time of now: newer than pyproject.toml.
         # shellcheck disable=SC2016 # $1 and $2 are of the inner shell
         as_owner sh -c 'printf "%s\n" "$1" >"$2"' sh "$PWD" "$stamp"

@@ -1,0 +1,238 @@
+"""What every runtime does alike: one suite, on the fake, on runc and on crun."""
+
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from orchestrator.model.definition import Resources, Size
+from orchestrator.model.state import Exit
+from orchestrator.ports import Process, RuntimeFailed
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
+from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, make_runtime, unchanged_host
+
+RUNTIMES = ["fake", pytest.param("runc", marks=pytest.mark.real), pytest.param("crun", marks=pytest.mark.real)]
+
+
+@pytest.fixture(params=RUNTIMES)
+async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
+    children = Children()
+    cgroups = Cgroups()
+    bench = Bench(make_runtime(request.param, str(tmp_path / "root"), children, cgroups), tmp_path, cgroups, children)
+    if not bench.is_real:
+        yield bench
+        assert await bench.runtime.list_instances() == ()
+        return
+    become_subreaper()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reap_orphans, children)
+        # One descriptor of trio's comes with the first signal receiver and stays.
+        with unchanged_host(bench):
+            yield bench
+            assert await bench.runtime.list_instances() == ()
+        nursery.cancel_scope.cancel()
+
+
+async def end(bench: Bench, process: Process) -> Exit:
+    """Kill it and wait."""
+    process.send_signal(signal.SIGKILL)
+    ended = await process.wait()
+    process.close()
+    return ended
+
+
+async def test_an_exit_code_is_seen(bench: Bench) -> None:
+    instance = bench.make_instance(Program.EXITS_3)
+    process = await bench.run(instance)
+    ended = await process.wait()
+    assert (ended.code, ended.signal, ended.oom) == (3, None, False)
+    assert await process.wait() == ended
+    process.close()
+    process.close()
+    await bench.remove(instance)
+
+
+async def test_created_is_not_started(bench: Bench) -> None:
+    instance = bench.make_instance(Program.EXITS_0)
+    process = await bench.runtime.create(instance)
+    assert await bench.runtime.list_instances() == (instance.id,)
+    with trio.move_on_after(0.05) as patience:
+        await process.wait()
+    assert patience.cancelled_caught
+    await bench.runtime.start(instance.id, instance.folder)
+    assert (await process.wait()).success
+    process.close()
+    await bench.remove(instance)
+
+
+async def test_a_signal_ends_it_with_its_own_code(bench: Bench) -> None:
+    instance = bench.make_instance(Program.OBEYS)
+    process = await bench.run(instance)
+    process.send_signal(signal.SIGTERM)
+    ended = await process.wait()
+    assert (ended.code, ended.signal) == (7, None)
+    process.send_signal(signal.SIGTERM)
+    process.close()
+    await bench.remove(instance)
+
+
+async def test_a_program_that_ignores_its_signal_is_killed(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    process = await bench.run(instance)
+    process.send_signal(signal.SIGTERM)
+    with trio.move_on_after(0.05) as patience:
+        await process.wait()
+    assert patience.cancelled_caught
+    ended = await end(bench, process)
+    assert (ended.code, ended.signal) == (None, signal.SIGKILL)
+    await bench.remove(instance)
+
+
+async def test_two_may_wait_for_the_same_end(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    process = await bench.run(instance)
+    exits: list[Exit] = []
+
+    async def wait() -> None:
+        exits.append(await process.wait())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        process.send_signal(signal.SIGKILL)
+    assert len(exits) == 2
+    assert exits[0] == exits[1]
+    process.close()
+    await bench.remove(instance)
+
+
+async def test_kill_all_reaches_every_process(bench: Bench) -> None:
+    instance = bench.make_instance(Program.FORKS)
+    process = await bench.run(instance)
+    bench.runtime.kill_all(instance.cgroups_path)
+    assert (await process.wait()).signal == signal.SIGKILL
+    process.close()
+    await bench.remove(instance)
+    bench.runtime.kill_all(instance.cgroups_path)
+
+
+async def test_remove_ends_what_runs_and_may_come_twice(bench: Bench) -> None:
+    instance = bench.make_instance(Program.FORKS)
+    process = await bench.run(instance)
+    await bench.remove(instance)
+    assert await bench.runtime.list_instances() == ()
+    assert (await process.wait()).signal == signal.SIGKILL
+    process.close()
+    await bench.remove(instance)
+
+
+async def test_remove_of_a_created_container(bench: Bench) -> None:
+    instance = bench.make_instance(Program.EXITS_0)
+    process = await bench.runtime.create(instance)
+    await bench.remove(instance)
+    assert (await process.wait()).signal == signal.SIGKILL
+    process.close()
+
+
+async def test_remove_of_an_id_never_heard_of(bench: Bench) -> None:
+    await bench.remove(bench.make_instance(Program.EXITS_0))
+
+
+async def test_remove_without_the_folder(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    process = await bench.run(instance)
+    if bench.is_real:
+        Path(instance.folder).rename(Path(instance.folder + "-gone"))  # noqa: ASYNC240 - a test may block
+    await bench.remove(instance)
+    await process.wait()
+    process.close()
+
+
+async def test_a_missing_program_fails_create_with_the_runtimes_own_message(bench: Bench) -> None:
+    instance = bench.make_instance(Program.IS_MISSING)
+    with pytest.raises(RuntimeFailed, match=r"/no/such/program.*[Nn]o such file") as caught:
+        await bench.runtime.create(instance)
+    message = str(caught.value)
+    assert message.startswith(f"cannot create container {instance.id}: {bench.runtime.name}: ")
+    assert "\n" not in message
+    await bench.remove(instance)
+
+
+async def test_start_of_an_unknown_id_fails(bench: Bench) -> None:
+    instance = bench.make_instance(Program.EXITS_0)
+    with pytest.raises(RuntimeFailed, match=rf"cannot start container {instance.id}: (.*not exist|.*No such file)"):
+        await bench.runtime.start(instance.id, instance.folder)
+
+
+async def test_an_out_of_memory_kill_is_counted(bench: Bench) -> None:
+    instance = bench.make_instance(Program.EATS_MEMORY, memory=16 * MEBIBYTE)
+    process = await bench.run(instance)
+    assert (await process.wait()).signal == signal.SIGKILL
+    assert bench.runtime.count_oom_kills(instance.cgroups_path) == 1
+    process.close()
+    await bench.remove(instance)
+    assert bench.runtime.count_oom_kills(instance.cgroups_path) == 0
+
+
+@pytest.mark.parametrize("first", [None, 64])
+async def test_memory_is_changed_live(bench: Bench, first: int | None) -> None:
+    instance = bench.make_instance(Program.STAYS, memory=None if first is None else first * MEBIBYTE)
+    process = await bench.run(instance)
+    for megabytes in (96, 32, 512, None, 48, 48, None):
+        limit = None if megabytes is None else Size(megabytes * MEBIBYTE + 1)
+        resources = Resources(memory=limit)
+        await bench.runtime.update(instance.id, instance.folder, instance.cgroups_path, resources)
+        if bench.is_real:
+            now = bench.cgroups.memory_limit(instance.cgroups_path)
+            assert now.memory == (None if limit is None else limit - 1)
+            assert now.memory_and_swap in (now.memory, None)
+    assert bench.is_real or await bench.runtime.list_instances() == (instance.id,)
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+async def test_a_cancel_before_create_loses_nothing(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        process = await bench.runtime.create(instance)
+    await bench.runtime.start(instance.id, instance.folder)
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+async def test_a_cancel_in_create_loses_nothing(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    created: list[Process] = []
+
+    async def create() -> None:
+        created.append(await bench.runtime.create(instance))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(create)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    (process,) = created
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+async def test_thirty_at_a_time(bench: Bench) -> None:
+    instances = [bench.make_instance(Program.EXITS_3) for _ in range(30)]
+    codes: list[int | None] = []
+
+    async def live(number: int) -> None:
+        process = await bench.run(instances[number])
+        codes.append((await process.wait()).code)
+        process.close()
+        await bench.remove(instances[number])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(len(instances)):
+            nursery.start_soon(live, number)
+    assert codes == [3] * 30

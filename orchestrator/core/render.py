@@ -30,17 +30,13 @@ def render_bundle(spec: Spec) -> Bundle:
 
 
 def render_instance(instance: Instance) -> str:
-    """The text of an instance's config.json: canonical JSON, valid against the runtime-spec's JSON Schema."""
+    """The text of an instance's config.json: canonical JSON, valid against the runtime-spec's JSON Schema. Without a
+    cgroup path the runtime chooses one."""
     config = instance.bundle.config
     linux = config["linux"]
-    resources = linux["resources"] | render_resources(instance.resources)
-    return canonical_json(
-        {
-            **config,
-            "root": {**config["root"], "path": instance.rootfs},
-            "linux": {**linux, "cgroupsPath": instance.cgroups_path, "resources": resources},
-        }
-    )
+    own = {"cgroupsPath": instance.cgroups_path} if instance.cgroups_path else {}
+    own["resources"] = linux["resources"] | render_resources(instance.resources)
+    return canonical_json({**config, "root": {**config["root"], "path": instance.rootfs}, "linux": {**linux, **own}})
 
 
 def render_resources(resources: Resources) -> dict[str, Any]:

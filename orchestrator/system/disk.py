@@ -85,6 +85,24 @@ class HostDisk:
         with _tried(f"cannot remove {path}"):
             remove_file(path)
 
+    def list_strays(self) -> tuple[str, ...]:
+        """The ids of instances that have a folder and no state file, sorted: a start that was cut short left them."""
+        with _tried(f"cannot look through {self.layout.instances}"):
+            names = set(list_folder(self.layout.instances))
+        return tuple(
+            sorted(
+                name
+                for name in names
+                if not name.startswith(".") and f"{name}.json" not in names and not name.endswith(".json")
+            )
+        )
+
+    def forget_names(self) -> None:
+        """Remove all names' files, and what a write that was cut short left beside them."""
+        with _tried(f"cannot clear {self.layout.names}"):
+            for name in list_folder(self.layout.names):
+                remove_file(f"{self.layout.names}/{name}")
+
     def write_agent(self, state: AgentState) -> None:
         """See `orchestrator.ports.Disk.write_agent`."""
         self._write(self.layout.agent, state)
@@ -119,5 +137,6 @@ def _tried(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = f" ({error.filename})" if error.filename and error.filename not in what else ""
+        known = not error.filename or os.path.dirname(error.filename) in what
+        where = "" if known else f" ({error.filename})"
         raise DiskFailed(f"{what}: {error.strerror or error}{where}") from error

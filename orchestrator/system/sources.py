@@ -95,3 +95,19 @@ def _refuse_irregular(status: os.stat_result) -> None:
 def _reason(error: OSError) -> str:
     text = error.strerror or str(error)
     return text[:1].lower() + text[1:]
+
+
+def read_source(path: str) -> Source:
+    """One file named by a person, whatever its name; a file that is missing is a source with that error."""
+    directory, name = os.path.split(path)
+    try:
+        folder = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        return Source(os.path.splitext(name)[0], path, None, f"cannot read the file: {_reason(error)}")
+    try:
+        source = _read_source(folder, directory, name)
+    finally:
+        os.close(folder)
+    if source is None:
+        return Source(os.path.splitext(name)[0], path, None, "cannot read the file: no such file or directory")
+    return source

@@ -68,6 +68,11 @@ class Reconciler:
         for supervision in self._supervisions.values():
             supervision.tell(Stop())
 
+    def hurry_all(self) -> None:
+        """Kill what is being stopped without waiting for its time to run out."""
+        for supervision in self._supervisions.values():
+            supervision.hurry()
+
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that any name needs on disk."""
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)

@@ -93,6 +93,10 @@ class Reporter:
         self._notifier.ready()
         self._write(evolve(self._agent, settled=True))
 
+    def stopping(self) -> None:
+        """The end has begun: STOPPING=1."""
+        self._notifier.stopping()
+
     async def run(self) -> None:
         """Keep systemd's status line true. No timer runs while nothing changes."""
         told = ""

@@ -36,7 +36,12 @@ class _Updated:
     message: str
 
 
-_Message = Happening | _Told | _Updated
+@frozen
+class _Hurry:
+    """A message from outside: do not wait for a stop's time to run out."""
+
+
+_Message = Happening | _Told | _Updated | _Hurry
 
 
 class Supervision:
@@ -93,6 +98,10 @@ class Supervision:
         self._outside.report.expect(self._name)
         self._send.send_nowait(_Told(action, problems))
 
+    def hurry(self) -> None:
+        """As if the stop's time had run out; nothing where nothing is being stopped. Never blocks."""
+        self._send.send_nowait(_Hurry())
+
     async def run(self) -> None:
         """Supervise until the name is not wanted any more and nothing of it is left."""
         async with trio.open_nursery() as nursery:
@@ -112,6 +121,9 @@ class Supervision:
                 self._act(action, nursery)
             case _Updated():
                 self._note_update(message)
+            case _Hurry():
+                if self._life.phase is Phase.STOPPING:
+                    self._step(Happening(event=Event.DEADLINE), nursery)
         self._update_if_due(nursery)
         if self._retired and self._life.phase is Phase.IDLE and not self._updating:
             self._retire()

@@ -1,0 +1,261 @@
+"""The agent: builds the outside and the registry, opens the nursery, and reads as the line that it is.
+
+    edit -> Source -> Definition -> Spec -> Bundle -> Action -> lifecycle -> Status
+
+Runs as a process of its own, ``python -m orchestrator.agent SETTINGS`` (JSON), that loads nothing of the command line.
+The only module that knows all floors below it.
+"""
+
+import hashlib
+import json
+import os
+import random
+import secrets
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import trio
+from attrs import asdict, frozen
+
+from orchestrator import __version__
+from orchestrator.core.parse import Parser
+from orchestrator.model.layout import Layout
+from orchestrator.model.state import AgentState
+from orchestrator.ports import OutsideError, Runtime
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.directory import WatchedDirectory
+from orchestrator.system.disk import HostDisk
+from orchestrator.system.entrypoints import load_registry
+from orchestrator.system.facts import HostWorld
+from orchestrator.system.lock import hold_lock
+from orchestrator.system.logs import HostLog
+from orchestrator.system.probe_runtime import choose_runtime
+from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
+from orchestrator.system.sdnotify import SystemdNotifier
+from orchestrator.system.states import read_instances, read_start_time
+from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.reconcile import Reconciler
+from orchestrator.tasks.report import Reporter
+from orchestrator.tasks.trim import trim_log
+from orchestrator.tasks.undo import undo_leftovers
+
+LOOKS_STABLE_AFTER = 1.0
+"""Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
+
+
+@frozen(kw_only=True)
+class Settings:
+    """What the command line decides. Paths are absolute."""
+
+    config: str
+    state: str
+    run: str
+    runtime: str = "auto"
+    once: bool = False
+
+
+async def run_agent(settings: Settings, *, when_settled: Callable[[], None] = lambda: None) -> int:
+    """Run until SIGTERM or SIGINT, or with ``once`` until all has settled; the containers end before it returns.
+
+    when_settled: called with ``once`` when all has settled and still runs. Returns the exit code: with ``once`` 1 if
+    anything is wrong, else 0. Raises OutsideError, alone or in a group, when it cannot begin.
+    """
+    layout = Layout(settings.state, settings.run)
+    disk = HostDisk(layout)
+    disk.make_folders()
+    with (
+        hold_lock(layout.lock),
+        WatchedDirectory(settings.config) as directory,
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+    ):
+        become_subreaper()
+        async with trio.open_nursery() as background:
+            children, cgroups = Children(), Cgroups()
+            await background.start(reap_orphans, children)
+            runtime = await choose_runtime(settings.runtime, layout.runtime_root, children, cgroups)
+            with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
+                code = await _run_containers(settings, layout, disk, directory, runtime, agent, signals, when_settled)
+            background.cancel_scope.cancel()
+    return code
+
+
+async def _run_containers(
+    settings: Settings,
+    layout: Layout,
+    disk: HostDisk,
+    directory: WatchedDirectory,
+    runtime: Runtime,
+    agent: AgentState,
+    signals: AsyncIterator[int],
+    when_settled: Callable[[], None],
+) -> int:
+    """The line itself, from the directory to the supervisions and back to whoever wants to know."""
+    reporter = Reporter(agent, disk, SystemdNotifier(), say)
+    starts_at_a_time = len(os.sched_getaffinity(0))
+    cgroup_root = cgroup_root_of(layout)
+    await undo_leftovers(
+        read_instances(layout).states, disk.list_strays(), runtime, disk, layout, cgroup_root, starts_at_a_time, say
+    )
+    disk.forget_names()
+
+    def sweep() -> None:
+        try:
+            disk.sweep_bundles(reconciler.bundles_in_use())
+        except OutsideError as error:
+            reporter.trouble(str(error))
+
+    async def trim(path: str) -> None:
+        with HostLog(path) as log:
+            await trim_log(log)
+
+    outside = Outside(
+        runtime=runtime,
+        disk=disk,
+        layout=layout,
+        cgroup_root=cgroup_root,
+        starts=trio.CapacityLimiter(starts_at_a_time),
+        chance=random.random,
+        token=lambda: secrets.token_hex(5),
+        wall_clock=time.time,
+        report=reporter,
+        trim_log=trim,
+        sweep=sweep,
+    )
+    reconciler = Reconciler(directory, HostWorld.probe(), Parser(load_registry()), outside, reporter.directory)
+    ending = _Ending(signals)
+    async with trio.open_nursery() as reports:
+        reports.start_soon(reporter.run)
+        reports.start_soon(reporter.feed_watchdog)
+        reports.start_soon(ending.listen, reconciler.hurry_all)
+        async with trio.open_nursery() as supervisions:
+            async with trio.open_nursery() as following:
+                await following.start(reconciler.run, supervisions)
+                following.start_soon(_announce, reporter)
+                code = 0
+                if settings.once:
+                    code = await _settle_once(reporter, ending, when_settled)
+                else:
+                    await ending.asked.wait()
+                following.cancel_scope.cancel()
+            reporter.stopping()
+            reconciler.stop_all()
+            # The supervisions end when their containers have.
+        sweep()
+        reports.cancel_scope.cancel()
+    return code
+
+
+async def _announce(reporter: Reporter) -> None:
+    await reporter.wait_settled()
+    reporter.settled()
+
+
+async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Callable[[], None]) -> int:
+    """Wait until all has settled, or the end is asked for. Returns the exit code."""
+    code = 1
+    async with trio.open_nursery() as nursery:
+
+        async def give_up() -> None:
+            await ending.asked.wait()
+            nursery.cancel_scope.cancel()
+
+        nursery.start_soon(give_up)
+        await reporter.wait_finished()
+        await trio.sleep(LOOKS_STABLE_AFTER)
+        await reporter.wait_finished()
+        code = 0 if reporter.healthy else 1
+        when_settled()
+        nursery.cancel_scope.cancel()
+    return code
+
+
+class _Ending:
+    """SIGTERM and SIGINT: the first asks for the end, another one for a quicker one."""
+
+    def __init__(self, signals: AsyncIterator[int]) -> None:
+        self._signals = signals
+        self.asked = trio.Event()
+
+    async def listen(self, hurry: Callable[[], None]) -> None:
+        async for number in self._signals:
+            name = signal.Signals(number).name
+            if self.asked.is_set():
+                say(f"{name} again: killing what has not ended")
+                hurry()
+            else:
+                say(f"{name}: stopping all containers")
+                self.asked.set()
+
+
+def cgroup_root_of(layout: Layout) -> str:
+    """The agent's own cgroup: /orchestrator, and for another run directory one with its digest, so that two agents on a
+    host never take each other's for theirs."""
+    if layout.run == "/run/orchestrator":
+        return "/orchestrator"
+    return f"/orchestrator-{hashlib.sha256(layout.run.encode()).hexdigest()[:10]}"
+
+
+def _describe(settings: Settings, runtime: Runtime) -> AgentState:
+    start_time = read_start_time(os.getpid())
+    assert start_time is not None, "this process exists"
+    return AgentState(
+        pid=os.getpid(),
+        pid_start_time=start_time,
+        version=__version__,
+        started_at=time.time(),
+        config=settings.config,
+        state=settings.state,
+        runtime=runtime.command,
+        runtime_name=runtime.name,
+    )
+
+
+@contextmanager
+def _agent_file(layout: Layout, disk: HostDisk, agent: AgentState) -> Iterator[AgentState]:
+    """The agent's file, for as long as it lives."""
+    disk.write_agent(agent)
+    say(f"agent {agent.version} with {agent.runtime_name} ({agent.runtime}), definitions in {agent.config}")
+    try:
+        yield agent
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(layout.agent)
+
+
+def say(text: str) -> None:
+    """A line for whoever reads the agent's output: a person in the foreground, the journal under systemd."""
+    with suppress(OSError):  # nobody reads any more, which must not end a container
+        print(text, file=sys.stderr, flush=True)
+
+
+def encode_settings(settings: Settings) -> str:
+    """Settings as the argument of this module's command line."""
+    return json.dumps(asdict(settings))
+
+
+def explain(error: BaseException) -> Iterator[str]:
+    """The lines of what the outside did, also out of groups. Raises ``error`` if it holds anything else."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from explain(inner)
+    elif isinstance(error, OutsideError):
+        yield str(error)
+    else:
+        raise error
+
+
+def main(arguments: Sequence[str]) -> int:
+    """``python -m orchestrator.agent SETTINGS``."""
+    try:
+        return trio.run(lambda: run_agent(Settings(**json.loads(arguments[0]))))
+    except (OutsideError, BaseExceptionGroup) as error:
+        for line in explain(error):
+            say(f"orchestrator: {line}")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

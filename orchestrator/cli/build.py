@@ -1,0 +1,51 @@
+"""`orchestrator build`: the OCI bundle of one definition, for any runtime to run. Floor: cli."""
+
+import os
+
+import click
+import trio
+
+from orchestrator.cli.errors import FAILED, warn, write_output
+from orchestrator.cli.settings import make_absolute
+from orchestrator.core.excerpt import show_problem
+from orchestrator.core.parse import Parser
+from orchestrator.core.values import check_name
+from orchestrator.model.action import Broken, Target
+from orchestrator.model.problem import Problem
+from orchestrator.model.source import Source
+from orchestrator.system.entrypoints import load_registry
+from orchestrator.system.export import export_bundle
+from orchestrator.system.facts import HostWorld
+from orchestrator.system.sources import read_source
+from orchestrator.tasks.compile import compile_sources
+
+
+@click.command("build")
+@click.argument("file", metavar="FILE")
+@click.option(
+    "-o", "--output", metavar="DIR", required=True, help="The bundle's folder; it must not exist or be empty."
+)
+@click.option(
+    "--copy", is_flag=True, help="Copy the root file system into the bundle, so that it needs no host below it."
+)
+def command(file: str, output: str, copy: bool) -> int:
+    """Make the OCI bundle of one definition: `runc run -b DIR NAME` runs it."""
+    source = read_source(file)
+    result = trio.run(_compile, source)
+    if isinstance(result, Broken):
+        for problem in result.problems:
+            click.echo(show_problem(problem, source.text) + "\n", err=True)
+        return FAILED
+    kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy)
+    for mount in kept:
+        warn(f"{mount.destination} still comes from {mount.source} of the host")
+    write_output(f"{os.path.normpath(output)}\n")
+    return 0
+
+
+async def _compile(source: Source) -> Target | Broken:
+    fault = check_name(source.name)
+    if fault is not None:
+        return Broken((Problem(source.file, 1, 1, "", fault.message, fault.hint),))
+    compiled = await compile_sources([source], {}, Parser(load_registry()), HostWorld.probe())
+    return compiled[source.name].result

@@ -1,0 +1,99 @@
+"""`orchestrator check`: every problem of files or directories, with its line. Needs no agent, no root. Floor: cli."""
+
+import json
+import os
+from collections.abc import Iterable
+
+import click
+import trio
+from attrs import asdict, frozen
+
+from orchestrator.cli.errors import FAILED, write_output
+from orchestrator.cli.settings import default_config
+from orchestrator.core.excerpt import show_problem
+from orchestrator.core.parse import Parser
+from orchestrator.core.values import check_name
+from orchestrator.model.action import Broken
+from orchestrator.model.problem import Problem
+from orchestrator.model.source import Source
+from orchestrator.ports import OutsideError
+from orchestrator.system.directory import SUFFIXES
+from orchestrator.system.entrypoints import load_registry
+from orchestrator.system.facts import HostWorld
+from orchestrator.system.sources import read_source, read_sources
+from orchestrator.tasks.compile import compile_sources
+
+
+class CannotCheck(OutsideError):
+    """A directory that was to be checked cannot be read."""
+
+
+@frozen
+class _Checked:
+    """How many definitions were looked at, what is wrong, and the texts to show it in."""
+
+    definitions: int
+    problems: tuple[Problem, ...]
+    texts: dict[str, str | None]
+
+
+@click.command("check")
+@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...")
+@click.option("--json", "as_json", is_flag=True, help="A list of problems, for programs; empty if there is none.")
+def command(paths: tuple[str, ...], as_json: bool) -> int:
+    """Say what is wrong with definitions: those of files, of directories, or of the watched directory."""
+    asked = paths or (os.environ.get("ORCHESTRATOR_CONFIG") or default_config(),)
+    checked = trio.run(_check, [_read(path) for path in asked])
+    if as_json:
+        write_output(json.dumps([asdict(problem) for problem in checked.problems], indent=2) + "\n")
+    else:
+        for problem in checked.problems:
+            write_output(show_problem(problem, checked.texts.get(problem.file)) + "\n\n")
+        write_output(f"{_count(checked.definitions, 'definition')}, {_count(len(checked.problems), 'problem')}\n")
+    return FAILED if checked.problems else 0
+
+
+def _read(path: str) -> tuple[Source, ...]:
+    """The sources behind one argument. Raises CannotCheck for a directory that cannot be read."""
+    if not os.path.isdir(path):
+        return (read_source(path),)
+    listing = read_sources(path, SUFFIXES)
+    if listing.error is not None:
+        raise CannotCheck(listing.error)
+    return listing.sources
+
+
+async def _check(batches: Iterable[tuple[Source, ...]]) -> _Checked:
+    parser, world = Parser(load_registry()), HostWorld.probe()
+    problems: list[Problem] = []
+    texts: dict[str, str | None] = {}
+    count = 0
+    for batch in batches:
+        well_named = []
+        for source in batch:
+            count += 1
+            texts[source.file] = source.text
+            fault = _check_file_name(source)
+            if fault is None:
+                well_named.append(source)
+            else:
+                problems.append(fault)
+        compiled = await compile_sources(well_named, {}, parser, world)
+        for each in compiled.values():
+            if isinstance(each.result, Broken):
+                problems.extend(each.result.problems)
+    return _Checked(count, tuple(sorted(problems)), texts)
+
+
+def _check_file_name(source: Source) -> Problem | None:
+    fault = check_name(source.name)
+    if fault is not None:
+        return Problem(source.file, 1, 1, "", fault.message, fault.hint)
+    if not source.file.endswith(SUFFIXES):
+        name = os.path.basename(source.file)
+        return Problem(source.file, 1, 1, "", f'"{name}" is not a definition', f"its name must end in {SUFFIXES[0]}")
+    return None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

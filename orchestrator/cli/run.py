@@ -1,0 +1,52 @@
+"""`orchestrator run`: the agent. Floor: cli."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from orchestrator.cli.settings import config_option, run_option, runtime_option, state_option
+
+if TYPE_CHECKING:
+    from orchestrator.agent import Settings
+
+
+@click.command("run")
+@config_option
+@state_option
+@run_option
+@runtime_option
+@click.option(
+    "--once",
+    is_flag=True,
+    envvar="ORCHESTRATOR_ONCE",
+    help="Apply the directory once, wait until all has settled, show the status, stop all; exit 1 if all is not well.",
+)
+@click.option(
+    "--exit-policy",
+    type=click.Choice(["stop"]),
+    default="stop",
+    envvar="ORCHESTRATOR_EXIT_POLICY",
+    help="What becomes of the containers when the agent ends: they are stopped.",
+)
+def command(config: str, state: str, run: str, runtime: str, once: bool, exit_policy: str) -> int:
+    """Run the containers of a directory of definitions and follow its edits, until SIGTERM or SIGINT."""
+    from orchestrator.agent import Settings, encode_settings
+
+    settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once)
+    if not once:
+        # The agent runs for months: a process of its own holds nothing of the command line in memory.
+        os.execv(sys.executable, [sys.executable, "-m", "orchestrator.agent", encode_settings(settings)])
+    return _run_once(settings)
+
+
+def _run_once(settings: "Settings") -> int:
+    import trio
+
+    from orchestrator.agent import run_agent
+    from orchestrator.cli.status import show_status
+    from orchestrator.model.layout import Layout
+
+    layout = Layout(settings.state, settings.run)
+    return trio.run(lambda: run_agent(settings, when_settled=lambda: show_status(layout)))

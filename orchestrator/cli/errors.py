@@ -17,8 +17,6 @@ INTERNAL = 70
 """EX_SOFTWARE of sysexits.h(3head)."""
 INTERRUPTED = 130
 """As shells have it: 128 and SIGINT."""
-BROKEN_PIPE = 141
-"""As shells have it: 128 and SIGPIPE."""
 
 TRACEBACK = "ORCHESTRATOR_TRACEBACK"
 
@@ -37,8 +35,6 @@ def guard(command: Callable[[], object]) -> int:
         hint = f" (see {context.command_path} --help)" if context is not None else ""
         warn(f"{error.format_message().rstrip('.')}{hint}")
         return error.exit_code
-    except BrokenPipeError:
-        return _leave_pipe()
     except BaseException as error:
         # The one place that catches everything: a user never sees a traceback unasked.
         if isinstance(error, SystemExit | GeneratorExit):
@@ -76,7 +72,9 @@ def one_line(text: str) -> str:
 def _report(error: BaseException) -> int:
     leaves = list(_leaves(error))
     if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):
-        return _leave_pipe()
+        # The reader has gone (`| head`): nobody to tell, and no mistake. click ends so too.
+        _drop_output()
+        return FAILED
     bugs = [leaf for leaf in leaves if not isinstance(leaf, OutsideError | KeyboardInterrupt | click.Abort)]
     for leaf in leaves:
         if isinstance(leaf, OutsideError):
@@ -111,11 +109,6 @@ def _flush() -> None:
     except OSError as error:
         _drop_output()
         raise OutputFailed(f"cannot write to standard output: {error.strerror}") from error
-
-
-def _leave_pipe() -> int:
-    _drop_output()
-    return BROKEN_PIPE
 
 
 def _drop_output() -> None:

@@ -51,12 +51,17 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    invoke_without_command=True,
     help="Run single applications as OCI containers from a directory of declarative definitions.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(orchestrator.__version__, message="%(prog)s %(version)s")
-def group() -> None:
-    """What all verbs have in common: nothing but the name."""
+@click.pass_context
+def group(context: click.Context) -> None:
+    """What all verbs have in common: nothing but the name. Without a verb, help (and wrong usage)."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,6 +13,7 @@ from orchestrator.cli.errors import FAILED, one_line, warn, write_output
 from orchestrator.cli.settings import default_state, layout_of, run_option
 from orchestrator.cli.table import print_table
 from orchestrator.core.status import StatusRow, describe_row, format_age, make_rows, row_to_json
+from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.ports import OutsideError
@@ -31,7 +32,12 @@ class UnknownName(OutsideError):
 @run_option
 def command(names: tuple[str, ...], as_json: bool, run: str) -> int:
     """Show how the containers are: all, or those of the names given. Needs no agent."""
-    layout = layout_of(default_state(), run)
+    return show_status(layout_of(default_state(), run), names, as_json=as_json)
+
+
+def show_status(layout: Layout, names: Sequence[str] = (), *, as_json: bool = False) -> int:
+    """Print how the containers are, what is wrong on stderr or below, and return the exit code: 1 if a state file is
+    damaged. Raises UnknownName, DiskFailed, OutputFailed."""
     reading, written = read_names(layout), read_agent(layout)
     agent = written if isinstance(written, AgentState) and is_alive(written.pid, written.pid_start_time) else None
     if names:
@@ -39,7 +45,7 @@ def command(names: tuple[str, ...], as_json: bool, run: str) -> int:
     rows = make_rows(reading.states, find_living(reading.states), agent is not None)
     nameless = agent.problems if agent is not None and not names else ()
     if agent is None:
-        warn(f"no agent is running (run directory {run})")
+        warn(f"no agent is running (run directory {layout.run})")
     elif agent.message:
         warn(agent.message)
     if as_json:

@@ -71,8 +71,8 @@ def make_skeleton(folder: str, entries: Iterable[Entry]) -> None:
     os.chmod(folder, 0o755)  # whatever the umask said, here and below: same bundle, same modes
     folders, made = {""}, set[str]()
     for entry in entries:
-        parent, _, name = entry.path.rpartition("/")
-        if parent not in folders or entry.path in made or name in ("", ".", ".."):
+        parent, slash, name = entry.path.rpartition("/")
+        if not slash or parent not in folders or entry.path in made or name in ("", ".", ".."):
             raise DiskFailed(
                 f"cannot make {entry.path!r} of a root file system in {folder}: "
                 f"{'it is made twice' if entry.path in made else 'its parent is no folder made before it'}"

@@ -1,0 +1,150 @@
+"""State files: what is written is read back as it was, and nothing else is taken for a state."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
+from orchestrator.model.definition import Duration, Resources, SignalName, Size, Stop
+from orchestrator.model.problem import Problem
+from orchestrator.model.state import AgentState, Exit, InstanceState, NameState, PublicState, Step
+
+TIMES = st.floats(min_value=0, max_value=1e11)
+COUNTS = st.integers(min_value=0, max_value=2**63)
+# With lone surrogates: the name of a file may be any bytes.
+TEXTS = st.text(st.characters(exclude_categories=()))
+JSON = st.recursive(
+    st.none() | st.booleans() | COUNTS | TEXTS, lambda inner: st.lists(inner) | st.dictionaries(TEXTS, inner)
+)
+EXITS = st.builds(Exit, code=st.none() | COUNTS, signal=st.none() | COUNTS, oom=st.booleans(), at=TIMES)
+PROBLEMS = st.lists(st.builds(Problem, TEXTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple)
+NAMES = st.builds(
+    NameState,
+    name=TEXTS,
+    state=st.sampled_from(PublicState),
+    since=TIMES,
+    ready=st.booleans(),
+    instance=st.none() | TEXTS,
+    pid=st.none() | COUNTS,
+    started_at=st.none() | TIMES,
+    restarts=COUNTS,
+    next_retry_at=st.none() | TIMES,
+    last_exit=st.none() | EXITS,
+    message=TEXTS,
+    problems=PROBLEMS,
+)
+INSTANCES = st.builds(
+    InstanceState,
+    name=TEXTS,
+    instance=TEXTS,
+    bundle=TEXTS,
+    runtime=TEXTS,
+    root=TEXTS,
+    folder=TEXTS,
+    rootfs=TEXTS,
+    cgroups_path=TEXTS,
+    log=TEXTS,
+    step=st.sampled_from(Step),
+    created_at=TIMES,
+    pid_start_time=st.none() | COUNTS,
+    attached=st.lists(st.dictionaries(TEXTS, JSON), max_size=2).map(tuple),
+    resources=st.builds(Resources, memory=st.none() | COUNTS.map(Size)),
+    stop=st.builds(Stop, signal=TEXTS.map(SignalName), timeout=TIMES.map(Duration)),
+    exit=st.none() | EXITS,
+)
+AGENTS = st.builds(
+    AgentState,
+    pid=COUNTS,
+    pid_start_time=COUNTS,
+    version=TEXTS,
+    started_at=TIMES,
+    config=TEXTS,
+    state=TEXTS,
+    runtime=TEXTS,
+    runtime_name=TEXTS,
+    settled=st.booleans(),
+    problems=PROBLEMS,
+)
+NAME = NameState(name="web", state=PublicState.RUNNING, since=5.0)
+
+
+@given(NAMES)
+def test_a_name_comes_back_as_it_was(state: NameState) -> None:
+    assert decode_state(NameState, encode_state(state)) == state
+
+
+@given(INSTANCES)
+def test_an_instance_comes_back_as_it_was(state: InstanceState) -> None:
+    assert decode_state(InstanceState, encode_state(state)) == state
+
+
+@given(AGENTS)
+def test_an_agent_comes_back_as_it_was(state: AgentState) -> None:
+    assert decode_state(AgentState, encode_state(state)) == state
+
+
+@given(NAMES)
+def test_the_text_is_one_line_of_ascii(state: NameState) -> None:
+    text = encode_state(state)
+    assert text.isascii()
+    assert text.count("\n") == 1
+    assert text.endswith("}\n")
+
+
+@given(st.text() | JSON.map(json.dumps))
+def test_any_other_text_is_refused_and_never_crashes(text: str) -> None:
+    with pytest.raises(DamagedState):
+        decode_state(NameState, text)
+
+
+def test_a_field_that_was_added_later_has_its_default() -> None:
+    data = json.loads(encode_state(NAME))
+    del data["failures"]
+    assert decode_state(NameState, json.dumps(data)) == NAME
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"schema": 2}, "its schema version is 2, known is 1"),
+        ({"schema": True}, "its schema version is true, known is 1"),
+        ({"schema": None}, "its schema version is null, known is 1"),
+        ({"colour": 1}, "colour: the key is unknown"),
+        ({"ready": 1}, "ready: expected bool, not 1"),
+        ({"restarts": True}, "restarts: expected int, not true"),
+        ({"restarts": 1.0}, "restarts: expected int, not 1.0"),
+        ({"since": "5"}, 'since: expected number, not "5"'),
+        ({"since": 10**400}, "since: the number is too large"),
+        ({"name": None}, "name: expected str, not null"),
+        ({"pid": "7"}, 'pid: expected int, not "7"'),
+        ({"problems": {}}, "problems: expected list, not {}"),
+        ({"last_exit": {"at": 1, "code": "0"}}, 'last_exit.code: expected int, not "0"'),
+        ({"last_exit": {"code": 0}}, "last_exit.at: the key is missing"),
+        ({"problems": [{"file": "a"}]}, "problems[0].line: the key is missing"),
+    ],
+)
+def test_what_is_wrong_is_named(changes: dict[str, Any], message: str) -> None:
+    data = json.loads(encode_state(NAME)) | changes
+    with pytest.raises(DamagedState) as caught:
+        decode_state(NameState, json.dumps(data))
+    assert str(caught.value) == message
+
+
+def test_an_unknown_word_is_told_with_those_that_are_known() -> None:
+    text = encode_state(NAME).replace('"running"', '"jumping"')
+    with pytest.raises(DamagedState, match=r'^state: expected one of waiting, .*, idle, not "jumping"$'):
+        decode_state(NameState, text)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '{"schema": NaN}', "[" * 100_000])
+def test_a_text_that_is_no_json_object_is_refused(text: str) -> None:
+    with pytest.raises(DamagedState, match=r"^it is not (a )?JSON"):
+        decode_state(NameState, text)
+
+
+def test_a_value_without_a_form_is_our_own_mistake() -> None:
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        to_plain(object())

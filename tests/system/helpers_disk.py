@@ -1,0 +1,67 @@
+"""Values for the tests of the disk: small bundles and instances."""
+
+from orchestrator.core.canonical import digest_of
+from orchestrator.core.encode import to_plain
+from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.definition import Resources, Stop
+from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
+from orchestrator.model.layout import Layout
+from orchestrator.model.spec import FolderRoot, SkeletonRoot
+from orchestrator.model.state import InstanceState, Step
+
+ENTRIES: tuple[Entry, ...] = (
+    LinkEntry("/bin", "usr/bin"),
+    FolderEntry("/etc"),
+    FileEntry("/etc/hostname", "web\n"),
+    FileEntry("/etc/mount", "", 0o600),
+    FolderEntry("/tmp", 0o1777),
+    FolderEntry("/usr"),
+)
+
+
+def make_bundle(
+    entries: tuple[Entry, ...] = ENTRIES, *, readonly: bool = True, root: SkeletonRoot | FolderRoot | None = None
+) -> Bundle:
+    """A bundle with a skeleton (or another root) whose digest is that of its content."""
+    root = root or SkeletonRoot(entries=entries)
+    config = {"ociVersion": "1.0.2", "root": {"readonly": readonly}, "linux": {"resources": {}}}
+    return Bundle(digest_of([config, to_plain(root)]), config, root, readonly)
+
+
+def make_instance(layout: Layout, bundle: Bundle, instance_id: str = "web-1") -> Instance:
+    """An instance of a bundle, laid out as the agent does."""
+    match bundle.root:
+        case FolderRoot(path=path):
+            rootfs = path
+        case SkeletonRoot():
+            rootfs = f"{layout.bundle(bundle.digest)}/rootfs" if bundle.readonly else layout.root(instance_id)
+    return Instance(
+        id=instance_id,
+        name="web",
+        bundle=bundle,
+        resources=Resources(),
+        folder=layout.instance(instance_id),
+        rootfs=rootfs,
+        cgroups_path=f"/orchestrator/{instance_id}",
+        log=layout.log("web"),
+    )
+
+
+def make_instance_state(layout: Layout, instance_id: str = "web-1") -> InstanceState:
+    """A state as it is written first."""
+    return InstanceState(
+        name="web",
+        instance=instance_id,
+        bundle="0" * 64,
+        runtime="/usr/bin/runc",
+        root=layout.runtime_root,
+        folder=layout.instance(instance_id),
+        rootfs=layout.root(instance_id),
+        cgroups_path=f"/orchestrator/{instance_id}",
+        log=layout.log("web"),
+        step=Step.CREATING,
+        created_at=1.0,
+        attached=({"kind": "bind", "intent": {"a": [1, None]}},),
+        resources=Resources(),
+        stop=Stop(),
+    )

@@ -9,11 +9,9 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from orchestrator.core.suggest import quote, suggest_similar
+from orchestrator.core.values import LARGEST_ID
 from orchestrator.model.oci import User
 from orchestrator.model.problem import Fault
-
-HIGHEST_ID = 2**32 - 2
-"""The highest uid and gid: 2**32 - 1 is (uid_t) -1, which system calls read as "leave it"."""
 
 _PATH = ("user",)
 
@@ -79,7 +77,7 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
 
 
 def _above_highest(what: str, text: str) -> Fault:
-    return Fault(_PATH, f"the {what} {quote(text)} is above {HIGHEST_ID}, the highest there is")
+    return Fault(_PATH, f"the {what} {quote(text)} is above {LARGEST_ID}, the largest there is")
 
 
 def _unknown(what: str, name: str, file: str, text: str | None, names: Iterable[str]) -> Fault:
@@ -114,4 +112,4 @@ def _is_number(text: str) -> bool:
 
 def _is_id(text: str) -> bool:
     # Longer digits are no id either, and int() refuses the longest with an error.
-    return _is_number(text) and len(text) <= 10 and int(text) <= HIGHEST_ID
+    return _is_number(text) and len(text) <= 10 and int(text) <= LARGEST_ID

@@ -1,0 +1,181 @@
+"""A small made-up world for pure tests: what questions are answered with, and definitions that fit it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+from hypothesis import strategies as st
+from jsonschema import Draft4Validator
+from orchestrator_mounts.bind import OPTIONS, Bind
+from orchestrator_networks.host import HostNetwork
+from orchestrator_networks.none import NoNetwork
+from referencing import Registry as SchemaRegistry
+from referencing.jsonschema import DRAFT4
+
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.render import render_bundle, render_instance
+from orchestrator.core.resolve import resolve_spec
+from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.definition import (
+    AbsolutePath,
+    ContainerType,
+    Definition,
+    DirectoryRootfs,
+    EnvName,
+    HostName,
+    HostRootfs,
+    MountPath,
+    Resources,
+    Size,
+    UserName,
+)
+from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.spec import SkeletonRoot, Spec
+
+SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
+
+HOST = HostFacts(
+    machine="x86_64",
+    kernel=(6, 1),
+    usr_links={"/bin": "usr/bin", "/lib": "usr/lib", "/lib64": "usr/lib64", "/sbin": "usr/sbin"},
+    etc_files=("/etc/group", "/etc/hosts", "/etc/passwd", "/etc/resolv.conf", "/etc/ssl/certs"),
+    seccomp_profile=None,
+)
+
+FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
+FILES = ("/srv/app.conf", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
+LINKS = {"/srv/current": "/srv/data"}
+
+PASSWD = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n"
+GROUP = "root:x:0:\nwww-data:x:33:\nweb:x:1000:\nadm:x:4:web,root\nssl:x:101:web\n"
+
+
+def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
+    """What this world says."""
+    paths: dict[str, PathAnswer] = {}
+    texts: dict[TextQuestion, str | None] = {}
+    for question in questions:
+        match question:
+            case PathQuestion(path=path):
+                paths[path] = _look_at(path)
+            case TextQuestion(path=path, root=root):
+                known = {"/etc/passwd": PASSWD, "/etc/group": GROUP} if root in ("/", "/srv/alpine") else {}
+                texts[question] = known.get(path)
+    return Facts(host, paths, texts)
+
+
+def _look_at(path: str) -> PathAnswer:
+    resolved = LINKS.get(path, path)
+    if resolved in FOLDERS:
+        return PathAnswer(PathKind.DIRECTORY, resolved)
+    if resolved in FILES:
+        return PathAnswer(PathKind.FILE, resolved)
+    if path == "/srv/socket":
+        return PathAnswer(PathKind.OTHER, path)
+    if path.startswith("/root/"):
+        return PathAnswer(PathKind.DENIED, path, "permission denied")
+    return PathAnswer(PathKind.MISSING, path)
+
+
+def bind(source: str, *options: str) -> Bind:
+    """A bind mount."""
+    return Bind(source=AbsolutePath(source), options=options)
+
+
+def resolve(definition: Definition, name: str = "web", host: HostFacts = HOST) -> Spec:
+    """The spec of a definition that has no faults."""
+    spec = resolve_spec(name, definition, answer(ask_questions(name, definition), host))
+    assert isinstance(spec, Spec), spec
+    return spec
+
+
+def instance_of(bundle: Bundle, resources: Resources | None = None) -> Instance:
+    """One life of a bundle, at made-up paths."""
+    return Instance(
+        id="web-1",
+        name="web",
+        bundle=bundle,
+        resources=resources or Resources(),
+        folder="/run/orchestrator/instances/web-1",
+        rootfs="/var/lib/orchestrator/bundles/x/rootfs" if isinstance(bundle.root, SkeletonRoot) else bundle.root.path,
+        cgroups_path="/orchestrator/web-1",
+        log="/var/lib/orchestrator/logs/web.log",
+    )
+
+
+def config_of(definition: Definition, host: HostFacts = HOST) -> dict[str, Any]:
+    """The config.json of an instance of a definition."""
+    bundle = render_bundle(resolve(definition, host=host))
+    config: dict[str, Any] = json.loads(render_instance(instance_of(bundle, definition.resources)))
+    return config
+
+
+@cache
+def _validator() -> Draft4Validator:
+    assert SCHEMAS.is_dir(), f"{SCHEMAS} is missing: apt-get install golang-github-opencontainers-specs-dev"
+    schemas = {path.name: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.json"))}
+    base = "http://schemas.invalid/"
+    registry: SchemaRegistry[Any] = SchemaRegistry().with_resources(
+        (base + name, DRAFT4.create_resource(schema)) for name, schema in schemas.items()
+    )
+    return Draft4Validator({"$ref": base + "config-schema.json"}, registry=registry)
+
+
+def assert_valid(config: Mapping[str, Any]) -> None:
+    """The config keeps to the runtime-spec's JSON Schema and has no null in it."""
+    errors = [f"{'/'.join(map(str, error.path))}: {error.message}" for error in _validator().iter_errors(config)]
+    assert errors == []
+    assert find_nulls(config) == []
+
+
+def find_nulls(value: object, path: str = "") -> list[str]:
+    """Where in a JSON value a null is."""
+    match value:
+        case None:
+            return [path]
+        case dict():
+            return [found for key, item in value.items() for found in find_nulls(item, f"{path}/{key}")]
+        case list():
+            return [found for index, item in enumerate(value) for found in find_nulls(item, f"{path}/{index}")]
+    return []
+
+
+def _texts() -> st.SearchStrategy[str]:
+    return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)
+
+
+def binds() -> st.SearchStrategy[Bind]:
+    """Bind mounts whose source is in this world and whose options do not contradict each other."""
+    sources = st.sampled_from(["/srv/data", "/srv/app.conf", "/srv/current", "/srv/socket"])
+    options = st.sampled_from(
+        [(), ("ro",), ("rw", "noexec"), ("ro", "bind"), ("rslave",), ("shared", "ro"), OPTIONS[:1]]
+    )
+    return st.builds(lambda source, options: bind(source, *options), sources, options)
+
+
+def definitions() -> st.SearchStrategy[Definition]:
+    """Definitions that this world can resolve."""
+    roots = st.sampled_from([HostRootfs(), DirectoryRootfs(path=AbsolutePath("/srv/alpine"))])
+    places = st.sampled_from(["/data", "/data/in", "/etc/x", "/etc", "/run/x", "/tmp", "/srv", "/bin", "/opt/a/b"])
+    return st.builds(
+        Definition,
+        args=st.lists(_texts(), min_size=1, max_size=3).map(lambda args: ("sh", *args)),
+        rootfs=roots,
+        env=st.dictionaries(st.sampled_from(["LANG", "PATH", "HOME", "A"]).map(EnvName), _texts()),
+        cwd=st.sampled_from(["/", "/srv", "/usr/bin", "/bin", "/data/x", "/tmp/x"]).map(AbsolutePath),
+        user=st.sampled_from(["0:0", "0", "web", "web:adm", "7", "7:8", "www-data"]).map(UserName),
+        hostname=st.none() | st.just(HostName("h.example")),
+        readonly=st.none() | st.booleans(),
+        type=st.sampled_from(ContainerType),
+        mounts=st.dictionaries(places.map(MountPath), binds(), max_size=4),
+        network=st.none() | st.sampled_from([NoNetwork(), HostNetwork()]),
+        resources=st.builds(Resources, memory=st.none() | st.integers(6 * 2**20, 2**40).map(Size)),
+    )
+
+
+def host_definition(**changes: Any) -> Definition:  # noqa: ANN401 - the fields of a definition
+    """A definition with the host's /usr, changed as said."""
+    return attrs.evolve(Definition(args=("true",), rootfs=HostRootfs()), **changes)

@@ -1,0 +1,91 @@
+"""A watched directory and a world that exist in memory only, and change as a test says. Floor: testing."""
+
+from collections.abc import Collection, Iterable, Mapping
+
+import trio
+from attrs import evolve
+
+from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.source import Listing, Source
+
+HOST = HostFacts(
+    machine="x86_64",
+    kernel=(6, 1),
+    usr_links={"/bin": "usr/bin", "/lib": "usr/lib", "/lib64": "usr/lib64"},
+    etc_files=("/etc/passwd", "/etc/group"),
+    seccomp_profile=None,
+)
+"""A host with a merged /usr and no seccomp profile."""
+
+
+class FakeDirectory:
+    """Implements `orchestrator.ports.Directory`. What a test does to it is a hint, as from inotify."""
+
+    def __init__(self, files: Mapping[str, str] | None = None) -> None:
+        """files: texts by container name."""
+        self.reads = 0
+        self.also: frozenset[str] = frozenset()
+        self.message = ""
+        self._sources = {name: Source(name, f"{name}.toml", text) for name, text in (files or {}).items()}
+        self._error: str | None = None
+        self._changed = trio.Event()
+
+    def write(self, name: str, text: str) -> None:
+        """A file has this text now."""
+        self._sources[name] = Source(name, f"{name}.toml", text)
+        self.hint()
+
+    def remove(self, name: str) -> None:
+        """A file is gone. Raises KeyError if it was not there."""
+        del self._sources[name]
+        self.hint()
+
+    def break_down(self, error: str | None) -> None:
+        """The directory as a whole cannot be read, or (None) can again."""
+        self._error = error
+        self.hint()
+
+    def hint(self) -> None:
+        """Something may have changed."""
+        self._changed.set()
+
+    async def read(self) -> Listing:
+        """What there is now."""
+        self.reads += 1
+        self._changed = trio.Event()
+        await trio.lowlevel.checkpoint()
+        if self._error is not None:
+            return Listing((), self._error)
+        return Listing(tuple(self._sources[name] for name in sorted(self._sources)))
+
+    async def wait_changed(self) -> None:
+        """Wait for a hint."""
+        await self._changed.wait()
+
+    def watch_also(self, paths: Collection[str]) -> None:
+        """Kept in ``also``, for a test to see."""
+        self.also = frozenset(paths)
+
+
+class FakeWorld:
+    """Implements `orchestrator.ports.World`: a host on which only the given paths exist, with the given texts."""
+
+    def __init__(self, paths: Mapping[str, PathKind] | None = None, texts: Mapping[str, str] | None = None) -> None:
+        """paths: what stands there. texts: what files say, by path, in every root file system."""
+        self.host = HOST
+        self.paths = dict(paths or {})
+        self.texts = dict(texts or {})
+        self.asked: list[Question] = []
+
+    async def gather(self, questions: Iterable[Question]) -> Facts:
+        """Answer from what was given."""
+        await trio.lowlevel.checkpoint()
+        asked = tuple(questions)
+        self.asked.extend(asked)
+        paths = {
+            question.path: PathAnswer(self.paths.get(question.path, PathKind.MISSING), question.path)
+            for question in asked
+            if isinstance(question, PathQuestion)
+        }
+        texts = {question: self.texts.get(question.path) for question in asked if isinstance(question, TextQuestion)}
+        return evolve(Facts(self.host), paths=paths, texts=texts)

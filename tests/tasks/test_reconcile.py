@@ -1,0 +1,310 @@
+"""From the directory to the running set, over fakes and virtual time: what an edit does, and what it leaves alone."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+import trio
+from orchestrator_mounts.bind import Bind
+from trio.testing import MockClock
+
+from orchestrator.core.parse import Parser
+from orchestrator.model.facts import PathKind
+from orchestrator.model.layout import Layout
+from orchestrator.model.problem import Problem
+from orchestrator.model.registry import Group, Registry
+from orchestrator.model.state import AgentState, NameState, PublicState
+from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.reconcile import Reconciler
+from orchestrator.tasks.report import Reporter
+from orchestrator.testing.directory import FakeDirectory, FakeWorld
+from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.runtime import FakeRuntime
+
+PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
+WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
+AGENT = AgentState(
+    pid=1, pid_start_time=1, version="0", started_at=0, config="/c", state="/s", runtime="/r", runtime_name="fake"
+)
+
+
+async def no_trimming(path: str) -> None:
+    await trio.sleep_forever()
+
+
+class Silent:
+    """A notifier that remembers."""
+
+    watchdog_interval: float | None = None
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def ready(self) -> None:
+        self.told.append("READY=1")
+
+    def status(self, text: str) -> None:
+        self.told.append(text)
+
+    def stopping(self) -> None:
+        self.told.append("STOPPING=1")
+
+    def watchdog(self) -> None:
+        self.told.append("WATCHDOG=1")
+
+
+class Stage:
+    """A reconciler among fakes."""
+
+    def __init__(self, files: Mapping[str, str]) -> None:
+        self.directory = FakeDirectory(files)
+        self.world = FakeWorld(texts=PASSWD)
+        self.runtime = FakeRuntime()
+        self.disk = FakeDisk()
+        self.notifier = Silent()
+        self.lines: list[str] = []
+        self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
+        tokens = iter(f"{number:03}" for number in range(1000))
+        outside = Outside(
+            runtime=self.runtime,
+            disk=self.disk,
+            layout=Layout("/state", "/run"),
+            cgroup_root="/agent",
+            starts=trio.CapacityLimiter(2),
+            chance=lambda: 0.5,
+            token=lambda: next(tokens),
+            wall_clock=trio.current_time,
+            report=self.reporter,
+            trim_log=no_trimming,
+            sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
+        )
+        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
+        self.reconciler = Reconciler(self.directory, self.world, Parser(registry), outside, self.reporter.directory)
+
+    def pids(self) -> dict[str, int | None]:
+        return {name: state.pid for name, state in self.disk.names.items()}
+
+    def state(self, name: str) -> NameState:
+        return self.disk.names[name]
+
+    async def settle(self) -> None:
+        """Long enough for a plan and what follows from it, shorter than the grace of a vanished file."""
+        await trio.sleep(0.5)
+        await self.reporter.wait_settled()
+
+
+@asynccontextmanager
+async def open_stage(
+    files: Mapping[str, str], prepare: Callable[[Stage], None] = lambda stage: None
+) -> AsyncIterator[Stage]:
+    stage = Stage(files)
+    prepare(stage)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(stage.reconciler.run, nursery)
+        await stage.settle()
+        yield stage
+        nursery.cancel_scope.cancel()
+
+
+async def test_every_definition_runs(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB, "db": WEB}) as stage:
+        assert {name: state.state for name, state in stage.disk.names.items()} == {
+            "web": PublicState.RUNNING,
+            "db": PublicState.RUNNING,
+        }
+
+
+async def test_a_comment_and_another_order_touch_nothing(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        calls = list(stage.runtime.calls)
+        stage.directory.write("web", "# better\n" + "\n".join(reversed(WEB.splitlines())))
+        await stage.settle()
+        assert stage.runtime.calls == calls
+
+
+async def test_restart_touches_no_process(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        calls = list(stage.runtime.calls)
+        stage.directory.write("web", WEB + 'restart = { delay = "7s", on_failure = "stop" }\nstop.timeout = "1s"\n')
+        await stage.settle()
+        assert stage.runtime.calls == calls
+        stage.runtime.process_of("web").finish(code=1)
+        await stage.settle()
+        assert stage.state("web").state is PublicState.FAILED
+
+
+async def test_env_replaces_that_container_and_no_other(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB, "db": WEB}) as stage:
+        before = stage.pids()
+        bundle = stage.state("web").bundle
+        stage.directory.write("web", WEB + 'env.A = "1"\n')
+        await stage.settle()
+        after = stage.pids()
+        assert after["db"] == before["db"]
+        assert after["web"] not in (None, before["web"])
+        assert stage.state("web").bundle != bundle
+        assert bundle not in stage.disk.bundles
+
+
+async def test_memory_is_a_live_update(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        before = stage.pids()
+        stage.directory.write("web", WEB + 'resources.memory = "64M"\n')
+        await stage.settle()
+        assert stage.pids() == before
+        assert stage.disk.instances[str(stage.state("web").instance)].resources.memory == 64 * 2**20
+
+
+async def test_a_broken_edit_leaves_its_container_until_mended(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        before = stage.pids()
+        stage.directory.write("web", WEB + "env = 3\n")
+        await stage.settle()
+        assert stage.pids() == before
+        (problem,) = stage.state("web").problems
+        assert (problem.line, problem.path) == (3, "env")
+        assert any("web.toml:3:" in line for line in stage.lines)
+        stage.directory.write("web", WEB)
+        await stage.settle()
+        assert stage.pids() == before
+        assert stage.state("web").problems == ()
+        assert "web: mended" in stage.lines
+
+
+async def test_a_file_that_was_never_valid(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": "nonsense"}) as stage:
+        assert stage.state("web").state is PublicState.INVALID
+        assert not stage.reporter.healthy
+        stage.directory.write("web", WEB)
+        await stage.settle()
+        assert stage.state("web").state is PublicState.RUNNING
+        assert stage.reporter.healthy
+
+
+async def test_a_file_that_was_never_valid_goes(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": "nonsense"}) as stage:
+        stage.directory.remove("web")
+        await trio.sleep(2)
+        assert stage.disk.names == {}
+
+
+async def test_a_deleted_file_stops_its_container_after_the_grace(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB, "db": WEB}) as stage:
+        stage.directory.remove("web")
+        await trio.sleep(0.9)
+        assert "web" in stage.disk.names
+        await trio.sleep(0.5)
+        assert set(stage.disk.names) == {"db"}
+        assert len(stage.runtime.containers) == 1
+
+
+async def test_a_file_that_comes_back_within_the_grace_was_only_moved(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        before = stage.pids()
+        stage.directory.remove("web")
+        await trio.sleep(0.9)
+        stage.directory.write("web", WEB)
+        await trio.sleep(5)
+        assert stage.pids() == before
+
+
+async def test_a_directory_that_cannot_be_read_says_nothing(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        before = stage.pids()
+        stage.directory.remove("web")
+        stage.directory.break_down("cannot read /c: no such file or directory")
+        reads = stage.directory.reads
+        await trio.sleep(60)
+        assert stage.pids() == before
+        assert stage.disk.agent is not None
+        assert stage.disk.agent.message == "cannot read /c: no such file or directory"
+        assert stage.directory.reads == reads + 1
+        stage.directory.break_down(None)
+        await trio.sleep(2)
+        assert stage.disk.names == {}
+        assert stage.disk.agent.message == ""
+
+
+async def test_what_the_world_lacks_is_looked_for_again(autojump_clock: MockClock) -> None:
+    text = WEB + 'mounts."/data".source = "/srv/data"\n'
+    async with open_stage({"web": text, "db": WEB}) as stage:
+        assert stage.state("web").state is PublicState.INVALID
+        assert stage.directory.also == {"/srv/data"}
+        stage.world.paths["/srv/data"] = PathKind.DIRECTORY
+        stage.world.asked.clear()
+        stage.directory.hint()
+        await stage.settle()
+        assert stage.state("web").state is PublicState.RUNNING
+        assert stage.directory.also == frozenset()
+
+
+async def test_what_is_well_is_not_compiled_again(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.world.asked.clear()
+        stage.directory.write("db", WEB + 'env.A = "1"\n')
+        await stage.settle()
+        asked = len(stage.world.asked)
+        stage.directory.hint()
+        await stage.settle()
+        assert len(stage.world.asked) == asked
+
+
+async def test_a_burst_of_hints_is_few_plans(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        reads = stage.directory.reads
+        for _ in range(100):
+            stage.directory.hint()
+            await trio.sleep(0.001)
+        assert stage.directory.reads - reads <= 4
+
+
+async def test_a_name_that_cannot_be_a_containers_is_a_problem_of_the_agent(autojump_clock: MockClock) -> None:
+    async with open_stage({"Web Site": WEB, "web": WEB}) as stage:
+        assert set(stage.disk.names) == {"web"}
+        assert stage.disk.agent is not None
+        assert [problem.file for problem in stage.disk.agent.problems] == ["Web Site.toml"]
+        assert isinstance(stage.disk.agent.problems[0], Problem)
+
+
+async def test_stop_all_ends_every_supervision(autojump_clock: MockClock) -> None:
+    stage = Stage({"web": WEB, "db": WEB, "bad": "x"})
+    async with trio.open_nursery() as supervisions:
+        async with trio.open_nursery() as following:
+            await following.start(stage.reconciler.run, supervisions)
+            await stage.settle()
+            following.cancel_scope.cancel()
+        stage.reconciler.stop_all()
+    assert (stage.disk.names, stage.disk.instances, stage.runtime.containers) == ({}, {}, {})
+
+
+async def test_ready_is_told_once_all_has_settled(autojump_clock: MockClock) -> None:
+    def slow(stage: Stage) -> None:
+        stage.runtime.delays["create"] = 20.0
+
+    async with open_stage({"web": WEB}, slow) as stage:
+        await stage.reporter.wait_settled()
+        assert trio.current_time() >= 20
+        stage.reporter.settled()
+        assert stage.notifier.told == ["READY=1"]
+        assert stage.disk.agent is not None
+        assert stage.disk.agent.settled
+
+
+async def test_status_follows_and_rests(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB, "bad": "x"}) as stage, trio.open_nursery() as nursery:
+        nursery.start_soon(stage.reporter.run)
+        await trio.sleep(10)
+        assert stage.notifier.told == ["1 running, 1 invalid"]
+        stage.runtime.process_of("web").finish(code=1)
+        await trio.sleep(10)
+        assert stage.notifier.told[-1] == "1 running, 1 invalid"
+        nursery.cancel_scope.cancel()
+
+
+async def test_the_watchdog_is_fed_as_often_as_asked(autojump_clock: MockClock) -> None:
+    stage = Stage({})
+    stage.notifier.watchdog_interval = 5.0
+    with trio.move_on_after(21):
+        await stage.reporter.feed_watchdog()
+    assert stage.notifier.told == ["WATCHDOG=1"] * 5
+    stage.notifier.watchdog_interval = None
+    await stage.reporter.feed_watchdog()

@@ -1,0 +1,407 @@
+"""One supervision over fakes and virtual time: what it asks of the runtime, what it writes down, and in which order."""
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+from attrs import evolve
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.model.bundle import Bundle
+from orchestrator.model.definition import Duration, OnExit, Resources, Restart, Size
+from orchestrator.model.definition import Stop as StopPolicy
+from orchestrator.model.layout import Layout
+from orchestrator.model.problem import Problem
+from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot
+from orchestrator.model.state import InstanceState, NameState, PublicState, Step
+from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.supervise import Supervision
+from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.runtime import FakeProgram, FakeRuntime
+
+POLICY = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=StopPolicy())
+PROBLEM = Problem("web.toml", 3, 1, "args", "wrong")
+
+
+def make_target(digest: str = "a", *, memory: int | None = None, policy: Policy = POLICY) -> Target:
+    bundle = Bundle(digest, {}, SkeletonRoot(entries=()), readonly=True)
+    return Target(bundle, Resources(memory=None if memory is None else Size(memory)), policy)
+
+
+class Recorder:
+    """A report that remembers."""
+
+    def __init__(self) -> None:
+        self.states: list[NameState] = []
+        self.unsettled: set[str] = set()
+        self.troubles: list[str] = []
+        self.forgotten: list[str] = []
+        self.told = trio.Event()
+
+    def expect(self, name: str) -> None:
+        self.unsettled.add(name)
+
+    def changed(self, state: NameState, *, settled: bool) -> None:
+        self.states.append(state)
+        (self.unsettled.discard if settled else self.unsettled.add)(state.name)
+        self._wake()
+
+    def forget(self, name: str) -> None:
+        self.forgotten.append(name)
+        self.unsettled.discard(name)
+        self._wake()
+
+    def _wake(self) -> None:
+        self.told.set()
+        self.told = trio.Event()
+
+    def trouble(self, text: str) -> None:
+        self.troubles.append(text)
+
+
+class Stage:
+    """A supervision of `web` among fakes."""
+
+    def __init__(self) -> None:
+        self.runtime = FakeRuntime()
+        self.disk = FakeDisk()
+        self.report = Recorder()
+        self.swept = 0
+        self.trimmed: list[str] = []
+        tokens = iter(f"{number:03}" for number in range(1000))
+        self.outside = Outside(
+            runtime=self.runtime,
+            disk=self.disk,
+            layout=Layout("/state", "/run"),
+            cgroup_root="/agent",
+            starts=trio.CapacityLimiter(1),
+            chance=lambda: 0.5,
+            token=lambda: next(tokens),
+            wall_clock=trio.current_time,
+            report=self.report,
+            trim_log=self._trim,
+            sweep=self._sweep,
+        )
+        self.web = Supervision("web", self.outside)
+
+    async def _trim(self, path: str) -> None:
+        self.trimmed.append(path)
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.trimmed.remove(path)
+
+    def _sweep(self) -> None:
+        self.swept += 1
+
+    @property
+    def state(self) -> NameState:
+        return self.disk.names["web"]
+
+    def methods(self) -> list[str]:
+        return [method for method, _ in self.runtime.calls]
+
+    def steps(self) -> list[Step]:
+        given = self.disk.calls_of("write_instance")
+        return [state.step for state in given if isinstance(state, InstanceState)]
+
+    async def reach(self, state: PublicState) -> None:
+        await self.until(lambda: "web" in self.disk.names and self.state.state is state)
+
+    async def reach_bundle(self, digest: str) -> None:
+        await self.until(lambda: "web" in self.disk.names and self.state.bundle == digest)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self.report.told.wait()
+
+
+@asynccontextmanager
+async def open_stage(prepare: Callable[[Stage], None] = lambda stage: None) -> AsyncIterator[Stage]:
+    """A stage whose supervision runs, and is cancelled at the end."""
+    stage = Stage()
+    prepare(stage)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.web.run)
+        yield stage
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_start_writes_each_step_before_what_it_tells_of(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        assert stage.steps() == [Step.CREATING, Step.CREATED, Step.STARTING, Step.RUNNING]
+        assert stage.methods() == ["create", "start"]
+        names = [name for name, _ in stage.disk.calls if name != "write_name"]
+        assert names[:3] == ["write_instance", "store_bundle", "prepare_instance"]
+        state = stage.state
+        assert (state.pid, state.instance, state.bundle, state.ready) == (1000, "web-000", "a", True)
+        assert stage.disk.instances["web-000"].pid_start_time == 100_000
+        await wait_all_tasks_blocked()
+        assert stage.trimmed == ["/state/logs/web.log"]
+
+
+async def test_stop_writes_before_the_signal_and_leaves_nothing(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        process = stage.runtime.process_of("web")
+        stage.web.tell(Stop())
+        await stage.until(lambda: bool(stage.report.forgotten))
+        assert process.signals == [signal.SIGTERM]
+        assert process.closed
+        assert stage.steps()[-2:] == [Step.STOPPING, Step.STOPPING]
+        last = stage.disk.calls_of("write_instance")[-1]
+        assert isinstance(last, InstanceState)
+        assert last.exit is not None
+        assert (stage.disk.names, stage.disk.instances, stage.runtime.containers) == ({}, {}, {})
+        assert stage.web.gone
+        assert stage.trimmed == []
+        assert stage.swept == 1
+
+
+async def test_what_ignores_the_signal_is_killed_after_the_timeout(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGTERM})))
+
+    async with open_stage(deaf) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        process = stage.runtime.process_of("web")
+        began = trio.current_time()
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert process.signals == [signal.SIGTERM, signal.SIGKILL]
+        assert trio.current_time() - began == pytest.approx(10, abs=0.1)
+
+
+async def test_hurry_kills_at_once(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGTERM})))
+
+    async with open_stage(deaf) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        began = trio.current_time()
+        stage.web.hurry()  # nothing is being stopped yet
+        stage.web.tell(Stop())
+        stage.web.hurry()
+        await stage.until(lambda: stage.web.gone)
+        assert trio.current_time() - began < 1
+
+
+async def test_a_crash_loop_waits_longer_each_time(autojump_clock: MockClock) -> None:
+    def crashing(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(exits=3))
+
+    async with open_stage(crashing) as stage:
+        stage.web.tell(Start(make_target()))
+        await trio.sleep(0.05 + 0.1 + 0.2 + 0.4 + 0.8)
+        assert stage.methods().count("create") == 5
+        state = stage.state
+        assert (state.state, state.restarts, state.failures) == (PublicState.BACKOFF, 4, 5)
+        assert state.message == "exited with code 3"
+        assert state.last_exit is not None
+        assert state.last_exit.code == 3
+        assert state.next_retry_at is not None
+        assert state.pid is None
+        ids = [identity for method, identity in stage.runtime.calls if method == "create"]
+        assert len(set(ids)) == 5
+
+
+async def test_a_start_that_fails_is_undone_and_tried_again(autojump_clock: MockClock) -> None:
+    def failing(stage: Stage) -> None:
+        stage.runtime.fail("create", "no such file: /bin/nope")
+
+    async with open_stage(failing) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.BACKOFF)
+        assert "no such file: /bin/nope" in stage.state.message
+        assert stage.state.last_exit is not None
+        assert stage.state.last_exit.code is None
+        assert stage.runtime.halves == set()
+        assert stage.disk.instances == {}
+        await stage.reach(PublicState.RUNNING)
+        assert stage.state.message == ""
+        assert stage.state.restarts == 1
+
+
+@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "prepare_instance"])
+async def test_a_full_disk_is_a_start_that_fails(autojump_clock: MockClock, method: str) -> None:
+    async with open_stage(lambda stage: stage.disk.fail(method)) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.BACKOFF)
+        assert stage.state.message == "no space left on device"
+        await stage.reach(PublicState.RUNNING)
+
+
+async def test_a_full_disk_does_not_stop_what_runs(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("write_name", times=3)
+        stage.disk.fail("write_instance", times=3)
+        stage.web.tell(Keep(), (PROBLEM,))
+        await wait_all_tasks_blocked()
+        assert stage.report.troubles == ["web: no space left on device"]
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert stage.runtime.containers == {}
+
+
+async def test_out_of_memory_is_told_apart(autojump_clock: MockClock) -> None:
+    def hungry(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(out_of_memory=True))
+
+    async with open_stage(hungry) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.BACKOFF)
+        assert stage.state.last_exit is not None
+        assert (stage.state.last_exit.oom, stage.state.last_exit.signal) == (True, 9)
+        assert stage.state.message == "killed by signal 9 (out of memory)"
+
+
+async def test_a_oneshot_completes_and_rests(autojump_clock: MockClock) -> None:
+    oneshot = evolve(POLICY, oneshot=True, restart=evolve(POLICY.restart, on_success=OnExit.STOP))
+    async with open_stage(lambda stage: stage.runtime.set_program("web", FakeProgram(exits=0))) as stage:
+        stage.web.tell(Start(make_target(policy=oneshot)))
+        await stage.reach(PublicState.COMPLETED)
+        await trio.sleep(1000)
+        assert stage.methods().count("create") == 1
+        assert stage.state.ready
+        # What has completed begins again when its settings say that it should run.
+        stage.web.tell(Retune(make_target()))
+        await wait_all_tasks_blocked()
+        assert stage.methods().count("create") == 2
+
+
+async def test_replace_ends_the_old_before_the_new_begins(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Replace(make_target("b")))
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert stage.methods() == ["create", "start", "remove", "create", "start"]
+        assert stage.swept == 1
+        assert stage.state.restarts == 0
+        assert stage.web.bundles_in_use == {"b"}
+
+
+async def test_update_is_live_and_a_refused_one_leaves_the_container(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Update(make_target(memory=2**26)))
+        await wait_all_tasks_blocked()
+        assert stage.disk.instances["web-000"].resources.memory == 2**26
+        stage.runtime.fail("update", "too small")
+        stage.web.tell(Update(make_target(memory=2**25)))
+        await wait_all_tasks_blocked()
+        assert stage.disk.instances["web-000"].resources.memory == 2**26
+        assert "cannot update" in stage.state.message
+        assert "too small" in stage.state.message
+        assert stage.state.state is PublicState.RUNNING
+        assert stage.methods().count("update") == 2
+        # The next edit is tried again.
+        stage.web.tell(Update(make_target(memory=2**25)))
+        await wait_all_tasks_blocked()
+        assert stage.disk.instances["web-000"].resources.memory == 2**25
+        assert stage.state.message == ""
+        assert stage.methods().count("create") == 1
+
+
+async def test_retune_touches_no_process_and_counts_from_then_on(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        calls = list(stage.runtime.calls)
+        stop_soon = evolve(POLICY, stop=StopPolicy(timeout=Duration(1.0)))
+        stage.web.tell(Retune(make_target(policy=stop_soon)))
+        await wait_all_tasks_blocked()
+        assert stage.runtime.calls == calls
+
+
+async def test_a_new_definition_ends_the_backoff(autojump_clock: MockClock) -> None:
+    slow = evolve(POLICY, restart=evolve(POLICY.restart, delay=Duration(3600), max_delay=Duration(3600)))
+    async with open_stage(lambda stage: stage.runtime.fail("create", "not yet")) as stage:
+        stage.web.tell(Start(make_target(policy=slow)))
+        await stage.reach(PublicState.BACKOFF)
+        began = trio.current_time()
+        stage.web.tell(Update(make_target(memory=2**25, policy=slow)))
+        await stage.reach(PublicState.RUNNING)
+        assert trio.current_time() - began < 1
+
+
+async def test_a_stop_during_create_waits_for_its_answer(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.runtime.delays["create"] = 5.0
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.STARTING)
+        stage.web.tell(Stop())
+        await stage.reach(PublicState.STOPPING)
+        await stage.until(lambda: stage.web.gone)
+        assert stage.methods() == ["create", "remove"]
+        assert stage.runtime.containers == {}
+
+
+async def test_wanted_again_while_stopping(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Stop())
+        stage.web.tell(Start(make_target("b")))
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert not stage.web.gone
+        assert len(stage.runtime.containers) == 1
+
+
+async def test_what_cannot_be_removed_is_said_and_tried_again(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.runtime.fail("remove", "device or resource busy", times=2)
+        stage.web.tell(Stop())
+        await stage.reach(PublicState.STOPPING)
+        await trio.sleep(1)
+        assert "device or resource busy" in stage.state.message
+        assert not stage.report.unsettled
+        await trio.sleep(12)
+        assert stage.web.gone
+
+
+async def test_problems_of_what_never_ran(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Keep(), (PROBLEM,))
+        await stage.reach(PublicState.INVALID)
+        assert stage.state.problems == (PROBLEM,)
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        assert stage.state.problems == ()
+        stage.web.tell(Keep(), (PROBLEM,))
+        await wait_all_tasks_blocked()
+        assert (stage.state.state, stage.state.problems) == (PublicState.RUNNING, (PROBLEM,))
+
+
+async def test_what_was_never_valid_goes_quietly(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Keep(), (PROBLEM,))
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert stage.disk.names == {}
+        assert stage.runtime.calls == []
+
+
+async def test_a_folder_is_its_own_root_and_a_writable_skeleton_one_of_the_instance(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        target = make_target()
+        folder = evolve(target, bundle=Bundle("f", {}, FolderRoot(path="/srv/root"), readonly=False))
+        writable = evolve(target, bundle=Bundle("w", {}, SkeletonRoot(entries=()), readonly=False))
+        for each in (target, folder, writable):
+            stage.web.tell(Start(each) if each is target else Replace(each))
+            await stage.reach_bundle(each.bundle.digest)
+        roots = [given.rootfs for given in stage.disk.calls_of("prepare_instance")]  # type: ignore[attr-defined]
+        assert roots == ["/state/bundles/a/rootfs", "/srv/root", "/state/roots/web-002"]

@@ -7,8 +7,8 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from itertools import count
 from pathlib import Path
@@ -22,7 +22,7 @@ from orchestrator.model.spec import FolderRoot
 from orchestrator.ports import Process, Runtime
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.process import read_start_time
-from orchestrator.system.reaper import Children, list_children
+from orchestrator.system.reaper import Children, become_subreaper, list_children, reap_orphans
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.testing.runtime import FakeProgram, FakeRuntime
 
@@ -179,4 +179,22 @@ def unchanged_host(bench: Bench) -> Iterator[None]:
     """Compare the host after with the host before."""
     before = look_at_host(bench.group, bench.cgroups)
     yield
-    assert look_at_host(bench.group, bench.cgroups) == before
+    after = look_at_host(bench.group, bench.cgroups)
+    changed = {kind: set(after[kind]) ^ set(before[kind]) for kind in before if after[kind] != before[kind]}
+    assert not changed, changed
+
+
+@asynccontextmanager
+async def open_bench(name: str, folder: Path) -> AsyncIterator[Bench]:
+    """A bench for a runtime by name; at its end nothing of it may be left."""
+    children = Children()
+    cgroups = Cgroups()
+    bench = Bench(make_runtime(name, str(folder / "root"), children, cgroups), folder, cgroups, children)
+    if bench.is_real:
+        become_subreaper()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reap_orphans, children)
+        with unchanged_host(bench):
+            yield bench
+            assert await bench.runtime.list_instances() == ()
+        nursery.cancel_scope.cancel()

@@ -11,30 +11,15 @@ import trio.testing
 from orchestrator.model.definition import Resources, Size
 from orchestrator.model.state import Exit
 from orchestrator.ports import Process, RuntimeFailed
-from orchestrator.system.cgroup import Cgroups
-from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
-from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, make_runtime, unchanged_host
+from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
 
 RUNTIMES = ["fake", pytest.param("runc", marks=pytest.mark.real), pytest.param("crun", marks=pytest.mark.real)]
 
 
 @pytest.fixture(params=RUNTIMES)
 async def bench(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Bench]:
-    children = Children()
-    cgroups = Cgroups()
-    bench = Bench(make_runtime(request.param, str(tmp_path / "root"), children, cgroups), tmp_path, cgroups, children)
-    if not bench.is_real:
+    async with open_bench(request.param, tmp_path) as bench:
         yield bench
-        assert await bench.runtime.list_instances() == ()
-        return
-    become_subreaper()
-    async with trio.open_nursery() as nursery:
-        await nursery.start(reap_orphans, children)
-        # One descriptor of trio's comes with the first signal receiver and stays.
-        with unchanged_host(bench):
-            yield bench
-            assert await bench.runtime.list_instances() == ()
-        nursery.cancel_scope.cancel()
 
 
 async def end(bench: Bench, process: Process) -> Exit:

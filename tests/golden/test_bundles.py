@@ -1,0 +1,115 @@
+"""Definition files that carry their expectations as comments; a bug becomes a test by dropping in a file.
+
+    # expect: PATH = JSON        the value at PATH of config.json is just this
+    # expect: PATH has JSON      the list at PATH has this item
+    # expect: PATH lacks JSON    it has not
+    # expect: PATH missing       there is nothing at PATH
+    # entry: PATH folder|file|link|none     what the skeleton has at PATH
+    # fault: PATH: MESSAGE       the definition has this fault, and all that it has are written
+
+PATH is as in `process.user.uid` or `mounts[/data].options`: a list of tables is looked into by destination, type or
+index. The world that the files meet is the made-up one of `tests.core.helpers_world`.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from orchestrator_mounts.bind import Bind
+from orchestrator_networks.host import HostNetwork
+from orchestrator_networks.none import NoNetwork
+
+from orchestrator.core.parse import parse_definition
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.render import render_bundle, render_instance
+from orchestrator.core.resolve import resolve_spec
+from orchestrator.model.definition import Definition
+from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
+from orchestrator.model.problem import dotted
+from orchestrator.model.registry import Group, Registry
+from orchestrator.model.source import Source
+from orchestrator.model.spec import SkeletonRoot
+from tests.core.helpers_world import answer, assert_valid, instance_of
+
+FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
+
+REGISTRY = (
+    Registry()
+    .with_kind(Group.MOUNTS, "bind", Bind)
+    .with_kind(Group.NETWORKS, "none", NoNetwork)
+    .with_kind(Group.NETWORKS, "host", HostNetwork)
+)
+
+COMMENT = re.compile(r"# (expect|entry|fault): (.*)")
+EXPECTATION = re.compile(r"(\S+) (?:(=|has|lacks) (.*)|missing)")
+STEP = re.compile(r"\[([^]]*)\]|([^.[]+)")
+MISSING = object()
+
+
+@pytest.mark.parametrize("file", FILES, ids=[path.stem for path in FILES])
+def test_a_bundle_is_as_its_file_says(file: Path) -> None:
+    text = file.read_text()
+    comments = [match.groups() for match in map(COMMENT.fullmatch, text.splitlines()) if match]
+    assert comments, f"{file} expects nothing"
+    name = file.stem
+    definition = parse_definition(Source(name, file.name, text), REGISTRY)
+    assert isinstance(definition, Definition), definition
+    spec = resolve_spec(name, definition, answer(ask_questions(name, definition)))
+    if isinstance(spec, tuple):
+        assert sorted(f"{dotted(fault.path)}: {fault.message}" for fault in spec) == sorted(
+            rest for kind, rest in comments if kind == "fault"
+        )
+        return
+    bundle = render_bundle(spec)
+    config = json.loads(render_instance(instance_of(bundle, definition.resources)))
+    assert_valid(config)
+    entries: dict[str, FolderEntry | FileEntry | LinkEntry] = {}
+    if isinstance(bundle.root, SkeletonRoot):
+        entries = {entry.path: entry for entry in bundle.root.entries}
+    for kind, rest in comments:
+        if kind == "expect":
+            check(config, rest)
+        else:
+            assert kind == "entry", f"no such fault: {rest}"
+            path, _, wanted = rest.partition(" ")
+            kinds = {FolderEntry: "folder", FileEntry: "file", LinkEntry: "link"}
+            assert (kinds[type(entries[path])] if path in entries else "none") == wanted, rest
+
+
+def check(config: dict[str, Any], expectation: str) -> None:
+    match = EXPECTATION.fullmatch(expectation)
+    assert match, f"not an expectation: {expectation}"
+    path, verb, wanted = match.groups()
+    found = look_up(config, path)
+    if verb is None:
+        assert found is MISSING, expectation
+    elif verb == "=":
+        assert found == json.loads(wanted), expectation
+    else:
+        assert isinstance(found, list), expectation
+        assert (json.loads(wanted) in found) is (verb == "has"), expectation
+
+
+def look_up(value: Any, path: str) -> Any:  # noqa: ANN401 - JSON
+    for item, key in STEP.findall(path):
+        if isinstance(value, dict):
+            value = value.get(key, MISSING)
+        elif isinstance(value, list) and item.isdecimal():
+            value = value[int(item)] if int(item) < len(value) else MISSING
+        elif isinstance(value, list):
+            value = next((each for each in value if item in (each.get("destination"), each.get("type"))), MISSING)
+        else:
+            return MISSING
+    return value
+
+
+def test_there_are_files() -> None:
+    assert FILES
+
+
+def test_the_runner_can_fail() -> None:
+    for wrong in ("a = 2", "a missing", "b has 3", "b lacks 1", "c[/x].d = 1", "c[/y] = {}"):
+        with pytest.raises(AssertionError):
+            check({"a": 1, "b": [1], "c": [{"destination": "/x"}]}, wrong)

@@ -1,0 +1,162 @@
+"""Bundles run under the real runtimes: what is written means what it says."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from orchestrator_mounts.bind import Bind
+from orchestrator_networks.host import HostNetwork
+
+from orchestrator.model.definition import (
+    AbsolutePath,
+    Definition,
+    DirectoryRootfs,
+    HostRootfs,
+    MountPath,
+    Resources,
+    Size,
+    UserName,
+)
+from orchestrator.system.facts import HostWorld
+from tests.system.helpers_bundles import RUNTIMES, Ran, find_cgroups, mounted_tmpfs, run_definition
+
+pytestmark = [pytest.mark.real, pytest.mark.parametrize("runtime", sorted(RUNTIMES))]
+
+STATUS = "id; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; ls /etc; cat /proc/self/cgroup"
+
+ROOT_BITS = f"{0x800405FB:016x}"
+"""The eleven capabilities of the table, as /proc/PID/status shows them."""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """An empty folder; nothing is mounted below it and no cgroup is left afterwards."""
+    place = tmp_path / "bundle"
+    place.mkdir()
+    yield place
+    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
+    assert find_cgroups(f"t-{place.name}") == []
+
+
+@pytest.fixture
+def busybox(tmp_path: Path) -> DirectoryRootfs:
+    """A root of one program, with users of its own."""
+    program = shutil.which("busybox")
+    assert program is not None, "busybox is missing: apt-get install busybox-static"
+    root = tmp_path / "root"
+    for name in ("bin", "etc"):
+        (root / name).mkdir(parents=True)
+    shutil.copy(program, root / "bin/busybox")
+    for name in ("sh", "id", "grep", "ls", "cat", "touch"):
+        (root / "bin" / name).symlink_to("busybox")
+    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1234:1235::/home/app:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\napp:x:1235:\nextra:x:1236:app\n")
+    return DirectoryRootfs(path=AbsolutePath(f"{root}"))
+
+
+def shell(script: str) -> Definition:
+    return Definition(args=("sh", "-c", script), rootfs=HostRootfs())
+
+
+def status_of(ran: Ran) -> dict[str, str]:
+    """The lines ``Key:<tab>value`` of what was printed."""
+    assert ran.code == 0, ran.err
+    pairs = (line.split(":\t") for line in ran.out.splitlines() if ":\t" in line)
+    return {key: value.strip() for key, value in pairs}
+
+
+def test_a_host_rootfs_as_root(runtime: str, folder: Path) -> None:
+    ran = run_definition(shell(STATUS), runtime, folder)
+    status = status_of(ran)
+    assert ran.out.startswith("uid=0(root) gid=0(root)")
+    assert {key: status[key] for key in ("CapPrm", "CapEff", "CapBnd")} == dict.fromkeys(
+        ("CapPrm", "CapEff", "CapBnd"), ROOT_BITS
+    )
+    assert int(status["CapInh"], 16) == int(status["CapAmb"], 16) == 0
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    listed = ran.out.splitlines()
+    assert "passwd" in listed
+    assert "shadow" not in listed
+    assert all(line.endswith(":/") for line in listed if line.count(":") == 2 and line[0].isdigit())
+
+
+def test_a_directory_as_a_user_by_name(runtime: str, folder: Path, busybox: DirectoryRootfs) -> None:
+    definition = evolve(shell(f"{STATUS}; echo $HOME $HOSTNAME"), rootfs=busybox, user=UserName("app"))
+    ran = run_definition(definition, runtime, folder)
+    status = status_of(ran)
+    assert ran.out.startswith("uid=1234(app) gid=1235(app) groups=")
+    assert "1236(extra)" in ran.out.splitlines()[0]
+    assert {int(status[key], 16) for key in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert ran.out.splitlines()[-1] == "/home/app t-bundle"
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+def test_a_directory_is_written_to_unless_it_is_read_only(
+    runtime: str, folder: Path, busybox: DirectoryRootfs, readonly: bool
+) -> None:
+    definition = evolve(shell("touch /made && echo made"), rootfs=busybox, readonly=readonly)
+    ran = run_definition(definition, runtime, folder)
+    assert (ran.out == "made\n") is not readonly
+    assert Path(busybox.path, "made").exists() is not readonly
+
+
+def test_the_built_in_deny_list_is_taken(runtime: str, folder: Path) -> None:
+    world = HostWorld(evolve(HostWorld.probe().host, seccomp_profile=None))
+    ran = run_definition(shell("unshare -U true; unshare -n true; echo $?"), runtime, folder, world)
+    assert ran.out == "1\n"
+    assert ran.err.count("Operation not permitted") == 2
+
+
+def test_only_scratch_is_writable_in_a_host_rootfs(runtime: str, folder: Path) -> None:
+    script = "for d in / /etc /usr /usr/bin /srv /run /tmp /dev/shm; do touch $d/x 2>/dev/null && echo $d; done"
+    ran = run_definition(evolve(shell(script), cwd=AbsolutePath("/srv")), runtime, folder)
+    assert ran.out.split() == ["/run", "/tmp", "/dev/shm"]
+
+
+def test_mounts_of_files_and_folders(runtime: str, folder: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "own").write_text("own\n")
+    mounts = {
+        "/data": Bind(source=AbsolutePath(f"{data}")),
+        "/data/in": Bind(source=AbsolutePath(f"{data}")),
+        "/etc/app/own.conf": Bind(source=AbsolutePath(f"{data}/own"), options=("ro",)),
+        "/etc/passwd": Bind(source=AbsolutePath(f"{data}/own")),
+        "/bin/true": Bind(source=AbsolutePath(f"{data}/own")),
+        "/run/own": Bind(source=AbsolutePath(f"{data}/own"), options=("bind", "noexec")),
+    }
+    script = "cat /data/own /data/in/own /etc/app/own.conf /etc/passwd /usr/bin/true /run/own; echo x > /data/made"
+    definition = evolve(shell(script), mounts={MountPath(path): kind for path, kind in mounts.items()})
+    ran = run_definition(definition, runtime, folder)
+    assert (ran.out, ran.err) == ("own\n" * 6, "")
+    assert (data / "made").read_text() == "x\n"
+
+
+def test_read_only_is_also_what_is_mounted_below(runtime: str, folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    mounts = {MountPath("/data"): Bind(source=AbsolutePath(f"{source}"), options=("ro",))}
+    script = "ls /data; touch /data/x /data/below/x 2>/dev/null; test -e /data/below/x || echo kept"
+    with mounted_tmpfs(source / "below"):
+        ran = run_definition(evolve(shell(script), mounts=mounts), runtime, folder)
+    assert ran.out == "below\nkept\n", ran.err
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_network_is_its_own_or_the_hosts(runtime: str, folder: Path, own: bool) -> None:
+    definition = evolve(shell("readlink /proc/self/ns/net; ls /sys/class/net"), network=None if own else HostNetwork())
+    ran = run_definition(definition, runtime, folder)
+    namespace, *interfaces = ran.out.split()
+    assert (namespace == os.readlink("/proc/self/ns/net")) is not own
+    assert (interfaces == ["lo"]) is own
+
+
+def test_memory_beyond_the_limit_is_refused(runtime: str, folder: Path) -> None:
+    resources = Resources(memory=Size(64 * 2**20))
+    ran = run_definition(evolve(shell("exec head -c 200M /dev/zero | tail"), resources=resources), runtime, folder)
+    assert ran.out == ""
+    assert ran.code != 0

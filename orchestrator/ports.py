@@ -26,6 +26,10 @@ class DiskFailed(OutsideError):
     """A file or folder could not be written, read or removed."""
 
 
+class LogBusy(OutsideError):
+    """The head of a log cannot be dropped now, since a reader looks at it; another attempt will do."""
+
+
 class Process(Protocol):
     """The first process of a container, held by a pidfd: it can never be mistaken for another."""
 
@@ -161,6 +165,26 @@ class Directory(Protocol):
     @property
     def message(self) -> str:
         """Why changes may be seen late or not at all (no watches left, a file system without inotify), or empty."""
+        ...
+
+
+class LogWatch(Protocol):
+    """A log that an application appends to, to be kept within a bound."""
+
+    def arm(self) -> None:
+        """From now on a write is remembered for `wait_modified`. Raises DiskFailed."""
+        ...
+
+    async def wait_modified(self) -> None:
+        """Return when something was written since `arm`; after a while where that cannot be told. Cancellation-safe."""
+        ...
+
+    def size(self) -> int:
+        """How many bytes it holds now."""
+        ...
+
+    async def drop_head(self, keep: int) -> int:
+        """Drop its head, at least ``keep`` bytes remain; returns how many went. Raises LogBusy, DiskFailed."""
         ...
 
 

@@ -132,7 +132,9 @@ class Inotify:
                 return events
 
     def drain(self) -> tuple[Event, ...]:
-        """Take the events that are there, without waiting."""
+        """Take the events that are there, without waiting. Raises trio.ClosedResourceError."""
+        if self._closed:  # meanwhile, by another task, after the descriptor had become readable
+            raise trio.ClosedResourceError
         # A read of nothing would be an error, hence the look first (a poll(2) with time-out 0).
         if self._notifier.check_events():
             try:

@@ -1,0 +1,95 @@
+"""`orchestrator logs`: what a container's application has written, and with ``-f`` what it writes from now on.
+
+Reads the log file alone and needs no agent. Floor: cli.
+"""
+
+import os
+import sys
+
+import click
+import trio
+
+from orchestrator.cli.errors import INTERRUPTED, warn
+from orchestrator.cli.settings import layout_of, state_option
+from orchestrator.model.layout import Layout
+from orchestrator.ports import OutsideError
+from orchestrator.system.logs import LogFollower, LogReader, Piece
+
+DEFAULT_LINES = 100
+
+
+class LogUnreadable(OutsideError):
+    """The log of a container cannot be read."""
+
+
+def take_lines(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
+    """A click callback: a number of lines, or ``all``, which becomes None."""
+    if value == "all":
+        return None
+    if value.isascii() and value.isdigit():
+        return int(value)
+    raise click.BadParameter(f'"{value}" is neither a number of lines nor "all"', ctx, param)
+
+
+@click.command("logs")
+@click.argument("name")
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option(
+    "-n",
+    "--lines",
+    metavar="N|all",
+    callback=take_lines,
+    default=str(DEFAULT_LINES),
+    show_default=True,
+    help="How many of the last lines to begin with.",
+)
+@state_option
+def command(name: str, follow: bool, lines: int | None, state: str) -> int:
+    """Show what the container NAME has written to its output."""
+    # Nothing of a log lies in the run directory, and asking for it would fail where there is none.
+    return print_logs(layout_of(state, ""), name, follow=follow, lines=lines)
+
+
+def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) -> int:
+    """Write the last ``lines`` lines of a container's log (None: all of it) to standard output, and with ``follow``
+    what comes after, until interrupted. Returns the exit code; who reads the output may leave at any time.
+
+    Raises LogUnreadable where there is no log (with ``follow``: no log yet is waited for), and NoWatchesLeft.
+    """
+    path = layout.log(name)
+    if "/" in name or name in ("", ".", ".."):
+        raise LogUnreadable(f'there is no container "{name}": a name has no slash')
+    try:
+        if follow and os.path.isdir(layout.logs):
+            if not os.path.exists(path):
+                warn(f"there is no log of {name} yet, waiting for {path}")
+            trio.run(_follow, path, lines)
+        with LogReader(path) as reader:
+            reader.seek_tail(lines)
+            while piece := reader.read():
+                _write(piece)
+    except BrokenPipeError:
+        # What is still buffered would fail once more when the interpreter ends.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except FileNotFoundError:
+        raise LogUnreadable(f"there is no log of {name} ({path}): has it ever run?") from None
+    except OSError as error:
+        raise LogUnreadable(f"cannot read the log of {name} ({error.filename or path}): {error.strerror}") from None
+    return 0
+
+
+async def _follow(path: str, lines: int | None) -> None:
+    with LogFollower(path, lines) as follower:
+        async for piece in follower:
+            _write(piece)
+
+
+def _write(piece: Piece) -> None:
+    if piece.dropped:
+        warn(f"{piece.dropped} bytes were dropped from the log before they could be shown")
+    sys.stdout.buffer.write(piece.data)
+    sys.stdout.buffer.flush()

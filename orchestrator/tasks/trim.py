@@ -1,0 +1,46 @@
+"""Keeping one log within its bound, without a timer that ticks while nothing is written. One loop per log.
+
+When and how much is decided by `orchestrator.core.trim`; the log is a `LogWatch`. Floor: tasks.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from orchestrator.core.trim import DEFAULT_BOUND, MAX_LOOK, MIN_LOOK, bytes_to_keep, next_look
+from orchestrator.ports import LogBusy, LogWatch, OutsideError
+
+
+async def trim_log(log: LogWatch, warn: Callable[[str], None], bound: int = DEFAULT_BOUND) -> None:
+    """Drop the head of ``log`` whenever it holds more than ``bound`` bytes, until cancelled.
+
+    ``warn`` is told, once for each message, what the outside refuses; the application is not disturbed by it."""
+    told = ""
+    while True:
+        try:
+            # Armed before the size is looked at: a write after the look is remembered, one before it is seen.
+            log.arm()
+            await _trim_once(log, bound)
+        except OutsideError as error:
+            if str(error) != told:
+                told = str(error)
+                warn(told)
+        await log.wait_modified()
+        since, before = trio.current_time(), log.size()
+        await trio.sleep(MIN_LOOK)
+        size = log.size()
+        rate = (size - before) / (trio.current_time() - since)
+        await trio.sleep(next_look(size, bound, rate))
+
+
+async def _trim_once(log: LogWatch, bound: int) -> None:
+    pause = MIN_LOOK
+    while log.size() > bound:
+        try:
+            await log.drop_head(bytes_to_keep(bound))
+        except LogBusy:
+            # A reader stands in the way, for microseconds unless somebody has stopped it.
+            await trio.sleep(pause)
+            pause = min(pause * 2, MAX_LOOK)
+        else:
+            return

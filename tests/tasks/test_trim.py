@@ -1,0 +1,144 @@
+"""The loop that keeps a log within its bound, in virtual time."""
+
+import trio
+import trio.testing
+
+from orchestrator.core.trim import MAX_LOOK, MIN_LOOK
+from orchestrator.ports import DiskFailed, LogBusy, OutsideError
+from orchestrator.tasks.trim import trim_log
+
+BOUND = 1000
+
+
+class FakeLog:
+    """A log as a number of bytes. ``refusals`` are raised by the next drops, one each; ``looks`` are the times at which
+    its size was asked for."""
+
+    def __init__(self) -> None:
+        self.held = 0
+        self.refusals: list[OutsideError] = []
+        self.looks: list[float] = []
+        self.drops: list[int] = []
+        self._written = trio.Event()
+
+    def write(self, count: int) -> None:
+        """What the application does."""
+        self.held += count
+        self._written.set()
+
+    def arm(self) -> None:
+        self._written = trio.Event()
+
+    async def wait_modified(self) -> None:
+        await self._written.wait()
+
+    def size(self) -> int:
+        self.looks.append(trio.current_time())
+        return self.held
+
+    async def drop_head(self, keep: int) -> int:
+        await trio.lowlevel.checkpoint()
+        if self.refusals:
+            raise self.refusals.pop(0)
+        dropped, self.held = self.held - keep, keep
+        self.drops.append(dropped)
+        return dropped
+
+
+def ignore(message: str) -> None:
+    """For tests in which nothing is to be warned of."""
+    raise AssertionError(message)
+
+
+async def test_nothing_ticks_while_nothing_is_written(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    await trio.testing.wait_all_tasks_blocked()
+    looks = len(log.looks)
+    await trio.sleep(10 * 86400)
+    assert len(log.looks) == looks
+    log.write(1)
+    await trio.sleep(MAX_LOOK + 1)
+    looks = len(log.looks)
+    await trio.sleep(10 * 86400)
+    assert len(log.looks) == looks
+    assert log.drops == []
+
+
+async def test_a_log_that_is_too_long_at_first_is_cut_at_once(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    log.held = 5000
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    await trio.testing.wait_all_tasks_blocked()
+    assert (log.held, log.drops) == (500, [4500])
+
+
+async def test_a_slow_writer_is_looked_at_in_long_turns(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    nursery.start_soon(trim_log, log, ignore, 10_000_000)
+    for _ in range(1000):
+        await trio.sleep(0.1)
+        log.write(10)
+    assert len(log.looks) <= 4 * 100 / MAX_LOOK + 4
+
+
+async def test_a_quick_writer_passes_the_bound_by_little(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    highest = 0
+    for _ in range(1000):
+        await trio.sleep(0.01)
+        log.write(10)
+        highest = max(highest, log.held)
+    assert log.drops
+    assert highest <= BOUND + 2 * 1000 * MIN_LOOK
+
+
+async def test_a_write_between_the_look_and_the_arming_is_not_missed(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Racing(FakeLog):
+        def arm(self) -> None:
+            self.held += 2000 if self.looks and not self.drops else 0
+            super().arm()
+
+    log = Racing()
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    await trio.testing.wait_all_tasks_blocked()
+    log.write(1)
+    await trio.sleep(MAX_LOOK + 2)
+    assert log.held == 500
+
+
+async def test_a_reader_in_the_way_is_waited_for(nursery: trio.Nursery, autojump_clock: trio.testing.MockClock) -> None:
+    log = FakeLog()
+    log.held = 5000
+    log.refusals = [LogBusy("busy")] * 5
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    await trio.sleep(60)
+    assert log.held == 500
+
+
+async def test_a_refusal_is_told_once_and_tried_again_after_the_next_write(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    log.held = 5000
+    log.refusals = [DiskFailed("no"), DiskFailed("no")]
+    told: list[str] = []
+    nursery.start_soon(trim_log, log, told.append, BOUND)
+    for _ in range(2):
+        await trio.sleep(60)
+        assert told == ["no"]
+        log.write(1)
+    await trio.sleep(60)
+    assert told == ["no"]
+    assert log.held == 500

@@ -8,7 +8,6 @@ from importlib import import_module
 
 import click
 
-import orchestrator
 from orchestrator.cli.errors import guard
 
 VERBS: Mapping[str, str] = {
@@ -55,7 +54,7 @@ class LazyGroup(click.Group):
     help="Run single applications as OCI containers from a directory of declarative definitions.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(orchestrator.__version__, message="%(prog)s %(version)s")
+@click.version_option(package_name="oci-orchestrator", message="%(prog)s %(version)s")
 @click.pass_context
 def group(context: click.Context) -> None:
     """What all verbs have in common: nothing but the name. Without a verb, help (and wrong usage)."""

@@ -17,7 +17,7 @@ from orchestrator.model.spec import SkeletonRoot
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_new
-from orchestrator.system.files import make_folders, remove_file, remove_tree, write_atomic
+from orchestrator.system.files import make_folders, remove_file, remove_tree, temporary_name, write_atomic
 
 
 class HostDisk:
@@ -69,6 +69,8 @@ class HostDisk:
         with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
             remove_tree(self.layout.instance(instance_id))
             remove_tree(self.layout.root(instance_id))
+            # An id is never used again, so nothing else would clear away a write of it that was cut short.
+            remove_file(temporary_name(self.layout.instance_state(instance_id)))
             remove_file(self.layout.instance_state(instance_id))
 
     def write_instance(self, state: InstanceState) -> None:

@@ -3,6 +3,7 @@
 What is written, and where, is left to the callers. Errors are OSError; the callers know what was tried for whom.
 """
 
+import errno
 import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -18,8 +19,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
     one writer of a path at a time. durable: fsync(2) the content before the rename and the folder after it, for what
     must outlive a power cut; without, a file may be empty or old after one.
     """
-    folder, name = os.path.split(path)
-    temporary = f"{folder}/.{name}.tmp"
+    temporary = temporary_name(path)
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
@@ -33,8 +33,14 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
         remove_file(temporary)
         raise
     if durable:
-        with open_folder(folder) as descriptor:
+        with open_folder(os.path.dirname(path)) as descriptor:
             os.fsync(descriptor)
+
+
+def temporary_name(path: str) -> str:
+    """Where `write_atomic` writes first."""
+    folder, name = os.path.split(path)
+    return f"{folder}/.{name}.tmp"
 
 
 def write_all(descriptor: int, data: bytes) -> None:
@@ -93,7 +99,7 @@ def remove_tree(path: str) -> None:
         if not os.path.isdir(path):
             raise
     if mounted := _mounts_below(path):
-        raise OSError(16, "something is mounted there", mounted[0])
+        raise OSError(errno.EBUSY, "something is mounted there", mounted[0])
     _allow(path)
     with open_folder(path) as top:
         _empty(top)

@@ -1,4 +1,8 @@
-"""Values for the tests of the disk: small bundles and instances."""
+"""Values for the tests of the disk: small bundles and instances, and what stands in a folder."""
+
+import os
+import stat
+from pathlib import Path
 
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
@@ -65,3 +69,13 @@ def make_instance_state(layout: Layout, instance_id: str = "web-1") -> InstanceS
         resources=Resources(),
         stop=Stop(),
     )
+
+
+def mode_of(path: str) -> int:
+    """The permission bits of what is at a path, a link not followed."""
+    return stat.S_IMODE(os.lstat(path).st_mode)
+
+
+def listing(folder: str) -> list[str]:
+    """All that is below a folder, as relative paths."""
+    return sorted(str(path.relative_to(folder)) for path in Path(folder).rglob("*"))

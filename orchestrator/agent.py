@@ -31,7 +31,7 @@ from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.lock import hold_lock
-from orchestrator.system.logs import HostLog
+from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
@@ -57,7 +57,7 @@ class Settings:
     once: bool = False
 
 
-async def run_agent(settings: Settings, *, when_settled: Callable[[], None] = lambda: None) -> int:
+async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = lambda: None) -> int:
     """Run until SIGTERM or SIGINT, or with ``once`` until all has settled; the containers end before it returns.
 
     when_settled: called with ``once`` when all has settled and still runs. Returns the exit code: with ``once`` 1 if
@@ -69,15 +69,26 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], None] = la
     with (
         hold_lock(layout.lock),
         WatchedDirectory(settings.config) as directory,
+        HostLogs() as logs,
         trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
     ):
         become_subreaper()
         async with trio.open_nursery() as background:
             children, cgroups = Children(), Cgroups()
             await background.start(reap_orphans, children)
-            runtime = await choose_runtime(settings.runtime, layout.runtime_root, children, cgroups)
+            background.start_soon(logs.run)
+            runtime = await choose_runtime(
+                settings.runtime,
+                root=layout.runtime_root,
+                scratch=layout.probe,
+                parent_group=cgroup_root_of(layout),
+                children=children,
+                cgroups=cgroups,
+            )
             with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
-                code = await _run_containers(settings, layout, disk, directory, runtime, agent, signals, when_settled)
+                code = await _run_containers(
+                    settings, layout, disk, directory, logs, runtime, agent, signals, when_settled
+                )
             background.cancel_scope.cancel()
     return code
 
@@ -87,10 +98,11 @@ async def _run_containers(
     layout: Layout,
     disk: HostDisk,
     directory: WatchedDirectory,
+    logs: HostLogs,
     runtime: Runtime,
     agent: AgentState,
     signals: AsyncIterator[int],
-    when_settled: Callable[[], None],
+    when_settled: Callable[[], object],
 ) -> int:
     """The line itself, from the directory to the supervisions and back to whoever wants to know."""
     reporter = Reporter(agent, disk, SystemdNotifier(), say)
@@ -108,8 +120,8 @@ async def _run_containers(
             reporter.trouble(str(error))
 
     async def trim(path: str) -> None:
-        with HostLog(path) as log:
-            await trim_log(log)
+        with logs.open(path) as log:
+            await trim_log(log, reporter.trouble)
 
     outside = Outside(
         runtime=runtime,
@@ -153,7 +165,7 @@ async def _announce(reporter: Reporter) -> None:
     reporter.settled()
 
 
-async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Callable[[], None]) -> int:
+async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Callable[[], object]) -> int:
     """Wait until all has settled, or the end is asked for. Returns the exit code."""
     code = 1
     async with trio.open_nursery() as nursery:

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.core.reject import Hook, Rejected, expect, reject
 from orchestrator.core.scalars import read_str
 from orchestrator.core.suggest import list_choices, quote, suggest_similar
-from orchestrator.core.tables import HookOf, required_options
+from orchestrator.core.tables import HookOf, option_keys, required_options
 from orchestrator.model.problem import At, Fault
 
 TYPE = "type"
@@ -47,7 +47,8 @@ def make_kind_hook(noun: str, kinds: Mapping[str, type[Any]], hook_of: HookOf, d
         elif default is not None and default in kinds:
             name = default
         else:
-            hint = f"write type = {list_choices(kinds)}" if kinds else ""
+            fitting = [found for found, kind in kinds.items() if value and set(value) <= option_keys(kind)]
+            hint = f"write type = {list_choices(fitting or kinds)}" if kinds else ""
             reject(f'missing key "type": it says the kind of {noun}', hint)
         try:
             return hooks[name]({key: item for key, item in value.items() if key != TYPE}, kinds[name])

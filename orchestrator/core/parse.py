@@ -30,6 +30,7 @@ _HINTS = {
     "Cannot declare": "a table is written twice",
     "Expected '='": 'write key = "value"',
     "Invalid statement": 'write key = "value", or [table] above the keys of a table',
+    "Illegal character '\\n'": "close the string with the quote that opened it",
     "Unclosed array": "close the list with ]",
 }
 """What to do about it, by how tomllib's message begins."""
@@ -84,7 +85,10 @@ def _explain_syntax(error: str, text: str) -> Fault:
     hint = next((hint for start, hint in _HINTS.items() if what.startswith(start)), "")
     if text.startswith("\ufeff"):
         hint = "save the file as UTF-8 without a byte order mark"
-    place = Place(int(match["line"]), int(match["column"])) if match["line"] else _find_end(text)
+    if match["line"] is None:
+        what, place = f"{what} at the end of the file", _find_end(text)
+    else:
+        place = Place(int(match["line"]), int(match["column"]))
     return Fault((), f"not valid TOML: {_uncapitalise(what)}", hint, place=place)
 
 

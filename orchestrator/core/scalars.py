@@ -70,8 +70,10 @@ def _unquoted(value: object, unwanted: str) -> str:
 
 
 def make_enum_hook(enum: type[Enum]) -> Hook:
-    """The hook of an enum whose values are strings."""
+    """The hook of an enum whose values are strings. Raises TypeError for another."""
     choices = {member.value: member for member in enum}
+    if not all(isinstance(value, str) for value in choices):
+        raise TypeError(f"no option can be {enum!r}: its values are not strings")
 
     def read_enum(value: object, _wanted: object) -> Enum:
         if type(value) is not str:

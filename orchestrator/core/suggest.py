@@ -6,7 +6,7 @@ import difflib
 import json
 from collections.abc import Iterable
 
-LONGEST_QUOTE = 60
+LONGEST_QUOTE = 80
 """Characters of an offending string that a message shows; the rest is cut off."""
 
 

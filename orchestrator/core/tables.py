@@ -130,6 +130,11 @@ def required_options(cls: type[Any]) -> dict[str, str]:
     }
 
 
+def option_keys(cls: type[Any]) -> set[str]:
+    """The keys of an options class."""
+    return {declared.alias or declared.name for declared in options_of(cls)}
+
+
 def _read_fields(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]) -> list[_Field]:
     types = get_type_hints(cls)
     fields = []
@@ -159,7 +164,7 @@ def _read_fields(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]) -
 def _explain_unknown(key: str, known: Mapping[str, object]) -> Fault:
     hint = suggest_similar(key, known)
     if not hint:
-        hint = f"known keys: {', '.join(sorted(known))}" if known else "there are none here"
+        hint = f"known keys: {', '.join(sorted(known))}" if known else "it takes no keys"
     return Fault((key,), f"unknown key {quote(key)}", hint, At.KEY)
 
 

@@ -60,7 +60,7 @@ def check_name(name: str) -> Fault | None:
 def _explain_name(name: str) -> str:
     if len(name) > 63:
         return f"it has {len(name)} characters, 63 are the most"
-    if not re.fullmatch(r"[a-z0-9._-]+", name):
+    if not re.fullmatch(r"[a-z0-9._-]*", name):
         return "it may have a-z, 0-9, '.', '_' and '-' only"
     return "it must begin with a letter or a digit"
 

@@ -77,3 +77,8 @@ class Layout:
     def runtime_root(self) -> str:
         """The ``--root`` that runtimes are given: never shared with others on the host."""
         return f"{self.run}/runtime"
+
+    @property
+    def probe(self) -> str:
+        """Folder of the container that a runtime is tried with; there only while it is tried."""
+        return f"{self.run}/probe"

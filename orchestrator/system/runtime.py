@@ -92,7 +92,7 @@ class OciRuntime:
                 # No await from here on: its init is held by nobody else yet.
                 return open_process(_read_pid(pid_file), self._children)
         except (OSError, ValueError) as error:
-            what = f"cannot create container {instance.id}: {self._name} has left no pid in {pid_file}: {error}"
+            what = f"cannot create container {instance.id}: {self._name} has left no pid in {pid_file}"
             raise RuntimeFailed(what) from error
         except ProcessGone as error:
             raise RuntimeFailed(f"cannot create container {instance.id}: {error}") from error

@@ -1,0 +1,230 @@
+"""Choosing the OCI runtime: the first that makes a small container run here, not the first on PATH.
+
+A runtime that is installed may still refuse this host (crun 1.8 does, where both versions of cgroups are mounted), so
+each candidate creates, starts and removes one. Floor: system.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.definition import Resources, Size
+from orchestrator.model.spec import FolderRoot
+from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.process import PidfdProcess
+from orchestrator.system.reaper import Children
+from orchestrator.system.runtime import OciRuntime
+from orchestrator.system.runtime_output import clean_message, open_scratch, read_from
+from orchestrator.system.spawn import clean_environment, run_command
+
+CANDIDATES = ("crun", "runc", "youki")
+"""What ``auto`` tries, in this order: the fastest first."""
+
+PROBE_DEADLINE = 10.0
+"""Seconds that the container of a probe, and the question for the version, may take."""
+
+_MORE_PATHS = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where distributions put runtimes that an unprivileged PATH leaves out."""
+_PROGRAM_FOLDERS = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix")
+_MEMORY = Size(64 * 1024 * 1024)
+
+
+async def choose_runtime(
+    wanted: str,
+    *,
+    root: str,
+    scratch: str,
+    parent_group: str,
+    children: Children,
+    cgroups: Cgroups,
+    environ: Mapping[str, str] | None = None,
+    wrapper: tuple[str, ...] = (),
+) -> OciRuntime:
+    """Find a runtime and try it.
+
+    wanted: ``auto``, a program's name, or its absolute path. root: the ``--root`` that it will be given. scratch: an
+    absolute folder for the container of the probe, made and removed here. parent_group: the control group that
+    containers are made below, as ``/orchestrator``. The reaper must be at work. Raises RuntimeFailed in one line that
+    says of each candidate why it will not do, and DiskFailed where scratch cannot be written.
+    """
+    environ = os.environ if environ is None else environ
+    refusals = []
+    for candidate in CANDIDATES if wanted == "auto" else (wanted,):
+        command = find_command(candidate, environ)
+        if command is None:
+            refusals.append(f"{candidate}: not installed" if "/" not in candidate else f"{candidate}: not a program")
+            continue
+        runtime = OciRuntime(
+            os.path.basename(command),
+            command,
+            root,
+            children,
+            cgroups,
+            wrapper,
+            version=await read_version(command, children, environ),
+            environ=environ,
+        )
+        try:
+            await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
+        except RuntimeFailed as error:
+            refusals.append(f"{command}: {error}")
+        else:
+            return runtime
+    hint = "install one with 'apt-get install crun' or 'apt-get install runc', or name another with --runtime"
+    raise RuntimeFailed(f"no OCI runtime works on this host: {'; '.join(refusals)} ({hint})")
+
+
+def find_command(name: str, environ: Mapping[str, str]) -> str | None:
+    """The absolute path of a program: looked up in PATH and where system programs are; None where there is none."""
+    path = os.pathsep.join((environ.get("PATH", os.defpath), *_MORE_PATHS))
+    found = shutil.which(name, path=path)
+    return None if found is None else os.path.abspath(found)
+
+
+async def read_version(command: str, children: Children, environ: Mapping[str, str]) -> str:
+    """The first line of ``--version``, as ``runc version 1.1.5``; "" where it says none."""
+    with open_scratch() as output:
+        env = clean_environment(environ)
+        try:
+            await run_command(
+                (command, "--version"), children=children, env=env, deadline=PROBE_DEADLINE, stdout=output
+            )
+        except OSError:  # the probe will say why
+            return ""
+        lines = read_from(f"/proc/self/fd/{output}", 0).splitlines()
+    return clean_message(lines[0]) if lines else ""
+
+
+async def probe_runtime(
+    runtime: OciRuntime,
+    scratch: str,
+    parent_group: str,
+    cgroups: Cgroups,
+    environ: Mapping[str, str],
+) -> None:
+    """Let a runtime run ``true`` in a container and remove it, as the agent would. Raises RuntimeFailed with the
+    reason only, and DiskFailed."""
+    # Ids are never used twice, also not by an agent that was killed in its probe.
+    instance_id = f"probe-{runtime.name}-{os.getpid()}-{os.urandom(4).hex()}"
+    folder = f"{scratch}/{instance_id}"
+    try:
+        instance = _prepare(instance_id, folder, f"{parent_group}/{instance_id}", cgroups, environ)
+        try:
+            await _try_instance(runtime, instance)
+        finally:
+            _remove_tree(folder)
+    except OSError as error:
+        raise DiskFailed(f"cannot prepare the probe of {runtime.name} in {folder}: {error.strerror}") from error
+
+
+async def _try_instance(runtime: OciRuntime, instance: Instance) -> None:
+    process: PidfdProcess | None = None
+    prefixes = [f"cannot {action} container {instance.id}: " for action in ("create", "start", "remove")]
+    try:
+        try:
+            process = await runtime.create(instance)
+            await runtime.start(instance.id, instance.folder)
+            with trio.move_on_after(PROBE_DEADLINE):
+                ended = await process.wait()
+                if not ended.success:
+                    how = f"signal {ended.signal}" if ended.signal is not None else f"exit code {ended.code}"
+                    said = clean_message(read_from(instance.log, 0))
+                    raise RuntimeFailed(f"a container that runs true ended with {how}{said and ': '}{said}")
+                return
+            raise RuntimeFailed(f"a container that runs true did not end within {PROBE_DEADLINE:g} s")
+        finally:
+            try:
+                await runtime.remove(instance.id, instance.folder, instance.cgroups_path)
+            finally:
+                if process is not None:
+                    process.close()
+    except OutsideError as error:
+        text = str(error)
+        for prefix in prefixes:
+            text = text.removeprefix(prefix)
+        raise RuntimeFailed(text.removeprefix(f"{runtime.name}: ")) from error
+
+
+def _prepare(
+    instance_id: str,
+    folder: str,
+    cgroups_path: str,
+    cgroups: Cgroups,
+    environ: Mapping[str, str],
+) -> Instance:
+    """A bundle folder of mount points for the host's own programs. Raises OSError, RuntimeFailed."""
+    rootfs = Path(folder, "rootfs")
+    rootfs.mkdir(parents=True)
+    for name in ("proc", "dev"):
+        (rootfs / name).mkdir()
+    binds = []
+    for name in _PROGRAM_FOLDERS:
+        host = Path("/", name)
+        if host.is_symlink():
+            (rootfs / name).symlink_to(os.readlink(host))
+        elif host.is_dir():
+            (rootfs / name).mkdir()
+            binds.append(f"/{name}")
+    program = find_command("true", environ)
+    if program is None:
+        raise RuntimeFailed("there is no program 'true' on this host to try it with")
+    # The folder without links, since /run is not in the container; the last name as it is, since one program may
+    # have many names and go by which it was called.
+    args = (os.path.join(os.path.realpath(os.path.dirname(program)), os.path.basename(program)),)
+    resources = Resources(memory=_MEMORY if cgroups.has_memory else None)
+    config = _make_config(args, str(rootfs), binds, cgroups_path, resources)
+    Path(folder, "config.json").write_text(json.dumps(config))
+    return Instance(
+        id=instance_id,
+        name=instance_id,
+        bundle=Bundle("", config, FolderRoot(path=str(rootfs)), readonly=True),
+        resources=resources,
+        folder=folder,
+        rootfs=str(rootfs),
+        cgroups_path=cgroups_path,
+        log=f"{folder}/output.log",
+    )
+
+
+def _make_config(
+    args: tuple[str, ...], rootfs: str, binds: list[str], cgroups_path: str, resources: Resources
+) -> dict[str, Any]:
+    """A config.json as small as it may be; with a memory limit, so that trouble with control groups shows."""
+    capability_sets = ("bounding", "effective", "permitted", "inheritable", "ambient")
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "user": {"uid": 0, "gid": 0},
+            "args": list(args),
+            "env": ["PATH=/usr/bin:/bin"],
+            "cwd": "/",
+            "capabilities": {name: [] for name in capability_sets},
+            "noNewPrivileges": True,
+        },
+        "root": {"path": rootfs, "readonly": True},
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc"},
+            # Without a file system of its own there, runc makes its device nodes in the skeleton.
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+            *({"destination": b, "type": "bind", "source": b, "options": ["rbind", "ro", "nosuid"]} for b in binds),
+        ],
+        "linux": {
+            "namespaces": [{"type": name} for name in ("pid", "mount", "ipc", "uts", "network")],
+            "cgroupsPath": cgroups_path,
+            "resources": {} if resources.memory is None else {"memory": {"limit": resources.memory}},
+        },
+    }
+
+
+def _remove_tree(folder: str) -> None:
+    """Remove the probe's folder, and the one above where that is empty now."""
+    shutil.rmtree(folder)
+    if not os.listdir(os.path.dirname(folder)):
+        os.rmdir(os.path.dirname(folder))

@@ -1,0 +1,165 @@
+"""Hypothesis strategies for definitions and their values, for this project's tests and those of plugin authors.
+
+The only module of the package that imports hypothesis, which is a dependency of tests. A new option of the model joins
+`definition_tables`. Floor: testing.
+"""
+
+import json
+from typing import Any
+
+from hypothesis import strategies as st
+
+from orchestrator.model.definition import NAME_PATTERN
+
+Table = dict[str, Any]
+"""A table as tomllib reads it."""
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+
+
+def names() -> st.SearchStrategy[str]:
+    """What a container may be called."""
+    return st.from_regex(NAME_PATTERN, fullmatch=True)
+
+
+@st.composite
+def duration_texts(draw: st.DrawFn) -> str:
+    """Durations as a file has them, up to a day: ``"1m30s"``."""
+    counts = {unit: draw(st.integers(0, 900)) for unit in draw(st.sets(st.sampled_from(["m", "s", "ms"]), min_size=1))}
+    return "".join(f"{counts[unit]}{unit}" for unit in _UNITS if unit in counts)
+
+
+def durations() -> st.SearchStrategy[float]:
+    """Seconds, in whole milliseconds, up to ten years."""
+    return st.integers(0, 10 * 366 * 86400 * 1000).map(lambda milliseconds: milliseconds / 1000)
+
+
+def sizes() -> st.SearchStrategy[int]:
+    """Bytes: any number, round ones often."""
+    factors = st.sampled_from([1, 2**10, 2**20, 2**30, 2**40])
+    return st.builds(lambda count, factor: count * factor, st.integers(0, 2**22), factors) | st.integers(0, 2**63 - 1)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Strings without NUL, since no argument or variable may hold one."""
+    return st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+
+
+def paths() -> st.SearchStrategy[str]:
+    """Absolute paths that may be a mount's destination, normalised."""
+    part = st.from_regex(r"[a-z0-9_-]{1,8}", fullmatch=True)
+    whole = st.lists(part, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
+    return whole.filter(lambda path: path.split("/")[1] not in ("proc", "sys", "dev"))
+
+
+def definition_tables() -> st.SearchStrategy[Table]:
+    """Tables that are good definitions, with the kinds `bind`, `none` and `host`."""
+    users = st.sampled_from(["root", "www-data", "0", "1000:1000", "nobody:nogroup"])
+    signals = st.sampled_from(["SIGTERM", "TERM", "SIGQUIT", "SIGRTMIN+3"])
+    on_exit = st.sampled_from(["restart", "stop"])
+    directory = st.fixed_dictionaries({"type": st.just("directory"), "path": paths()})
+    mount = st.fixed_dictionaries({"source": paths()}, optional={"type": st.just("bind")})
+    restart = st.fixed_dictionaries(
+        {},
+        optional={
+            "on_failure": on_exit,
+            "on_success": on_exit,
+            "delay": duration_texts(),
+            "factor": st.floats(1.0, 100.0) | st.integers(1, 100),
+            "max_delay": duration_texts(),
+            "jitter": st.floats(0.0, 1.0),
+            "reset_after": duration_texts(),
+        },
+    )
+    return st.fixed_dictionaries(
+        {"args": st.builds(lambda command, rest: [command, *rest], paths(), st.lists(texts(), max_size=3))},
+        optional={
+            "rootfs": st.sampled_from(["host", "closure"]) | directory,
+            "env": st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), texts(), max_size=3),
+            "cwd": paths(),
+            "user": users,
+            "hostname": st.from_regex(r"[a-z0-9]{1,10}", fullmatch=True),
+            "readonly": st.booleans(),
+            "type": st.sampled_from(["service", "oneshot"]),
+            "mounts": st.dictionaries(paths(), mount, max_size=3),
+            "network": st.sampled_from(["none", "host"]),
+            "resources": st.fixed_dictionaries({}, optional={"memory": st.integers(6 * 2**20, 2**50)}),
+            "restart": restart,
+            "stop": st.fixed_dictionaries({}, optional={"signal": signals, "timeout": duration_texts()}),
+        },
+    )
+
+
+def toml_values() -> st.SearchStrategy[Any]:
+    """Any value that TOML has, tables and lists included."""
+    keys = st.sampled_from(["args", "env", "mounts", "type", "source", "/data", "restart", "delay"]) | st.text(
+        max_size=6
+    )
+    scalars = (
+        st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text(max_size=12)
+        | st.sampled_from(["host", "bind", "/srv", "..", "1m30s", "256M", "restart"])
+        | st.dates()
+        | st.times()
+        | st.datetimes()
+    )
+    return st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4))
+
+
+@st.composite
+def toml_tables(draw: st.DrawFn) -> Table:
+    """Tables that mostly are no good definitions: known keys, strange values; strange keys too."""
+    table: Table = dict(draw(definition_tables()))
+    for _ in range(draw(st.integers(0, 4))):
+        place = table
+        for key in draw(st.lists(st.sampled_from(["mounts", "restart", "resources", "stop", "rootfs"]), max_size=1)):
+            place = place[key] if isinstance(place.get(key), dict) else place
+        place[draw(st.sampled_from([*table, *place]) | st.text(max_size=6))] = draw(toml_values())
+    return table
+
+
+def toml_texts(tables: st.SearchStrategy[Table] | None = None) -> st.SearchStrategy[str]:
+    """Definition files: each table written in one of the many ways that TOML has for it."""
+    return st.builds(_write_toml, toml_tables() if tables is None else tables, st.randoms(use_true_random=False))
+
+
+def dump_toml(value: object) -> str:
+    """A value as TOML, on one line."""
+    match value:
+        case dict():
+            return "{" + ", ".join(f"{_dump_key(key)} = {dump_toml(item)}" for key, item in value.items()) + "}"
+        case list():
+            return "[" + ", ".join(map(dump_toml, value)) + "]"
+        case str():
+            return _dump_key(value)
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return repr(value)
+        case _:
+            return str(value)
+
+
+def _dump_key(key: str) -> str:
+    # JSON's escapes are TOML's too, save for DEL, which TOML wants escaped.
+    return json.dumps(key, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _write_toml(table: Table, random: Any) -> str:  # noqa: ANN401 - random.Random, which this floor must not import
+    """Every table at the top as inline table, by dotted keys or under a header, with comments and empty lines between;
+    headers come last, since they claim what follows."""
+    ways = ("inline", "dotted", "header")
+    chosen = {key: random.choice(ways) if isinstance(item, dict) and item else "inline" for key, item in table.items()}
+    lines: list[str] = []
+    for key, item in sorted(table.items(), key=lambda pair: chosen[pair[0]] == "header"):
+        lines += random.choice(([], [""], ["# größer"]))
+        if chosen[key] == "header":
+            lines.append(f"[{_dump_key(key)}]")
+            lines += [f"{_dump_key(inner)} = {dump_toml(below)}" for inner, below in item.items()]
+        elif chosen[key] == "dotted":
+            lines += [f"{_dump_key(key)}.{_dump_key(inner)} = {dump_toml(below)}" for inner, below in item.items()]
+        else:
+            lines.append(f"{_dump_key(key)} = {dump_toml(item)}")
+    return "\n".join(lines) + "\n"

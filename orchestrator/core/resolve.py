@@ -29,7 +29,7 @@ from orchestrator.model.definition import (
     HostRootfs,
     OnExit,
 )
-from orchestrator.model.entry import Entry, FileEntry, FolderEntry
+from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathKind
 from orchestrator.model.kinds import Use
 from orchestrator.model.oci import Mount, Namespace
@@ -158,8 +158,20 @@ def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layou
             return (Fault(at, f'cannot use "{path}": {answer.detail}'),)
         case PathKind.FILE | PathKind.OTHER:
             return (Fault(at, f'cannot use "{path}": not a directory'),)
+    faults = tuple(
+        Fault(part.path, f'needs files of its own in the root, and "{path}" of the host is left as it is')
+        for part in parts
+        if any(_has_content(entry) for entry in part.contribution.entries)
+    )
+    if faults:
+        return faults
     own = tuple(mount for part in parts for mount in part.contribution.mounts)
     return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own))
+
+
+def _has_content(entry: Entry) -> bool:
+    """Whether it is more than a mount point, which a runtime makes by itself."""
+    return isinstance(entry, LinkEntry) or (isinstance(entry, FileEntry) and entry.text != "")
 
 
 def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:

@@ -181,13 +181,20 @@ def _tables(table: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _deny(*names: str, caps: tuple[str, ...] = (), error: str = "EPERM", **rest: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A rule against ``names`` for those who have none of ``caps``."""
     excludes = {"excludes": {"caps": list(caps)}} if caps else {}
     return {"names": list(names), "action": "SCMP_ACT_ERRNO", "errno": error, **excludes, **rest}
 
 
-def _deny_bit(name: str, index: int, bit: int, **rest: Any) -> dict[str, Any]:  # noqa: ANN401 - parts of a rule
-    args = [{"index": index, "value": bit, "valueTwo": bit, "op": "SCMP_CMP_MASKED_EQ"}]
-    return _deny(name, caps=("CAP_SYS_ADMIN",), args=args, **rest)
+def _deny_clone(bit: int) -> list[dict[str, Any]]:
+    """Rules against clone(2) with a flag. Its flags are the first argument, on s390 the second."""
+    rules = []
+    for index, key in ((0, "excludes"), (1, "includes")):
+        rule = _deny("clone", args=[{"index": index, "value": bit, "valueTwo": bit, "op": "SCMP_CMP_MASKED_EQ"}])
+        rule[key] = {"arches": ["s390", "s390x"]}
+        rule["excludes"] = {"caps": ["CAP_SYS_ADMIN"], **rule.get("excludes", {})}
+        rules.append(rule)
+    return rules
 
 
 _NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
@@ -221,7 +228,7 @@ BUILT_IN: Mapping[str, Any] = {
         # New namespaces, user namespaces above all: they make a container's process root to a large part of the
         # kernel. clone3's flags lie in memory, out of a filter's sight; after ENOSYS libc takes clone.
         _deny("clone3", caps=("CAP_SYS_ADMIN",), error="ENOSYS"),
-        *(_deny_bit("clone", 0, bit) for bit in _NEW_NAMESPACES),
+        *(rule for bit in _NEW_NAMESPACES for rule in _deny_clone(bit)),
         # Typing into the terminal that a container was given: TIOCSTI, and TIOCLINUX on a console. ioctl_tty(2).
         *(
             _deny("ioctl", args=[{"index": 1, "value": request, "valueTwo": 0, "op": "SCMP_CMP_EQ"}])

@@ -277,6 +277,26 @@ def test_a_plugin_fills_in_what_the_definition_leaves_unset() -> None:
     assert spec.capabilities == ("CAP_NET_RAW",)
 
 
+@frozen(kw_only=True)
+class _WithFiles:
+    """A network that brings a file of its own."""
+
+    def questions(self) -> Iterable[Question]:
+        return ()
+
+    def contribute(self, use: Use, facts: Facts) -> Contribution:
+        return Contribution(entries=(FileEntry("/etc/plugged", "yes\n"), FolderEntry("/plug")))
+
+
+def test_a_plugin_may_bring_files_to_a_skeleton_and_to_nothing_else() -> None:
+    assert entries_of(resolve(host_definition(network=_WithFiles())))["/etc/plugged"] == FileEntry(
+        "/etc/plugged", "yes\n"
+    )
+    (fault,) = faults_of(directory_definition(network=_WithFiles()))
+    assert fault.path == ("network",)
+    assert "needs files of its own" in fault.message
+
+
 def test_each_question_is_asked_once() -> None:
     mounts = {"/a": bind("/srv/data"), "/b": bind("/srv/data"), "/usr/bin": bind("/srv/data")}
     assert ask_questions("web", host_definition(mounts=mounts)) == (

@@ -90,6 +90,13 @@ def test_the_built_in_list_leaves_to_a_capability_what_needs_it() -> None:
     assert len(BUILT_IN["syscalls"]) > len(seccomp["syscalls"])
 
 
+@pytest.mark.parametrize(("machine", "index"), [("x86_64", 0), ("aarch64", 0), ("s390x", 1)])
+def test_the_flags_of_clone_are_where_the_architecture_has_them(machine: str, index: int) -> None:
+    rules = [rule for rule in compile_profile(None, machine, (6, 1), ())["syscalls"] if rule["names"] == ["clone"]]
+    assert {condition["index"] for rule in rules for condition in rule["args"]} == {index}
+    assert {condition["value"] for rule in rules for condition in rule["args"]} >= {0x10000000}
+
+
 def test_rules_are_for_an_architecture() -> None:
     profile = profile_of(allow("a", includes={"arches": ["amd64"]}), allow("b", excludes={"arches": ["amd64"]}))
     assert names_of(profile) == {"a"}

@@ -1,0 +1,108 @@
+"""The converter by itself: exact types, values that TOML does not have, and kinds that are not made as told."""
+
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from attrs import frozen
+from hypothesis import event, given, settings
+
+from orchestrator.core.converter import make_converter
+from orchestrator.core.parse import parse_definition
+from orchestrator.core.reject import Rejected
+from orchestrator.model.definition import Definition, Resources
+from orchestrator.model.registry import Group, Registry
+from orchestrator.model.source import Source
+from orchestrator.plugin import Change, option
+from orchestrator.testing import strategies
+from tests.core.helpers_kinds import REGISTRY, Mode
+
+CONVERTER = make_converter(REGISTRY)
+
+
+def test_null_is_no_value() -> None:
+    with pytest.raises(Rejected) as caught:
+        CONVERTER.structure({"args": ["a"], "hostname": None, "cwd": None}, Definition)
+    assert [(fault.path, fault.hint) for fault in caught.value.faults] == [
+        (("hostname",), "leave the key away"),
+        (("cwd",), ""),
+    ]
+
+
+def test_without_plugins_there_are_no_kinds() -> None:
+    text = 'args = ["a"]\nnetwork = "host"\nmounts."/a".source = "/b"\n'
+    faults = parse_definition(Source("web", "web.toml", text), Registry())
+    assert isinstance(faults, tuple)
+    assert [fault.message for fault in faults] == [
+        'unknown kind of network "host": none is installed',
+        'missing key "type": it says the kind of mount',
+    ]
+
+
+class Level(int, Enum):
+    """An enum whose values are no strings."""
+
+    LOW = 1
+
+
+@pytest.mark.parametrize(
+    "wanted", [Level, bytes, Path, Any, tuple[str, int], tuple[str, str], list[str], str | int, object, complex]
+)
+def test_an_option_that_no_file_can_hold_is_the_authors_mistake(wanted: Any) -> None:  # noqa: ANN401 - a type
+    kind = attrs.make_class(
+        "Kind", {"strange": attrs.field(type=wanted, metadata=_metadata())}, frozen=True, kw_only=True
+    )
+    with pytest.raises(TypeError, match=r"Kind\.strange"):
+        make_converter(REGISTRY.with_kind(Group.MOUNTS, "odd", kind))
+
+
+def _metadata() -> Mapping[str, Any]:
+    return dict(attrs.fields(Resources).memory.metadata)
+
+
+def test_a_kind_must_be_made_of_options() -> None:
+    @frozen
+    class Plain:
+        source: str
+
+    @frozen
+    class Typed:
+        type: str = option(default="", doc="", change=Change.REPLACE)
+
+    class NoAttrs:
+        pass
+
+    for kind, message in ((Plain, r"option\(\)"), (Typed, 'option "type"'), (NoAttrs, "not an attrs class")):
+        with pytest.raises(TypeError, match=message):
+            make_converter(REGISTRY.with_kind(Group.NETWORKS, "odd", kind))
+
+
+def test_every_type_that_a_kind_may_use_is_exact() -> None:
+    good: list[tuple[Any, Any]] = [(str, "a"), (bool, True), (int, 1), (float, 1.5), (Mode, "fast")]
+    bad: list[tuple[Any, Any]] = [(str, 1), (bool, 1), (int, True), (int, 1.0), (float, True), (float, "1")]
+    for wanted, value in good:
+        assert CONVERTER.structure(value, wanted) == value
+    for wanted, value in bad:
+        with pytest.raises(Rejected):
+            CONVERTER.structure(value, wanted)
+
+
+@given(strategies.definition_tables())
+def test_good_definitions_are_read(table: strategies.Table) -> None:
+    definition = CONVERTER.structure(table, Definition)
+    assert definition.args == tuple(table["args"])
+    assert set(definition.mounts) == set(table.get("mounts", ()))
+
+
+@given(strategies.toml_values())
+@settings(max_examples=300)
+def test_any_value_is_structured_or_rejected(value: object) -> None:
+    try:
+        definition = CONVERTER.structure(value, Definition)
+    except Rejected:
+        event("rejected")
+    else:
+        assert isinstance(definition, Definition)

@@ -1,0 +1,63 @@
+"""Definition files that carry their expectations as comments.
+
+``problems/*.toml``: one file for each kind of mistake; each ``# expect: LINE:COLUMN: PATH: FRAGMENT`` is a problem of
+the file, in order, and there are no others. FRAGMENT is a part of the message with its hint; PATH is left away for a
+problem of the whole file. A new kind of problem, or a bug of the parser, becomes a test by dropping in a file.
+"""
+
+import re
+from pathlib import Path
+
+import pytest
+from orchestrator_mounts.bind import Bind
+from orchestrator_networks.host import HostNetwork
+from orchestrator_networks.none import NoNetwork
+
+from orchestrator.core.locate import locate_faults
+from orchestrator.core.parse import Parser
+from orchestrator.model.problem import Problem
+from orchestrator.model.registry import Group, Registry
+from orchestrator.model.source import Source
+
+PROBLEMS = Path(__file__).parent / "problems"
+REGISTRY = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork}})
+EXPECT = re.compile(r"^# expect: (.*)$", re.MULTILINE)
+
+
+def find_problems(path: Path) -> tuple[Problem, ...]:
+    text = path.read_bytes().decode()
+    faults = Parser(REGISTRY).parse(Source(path.stem, path.name, text))
+    assert isinstance(faults, tuple), "this definition is good"
+    return locate_faults(path.name, text, faults)
+
+
+def matches(expected: str, problem: Problem) -> bool:
+    head = f"{problem.line}:{problem.column}: " + (f"{problem.path}: " if problem.path else "")
+    said = f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+    return expected.startswith(head) and expected.removeprefix(head) in said
+
+
+@pytest.mark.parametrize("path", sorted(PROBLEMS.glob("*.toml")), ids=lambda path: path.stem)
+def test_problems(path: Path) -> None:
+    expected = EXPECT.findall(path.read_bytes().decode())
+    problems = find_problems(path)
+    said = [str(problem) for problem in problems]
+    assert expected, "a golden file says what is expected"
+    assert len(expected) == len(problems), said
+    for line, problem in zip(expected, problems, strict=True):
+        assert matches(line, problem), f"expected {line!r} among {said}"
+
+
+def test_messages_keep_their_form() -> None:
+    for path in PROBLEMS.glob("*.toml"):
+        for problem in find_problems(path):
+            assert problem.message
+            assert "\n" not in str(problem)
+            assert not problem.message.endswith(".")
+            assert not problem.hint.endswith(".")
+            # A message goes on after "path: ", so it begins small, but for what is quoted.
+            assert not problem.message[0].isupper()
+
+
+def test_every_file_is_a_kind_of_its_own() -> None:
+    assert len(list(PROBLEMS.glob("*.toml"))) >= 20

@@ -57,6 +57,17 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
+def keep_descriptors_private() -> None:
+    """Let no command inherit a descriptor above 2 that this process was started with; once, before the first command.
+
+    Those that Python opens are private already; those of a shell or of systemd (sd_listen_fds(3)) are not.
+    """
+    for number in map(int, os.listdir("/proc/self/fd")):
+        if number > 2:
+            with contextlib.suppress(OSError):  # the descriptor of the folder itself is closed by now
+                os.set_inheritable(number, False)
+
+
 async def run_command(
     argv: Sequence[str],
     *,

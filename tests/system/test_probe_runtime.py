@@ -1,0 +1,94 @@
+"""The choice of a runtime, by what really runs."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import trio
+
+from orchestrator.ports import RuntimeFailed
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.probe_runtime import choose_runtime
+from orchestrator.system.runtime import OciRuntime
+from tests.system.helpers_runtime import CRUN_WRAPPER, Bench, find_runtime, open_bench
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with open_bench("runc", tmp_path) as bench:
+        yield bench
+
+
+async def choose(
+    bench: Bench, folder: Path, wanted: str, path: str | None = None, wrapper: tuple[str, ...] = ()
+) -> OciRuntime:
+    try:
+        return await choose_runtime(
+            wanted,
+            root=bench.runtime.root,
+            scratch=str(folder / "probe"),
+            parent_group=bench.group,
+            children=bench.children,
+            cgroups=bench.cgroups,
+            environ=None if path is None else {"PATH": path},
+            wrapper=wrapper,
+        )
+    finally:
+        assert not (folder / "probe").exists()
+
+
+def add_program(folder: Path, name: str, script: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return program
+
+
+@pytest.mark.real
+async def test_auto_takes_the_first_that_runs_a_container(bench: Bench, tmp_path: Path) -> None:
+    # A crun that is first on PATH and refuses, as the real one does on some hosts.
+    add_program(tmp_path / "bin", "crun", "echo 'cgroups in hybrid mode not supported' >&2; exit 1")
+    runtime = await choose(bench, tmp_path, "auto", path=f"{tmp_path}/bin:/usr/sbin:/usr/bin:/bin")
+    assert (runtime.name, runtime.command) == ("runc", find_runtime("runc"))
+    assert runtime.version.startswith("runc version ")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "wrapper"), [("runc", ()), ("crun", CRUN_WRAPPER)])
+async def test_a_runtime_by_its_name_and_by_its_path(
+    bench: Bench, tmp_path: Path, name: str, wrapper: tuple[str, ...]
+) -> None:
+    if len({hierarchy.version for hierarchy in Cgroups().hierarchies}) == 1:
+        wrapper = ()
+    for wanted in (name, find_runtime(name)):
+        runtime = await choose(bench, tmp_path, wanted, wrapper=wrapper)
+        assert (runtime.name, runtime.command) == (name, find_runtime(name))
+
+
+@pytest.mark.real
+async def test_nothing_that_works_is_told_in_one_line_with_every_reason(bench: Bench, tmp_path: Path) -> None:
+    crun = add_program(tmp_path / "bin", "crun", "echo no good >&2; exit 1")
+    runc = add_program(tmp_path / "bin", "runc", "kill -SEGV $$")
+    with pytest.raises(RuntimeFailed) as caught:
+        await choose(bench, tmp_path, "auto", path=f"{tmp_path}/bin:/usr/bin:/bin")
+    message = str(caught.value)
+    assert message.startswith(
+        f"no OCI runtime works on this host: {crun}: no good; {runc}: signal 11; youki: not installed "
+    )
+    assert "apt-get install crun" in message
+    assert "\n" not in message
+
+
+@pytest.mark.real
+async def test_a_name_that_is_not_there(bench: Bench, tmp_path: Path) -> None:
+    for wanted, reason in (("railgun", "railgun: not installed"), ("/etc/passwd", "/etc/passwd: not a program")):
+        with pytest.raises(RuntimeFailed, match=reason):
+            await choose(bench, tmp_path, wanted)
+
+
+@pytest.mark.real
+async def test_a_cancelled_probe_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    for seconds in (0.0, 0.02, 0.04, 0.06):
+        with trio.move_on_after(seconds):
+            await choose(bench, tmp_path, "runc")

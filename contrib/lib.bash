@@ -79,7 +79,10 @@ make_venv() {
         say "making .venv with $python"
         as_owner "$python" -m venv --clear .venv
     fi
+    # With the extra for tests in it, there is all that is needed without one.
+    if [ ! -e "$stamp" ]; then stamp=.venv/installed-test; fi
     if [ "$(cat "$stamp" 2>/dev/null)" != "$PWD" ] || [ pyproject.toml -nt "$stamp" ]; then
+        stamp=.venv/installed${extra:+-$extra}
         say "installing the package and what it needs into .venv"
         as_owner .venv/bin/python -m pip install --quiet --disable-pip-version-check --use-pep517 \
             --editable ".${extra:+[$extra]}"

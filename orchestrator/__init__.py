@@ -4,8 +4,13 @@ The way through: edit -> Source -> Definition -> Spec -> Bundle -> Action -> lif
 `orchestrator.agent` reads as that line; each floor's docstring says what it is for.
 """
 
-from importlib.metadata import version
-
 __all__ = ["__version__"]
 
-__version__ = version("oci-orchestrator")
+
+def __getattr__(name: str) -> str:
+    """``__version__``, read from the installed distribution when it is asked for: that takes tens of milliseconds."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("oci-orchestrator")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -68,6 +68,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
     disk.make_folders()
     with (
         hold_lock(layout.lock),
+        hold_lock(layout.state_lock),
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
         trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
@@ -108,9 +109,11 @@ async def _run_containers(
     reporter = Reporter(agent, disk, SystemdNotifier(), say)
     starts_at_a_time = len(os.sched_getaffinity(0))
     cgroup_root = cgroup_root_of(layout)
-    await undo_leftovers(
-        read_instances(layout).states, disk.list_strays(), runtime, disk, layout, cgroup_root, starts_at_a_time, say
-    )
+    left = read_instances(layout)
+    for damaged in left.damaged:
+        say(str(damaged))
+    strays = (*disk.list_strays(), *(damaged.name for damaged in left.damaged))
+    await undo_leftovers(left.states, strays, runtime, disk, layout, cgroup_root, starts_at_a_time, say)
     disk.forget_names()
 
     def sweep() -> None:

@@ -180,7 +180,7 @@ class LogWatch(Protocol):
         ...
 
     def size(self) -> int:
-        """How many bytes it holds now."""
+        """How many bytes it holds now. Raises DiskFailed."""
         ...
 
     async def drop_head(self, keep: int) -> int:

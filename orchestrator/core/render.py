@@ -29,6 +29,11 @@ def render_bundle(spec: Spec) -> Bundle:
     return Bundle(digest=digest, config=config, root=spec.root, readonly=spec.readonly)
 
 
+def digest_skeleton(root: SkeletonRoot) -> str:
+    """What a skeleton is stored as: bundles with the same mount points share one."""
+    return digest_of(_describe_root(root))
+
+
 def render_instance(instance: Instance) -> str:
     """The text of an instance's config.json: canonical JSON, valid against the runtime-spec's JSON Schema. Without a
     cgroup path the runtime chooses one."""

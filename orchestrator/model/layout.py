@@ -20,8 +20,17 @@ class Layout:
         return f"{self.state}/bundles"
 
     def bundle(self, digest: str) -> str:
-        """One stored bundle: config.json (the digest's part of it) and rootfs."""
+        """One stored bundle: config.json (the digest's part of it), and rootfs, a link to its skeleton."""
         return f"{self.bundles}/{digest}"
+
+    @property
+    def skeletons(self) -> str:
+        """Folder of the stored skeletons, each named by its own digest and shared by the bundles that have it."""
+        return f"{self.state}/skeletons"
+
+    def skeleton(self, digest: str) -> str:
+        """One stored skeleton: the read-only root file system of all instances that have it."""
+        return f"{self.skeletons}/{digest}"
 
     @property
     def logs(self) -> str:
@@ -72,6 +81,11 @@ class Layout:
     def lock(self) -> str:
         """Locked (flock(2)) by the agent that owns the run directory."""
         return f"{self.run}/lock"
+
+    @property
+    def state_lock(self) -> str:
+        """Locked by the agent that owns the state directory: another would sweep its bundles away."""
+        return f"{self.state}/lock"
 
     @property
     def runtime_root(self) -> str:

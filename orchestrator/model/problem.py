@@ -69,6 +69,17 @@ def dotted(path: Iterable[str | int]) -> str:
         if isinstance(key, int):
             text += f"[{key}]"
             continue
-        quoted = key if _BARE_KEY.fullmatch(key) else '"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        quoted = key if _BARE_KEY.fullmatch(key) else _quote(key)
         text += f".{quoted}" if text else quoted
     return text
+
+
+def _quote(key: str) -> str:
+    """A basic string of TOML; what cannot be printed is escaped, so that a path is always one line."""
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(char if char.isprintable() else _escape(char) for char in escaped) + '"'
+
+
+def _escape(char: str) -> str:
+    number = ord(char)
+    return f"\\u{number:04X}" if number <= 0xFFFF else f"\\U{number:08X}"

@@ -1,15 +1,20 @@
-"""Bundles on disk: config.json and the skeleton of a root file system, below a folder named by the digest.
+"""Bundles on disk: config.json below a folder named by the digest, and a link to the skeleton of its root file system.
 
-A bundle is made beside its place and renamed into it, so it is there whole or not at all. Nothing is fsync'ed: what
-stands there is compared with the value at each use, and made anew where a power cut (or a hand) has damaged it.
-Instances, state files and the wording of errors are left to `orchestrator.system.disk`. Floor: system.
+Skeletons have digests of their own, since most bundles differ in their config only: an edit of an environment variable
+makes no folder but the bundle's. Both are made beside their place and renamed into it, so they are there whole or not.
+Nothing is fsync'ed: what stands there is compared with the value at each use, and made anew where a power cut (or a
+hand) has damaged it. Instances, state files and the wording of errors are left to `orchestrator.system.disk`.
+
+Floor: system.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from orchestrator.core.canonical import canonical_json
+from orchestrator.core.render import digest_skeleton
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
@@ -22,20 +27,56 @@ _DAMAGED = ".damaged-"
 
 
 def store_bundle(layout: Layout, bundle: Bundle) -> None:
-    """Make ``bundles/DIGEST`` unless it stands there whole. Raises OSError, DiskFailed."""
+    """Make ``bundles/DIGEST`` and its skeleton unless they stand there whole. Raises OSError, DiskFailed."""
+    link = None
+    if isinstance(bundle.root, SkeletonRoot):
+        link = f"../../skeletons/{_store_skeleton(layout, bundle.root)}"
     path = layout.bundle(bundle.digest)
     config = canonical_json(bundle.config).encode()
-    if _is_whole(path, config, bundle):
+    if _bundle_is_whole(path, config, link):
         return
+
+    def fill(folder: str) -> None:
+        os.mkdir(folder, 0o700)
+        if link is not None:
+            os.symlink(link, f"{folder}/rootfs")
+        write_new(f"{folder}/config.json", config, 0o600)
+
+    _put_in_place(layout, path, fill)
+
+
+def sweep_bundles(layout: Layout, keep: Collection[str]) -> None:
+    """Remove the stored bundles whose digests are not in ``keep``, the skeletons that none of these has, and what was
+    left half made. Raises OSError."""
+    skeletons = set()
+    for name in list_folder(layout.bundles):
+        if name.partition(".")[0] not in keep:
+            remove_tree(f"{layout.bundles}/{name}")
+        elif (link := _read_link(f"{layout.bundles}/{name}/rootfs")) is not None:
+            skeletons.add(os.path.basename(link))
+    for name in list_folder(layout.skeletons):
+        if name.partition(".")[0] not in skeletons:
+            remove_tree(f"{layout.skeletons}/{name}")
+
+
+def _store_skeleton(layout: Layout, root: SkeletonRoot) -> str:
+    """Make ``skeletons/DIGEST`` unless it stands there whole; its digest."""
+    digest = digest_skeleton(root)
+    path = layout.skeleton(digest)
+    if not _skeleton_is_whole(path, root):
+        _put_in_place(layout, path, lambda folder: make_skeleton(folder, root.entries))
+    return digest
+
+
+def _put_in_place(layout: Layout, path: str, fill: Callable[[str], None]) -> None:
+    """Have a folder made beside ``path`` and rename it there."""
     make_folders(layout.state, 0o711)
-    make_folders(layout.bundles, 0o700)  # config.json holds the environment
-    temporary = f"{layout.bundles}/{_TEMPORARY}{bundle.digest}"
+    folder, name = os.path.split(path)
+    make_folders(folder, 0o700)  # config.json holds the environment
+    temporary = f"{folder}/{_TEMPORARY}{name}"
     remove_tree(temporary)
     try:
-        os.mkdir(temporary, 0o700)
-        if isinstance(bundle.root, SkeletonRoot):
-            make_skeleton(f"{temporary}/rootfs", bundle.root.entries)
-        write_new(f"{temporary}/config.json", config, 0o600)
+        fill(temporary)
         if os.path.lexists(path):
             # A container may still run in the damaged one, and to remove a mount point is to unmount what is on it.
             # So it only steps aside; the sweep takes it with its digest.
@@ -44,13 +85,6 @@ def store_bundle(layout: Layout, bundle: Bundle) -> None:
     except (OSError, DiskFailed):
         remove_tree(temporary)
         raise
-
-
-def sweep_bundles(layout: Layout, keep: Collection[str]) -> None:
-    """Remove the stored bundles whose digests are not in ``keep``, and what was left half made. Raises OSError."""
-    for name in list_folder(layout.bundles):
-        if name.partition(".")[0] not in keep:
-            remove_tree(f"{layout.bundles}/{name}")
 
 
 def list_folder(path: str) -> list[str]:
@@ -100,20 +134,33 @@ def write_new(path: str, data: bytes, mode: int) -> None:
         os.close(descriptor)
 
 
-def _is_whole(path: str, config: bytes, bundle: Bundle) -> bool:
-    """Whether the bundle at ``path`` says what it must. What more there may be in it (a runtime may have made a mount
-    point) is no damage. Raises OSError."""
+def _bundle_is_whole(path: str, config: bytes, link: str | None) -> bool:
+    """Whether the bundle at ``path`` says what it must. Raises OSError."""
     try:
-        if not stat.S_ISDIR(os.lstat(path).st_mode) or _read(f"{path}/config.json") != config:
-            return False
-        if not isinstance(bundle.root, SkeletonRoot):
-            return True
-        rootfs = f"{path}/rootfs"
-        if not stat.S_ISDIR(os.lstat(rootfs).st_mode):
-            return False
-        return all(_stands(f"{rootfs}{entry.path}", entry) for entry in bundle.root.entries)
+        stands = stat.S_ISDIR(os.lstat(path).st_mode) and _read(f"{path}/config.json") == config
+        return stands and _read_link(f"{path}/rootfs") == link
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return False
+
+
+def _skeleton_is_whole(path: str, root: SkeletonRoot) -> bool:
+    """Whether all entries stand at ``path``. What more there may be (a runtime may have made a mount point) is no
+    damage. Raises OSError."""
+    try:
+        stands = stat.S_ISDIR(os.lstat(path).st_mode)
+        return stands and all(_stands(f"{path}{entry.path}", entry) for entry in root.entries)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+
+
+def _read_link(path: str) -> str | None:
+    """Where a link leads; None where there is none."""
+    try:
+        return os.readlink(path)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL, errno.ENOTDIR):
+            return None
+        raise
 
 
 def _stands(path: str, entry: Entry) -> bool:

@@ -22,8 +22,10 @@ _COLLAPSE_RANGE = 0x08
 _RECORD_SIZE = 21
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.fallocate64.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
-_libc.fallocate64.restype = ctypes.c_int
+# musl has 64-bit offsets in the plain name and no other.
+_fallocate64 = _libc.fallocate64 if hasattr(_libc, "fallocate64") else _libc.fallocate
+_fallocate64.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64]
+_fallocate64.restype = ctypes.c_int
 
 
 def record_path(path: str) -> str:
@@ -130,6 +132,6 @@ def _punch(file: int, end: int) -> None:
 
 
 def _fallocate(file: int, mode: int, length: int) -> None:
-    if _libc.fallocate64(file, mode, 0, length) != 0:
+    if _fallocate64(file, mode, 0, length) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

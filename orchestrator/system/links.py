@@ -58,9 +58,10 @@ def walk_links(path: str) -> Chain:
     links = 0
     while pending:
         name = pending.pop()
-        if name in ("", "."):
+        beyond_file = bool(steps) and steps[-1].kind is StepKind.FILE  # where even "." is refused, by lstat below
+        if name in ("", ".") and not beyond_file:
             continue
-        if name == "..":
+        if name == ".." and not beyond_file:
             current = os.path.dirname(current)
             continue
         entry = os.path.join(current, name)

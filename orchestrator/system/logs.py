@@ -12,6 +12,7 @@ from typing import Self
 import trio
 from attrs import frozen
 
+from orchestrator.ports import OutsideError
 from orchestrator.system.collapse import find_data, read_record, record_path
 from orchestrator.system.inotify import Inotify, Mask
 from orchestrator.system.links import walk_links
@@ -19,6 +20,10 @@ from orchestrator.system.watches import Wanted, Watches
 
 CHUNK = 64 * 1024
 """Bytes that are read at a time."""
+
+
+class LogUnwatchable(OutsideError):
+    """The way to a log cannot be watched."""
 
 
 @frozen
@@ -46,7 +51,7 @@ class LogReader:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         self._at = 0
         self._skipping = False
         self._closed = False
@@ -170,7 +175,7 @@ class LogFollower:
     It begins with the last ``lines`` lines (None: all). The log may be missing at first, and be removed or replaced:
     the old one is read to its end, then the new one from its head. Waits for events, never polls.
 
-    Raises OSError when the log cannot be read for another reason, NoWatchesLeft.
+    Raises OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
     """
 
     def __init__(self, path: str, lines: int | None) -> None:
@@ -216,7 +221,10 @@ class LogFollower:
         can have been missed."""
         wanted = Wanted()
         wanted.add_chain(walk_links(self._path))
-        steady = self._watches.arm(wanted).steady
+        armed = self._watches.arm(wanted)
+        if armed.failure:
+            raise LogUnwatchable(f"cannot follow the log {self._path}: {armed.failure}")
+        steady = armed.steady
         if self._reader is not None:
             # By the descriptor and not by the path, which may lead to another file by now.
             watch = self._inotify.add(f"/proc/self/fd/{self._reader.fileno()}", Mask.MODIFY | Mask.ATTRIB)

@@ -5,6 +5,7 @@ for `orchestrator.tasks.trim`, the dropping itself for `collapse`. Floor: system
 """
 
 import os
+import stat
 from types import TracebackType
 from typing import Self
 
@@ -105,12 +106,17 @@ class HostLog:
 
     def arm(self) -> None:
         """Remember from now on that something was written. Raises DiskFailed if the log cannot be opened or watched;
-        `wait_modified` then returns after a while, for another attempt."""
+        `wait_modified` then returns after a while, for another attempt. What somebody has put in its place that is no
+        regular file (a link to /dev/null) has no size to be bounded: it counts as empty and never written."""
         try:
             if self._file is None:
-                self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
-            if self._written is None or self._written.is_set():
+                self._file = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+            if self._written is not None and not self._written.is_set():
+                return
+            if stat.S_ISREG(os.fstat(self._file).st_mode):
                 self._written = self._logs.watch_once(f"/proc/self/fd/{self._file}")
+            else:
+                self._written = trio.Event()
         except OSError as error:
             self._written = None
             raise DiskFailed(f"cannot keep the log {self._path} within its bound: {error.strerror}") from None
@@ -123,8 +129,13 @@ class HostLog:
             await self._written.wait()
 
     def size(self) -> int:
-        """How many bytes it holds; 0 while it is not open."""
-        return 0 if self._file is None else held_bytes(self._file)
+        """How many bytes it holds; 0 while it is not open. Raises DiskFailed."""
+        try:
+            if self._file is None or not stat.S_ISREG(os.fstat(self._file).st_mode):
+                return 0
+            return held_bytes(self._file)
+        except OSError as error:
+            raise DiskFailed(f"cannot measure the log {self._path}: {error.strerror}") from None
 
     async def drop_head(self, keep: int) -> int:
         """See `orchestrator.system.collapse.drop_head`; in a thread, and not to be cancelled in the middle."""

@@ -10,6 +10,8 @@ from typing import Any
 import trio
 from attrs import evolve
 
+from orchestrator.core.render import digest_skeleton
+from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Instance
 from orchestrator.model.definition import Resources, SignalName
@@ -80,7 +82,7 @@ class LiveInstance:
         """Send the stop signal to the first process."""
         assert self._process is not None, "only what was started is asked to end"
         self.note(step=Step.STOPPING)
-        self._process.send_signal(signal.Signals[name].value)
+        self._process.send_signal(signal_number(name))
 
     def kill(self) -> None:
         """Kill everything in the container."""
@@ -124,7 +126,7 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
     if isinstance(root, FolderRoot):
         rootfs = root.path
     elif target.bundle.readonly:
-        rootfs = f"{outside.layout.bundle(target.bundle.digest)}/rootfs"
+        rootfs = outside.layout.skeleton(digest_skeleton(root))
     else:
         rootfs = outside.layout.root(identity)
     return Instance(

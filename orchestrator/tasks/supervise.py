@@ -5,6 +5,8 @@ answers with an event. The decisions are in `orchestrator.core.lifecycle`, the e
 Floor: tasks.
 """
 
+import contextlib
+
 import trio
 from attrs import frozen
 
@@ -65,6 +67,7 @@ class Supervision:
         self._updating = False
         self._refused: _Updated | None = None
         self._published: NameState | None = None
+        self._unpublished = False
         self._send, self._receive = trio.open_memory_channel[_Message](float("inf"))
 
     @property
@@ -106,11 +109,22 @@ class Supervision:
         """Supervise until the name is not wanted any more and nothing of it is left."""
         async with trio.open_nursery() as nursery:
             while not self._gone:
-                deadline = self._life.deadline
-                message: _Message = Happening(event=Event.DEADLINE)
-                with trio.move_on_at(float("inf") if deadline is None else deadline):
-                    message = await self._receive.receive()
-                self._handle(message, nursery)
+                self._handle(await self._next_message(), nursery)
+
+    async def _next_message(self) -> _Message:
+        """The next message, or the deadline. What people see is written when nothing is to be done at once: beside the
+        runtime at its work, not before it."""
+        with contextlib.suppress(trio.WouldBlock):
+            return self._receive.receive_nowait()
+        if self._unpublished:
+            await trio.lowlevel.checkpoint()  # lets an effect begin that was just asked for
+            with contextlib.suppress(trio.WouldBlock):
+                return self._receive.receive_nowait()
+            self._publish()
+        deadline = self._life.deadline
+        with trio.move_on_at(float("inf") if deadline is None else deadline):
+            return await self._receive.receive()
+        return Happening(event=Event.DEADLINE)
 
     def _handle(self, message: _Message, nursery: trio.Nursery) -> None:
         match message:
@@ -127,8 +141,7 @@ class Supervision:
         self._update_if_due(nursery)
         if self._retired and self._life.phase is Phase.IDLE and not self._updating:
             self._retire()
-        else:
-            self._publish()
+        self._unpublished = True
 
     def _act(self, action: Action, nursery: trio.Nursery) -> None:
         match action:
@@ -170,7 +183,7 @@ class Supervision:
     def _perform(self, effect: Effect, nursery: trio.Nursery) -> None:
         match effect:
             case Effect.ADMIT:
-                nursery.start_soon(self._admit)
+                self._admit_at_once_or_later(nursery)
             case Effect.RELEASE:
                 self._outside.starts.release_on_behalf_of(self)
             case Effect.BUILD:
@@ -193,6 +206,14 @@ class Supervision:
 
     def _fail(self, event: Event, error: OutsideError) -> None:
         self._answer(event, ended=Exit(at=self._outside.wall_clock()), message=str(error))
+
+    def _admit_at_once_or_later(self, nursery: trio.Nursery) -> None:
+        try:
+            self._outside.starts.acquire_on_behalf_of_nowait(self)
+        except trio.WouldBlock:
+            nursery.start_soon(self._admit)
+        else:
+            self._answer(Event.ADMITTED)
 
     async def _admit(self) -> None:
         await self._outside.starts.acquire_on_behalf_of(self)
@@ -276,6 +297,7 @@ class Supervision:
     # What people see
 
     def _publish(self) -> None:
+        self._unpublished = False
         state = self._name_state()
         if state != self._published:
             self._published = state
@@ -292,6 +314,7 @@ class Supervision:
         before = self._published
         now = self._outside.wall_clock()
         state = self._live.state if self._live is not None else None
+        lives = state is not None and state.exit is None
         retry_at = None
         if self._life.phase is Phase.BACKOFF and self._life.deadline is not None:
             same = before is not None and before.state is word and before.next_retry_at is not None
@@ -304,8 +327,8 @@ class Supervision:
             ready=is_ready(self._life, self._policy),
             instance=state.instance if state else None,
             bundle=state.bundle if state else None,
-            pid=state.pid if state else None,
-            pid_start_time=state.pid_start_time if state else None,
+            pid=state.pid if lives and state else None,
+            pid_start_time=state.pid_start_time if lives and state else None,
             started_at=state.started_at if state else None,
             restarts=self._life.restarts,
             failures=self._life.failures,

@@ -15,22 +15,35 @@ async def trim_log(log: LogWatch, warn: Callable[[str], None], bound: int = DEFA
     """Drop the head of ``log`` whenever it holds more than ``bound`` bytes, until cancelled.
 
     ``warn`` is told, once for each message, what the outside refuses; the application is not disturbed by it."""
-    told = ""
+    told: set[str] = set()
     while True:
         try:
             # Armed before the size is looked at: a write after the look is remembered, one before it is seen.
             log.arm()
             await _trim_once(log, bound)
         except OutsideError as error:
-            if str(error) != told:
-                told = str(error)
-                warn(told)
+            _tell(warn, told, error)
         await log.wait_modified()
-        since, before = trio.current_time(), log.size()
-        await trio.sleep(MIN_LOOK)
-        size = log.size()
-        rate = (size - before) / (trio.current_time() - since)
-        await trio.sleep(next_look(size, bound, rate))
+        try:
+            await _let_it_write(log, bound)
+        except OutsideError as error:
+            _tell(warn, told, error)
+            await trio.sleep(MIN_LOOK)
+
+
+async def _let_it_write(log: LogWatch, bound: int) -> None:
+    """Sleep until the log may have reached its bound, by the rate that it grows at."""
+    since, before = trio.current_time(), log.size()
+    await trio.sleep(MIN_LOOK)
+    size = log.size()
+    rate = (size - before) / (trio.current_time() - since)
+    await trio.sleep(next_look(size, bound, rate))
+
+
+def _tell(warn: Callable[[str], None], told: set[str], error: OutsideError) -> None:
+    if str(error) not in told:
+        told.add(str(error))
+        warn(str(error))
 
 
 async def _trim_once(log: LogWatch, bound: int) -> None:

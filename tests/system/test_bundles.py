@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,17 +39,15 @@ def test_a_bundle_is_stored_as_it_says(disk: HostDisk, layout: Layout) -> None:
     finally:
         os.umask(old)
     path = layout.bundle(bundle.digest)
-    assert listing(layout.bundles) == sorted(
-        f"{bundle.digest}{rest}"
-        for rest in (
-            "", "/config.json", "/rootfs", "/rootfs/bin", "/rootfs/etc", "/rootfs/etc/hostname",
-            "/rootfs/etc/mount", "/rootfs/tmp", "/rootfs/usr",
-        )
-    )  # fmt: skip
+    assert listing(layout.bundles) == sorted(f"{bundle.digest}{rest}" for rest in ("", "/config.json", "/rootfs"))
+    (skeleton,) = os.listdir(layout.skeletons)
+    assert os.path.realpath(f"{path}/rootfs") == os.path.realpath(layout.skeleton(skeleton))
+    assert listing(layout.skeleton(skeleton)) == ["bin", "etc", "etc/hostname", "etc/mount", "tmp", "usr"]
     assert json.loads(Path(f"{path}/config.json").read_text()) == bundle.config
     assert os.readlink(f"{path}/rootfs/bin") == "usr/bin"
     assert Path(f"{path}/rootfs/etc/hostname").read_text() == "web\n"
-    modes = [mode_of(f"{path}/rootfs{rest}") for rest in ("", "/etc", "/etc/hostname", "/etc/mount", "/tmp")]
+    root = os.path.realpath(f"{path}/rootfs")
+    modes = [mode_of(f"{root}{rest}") for rest in ("", "/etc", "/etc/hostname", "/etc/mount", "/tmp")]
     assert modes == [0o755, 0o755, 0o644, 0o600, 0o1777]
 
 
@@ -56,6 +55,20 @@ def test_a_bundle_of_a_folder_has_no_rootfs(disk: HostDisk, layout: Layout) -> N
     bundle = make_bundle(root=FolderRoot(path="/srv/alpine"))
     disk.store_bundle(bundle)
     assert listing(layout.bundle(bundle.digest)) == ["config.json"]
+
+
+def test_bundles_with_the_same_mount_points_share_a_skeleton(disk: HostDisk, layout: Layout) -> None:
+    one = make_bundle()
+    other = evolve(one, digest="0" * 64, config={**one.config, "hostname": "other"})
+    assert one.digest != other.digest
+    disk.store_bundle(one)
+    disk.store_bundle(other)
+    assert len(os.listdir(layout.bundles)) == 2
+    assert len(os.listdir(layout.skeletons)) == 1
+    disk.sweep_bundles({other.digest})
+    assert len(os.listdir(layout.skeletons)) == 1
+    disk.sweep_bundles(())
+    assert os.listdir(layout.skeletons) == []
 
 
 def test_a_whole_bundle_is_used_again(disk: HostDisk, layout: Layout) -> None:
@@ -110,17 +123,17 @@ def test_a_damaged_bundle_is_made_anew_and_the_old_steps_aside(
     bundle = make_bundle()
     disk.store_bundle(bundle)
     path = layout.bundle(bundle.digest)
-    whole = listing(path)
+    whole = listing(path), listing(os.path.realpath(f"{path}/rootfs"))
     damage(Path(os.path.normpath(f"{path}/{where}")))
     disk.store_bundle(bundle)
     assert not os.path.islink(path)
-    assert listing(path) == whole
+    assert (listing(path), listing(os.path.realpath(f"{path}/rootfs"))) == whole
     assert Path(f"{path}/rootfs/etc/hostname").read_text() == "web\n"
     # A container may run in it: it is kept as long as its digest is.
     disk.sweep_bundles({bundle.digest})
-    assert len(os.listdir(layout.bundles)) == 2
+    assert len(os.listdir(layout.bundles)) + len(os.listdir(layout.skeletons)) == 3
     disk.sweep_bundles(())
-    assert os.listdir(layout.bundles) == []
+    assert os.listdir(layout.bundles) == os.listdir(layout.skeletons) == []
 
 
 def test_what_a_crash_left_half_made_is_no_obstacle(disk: HostDisk, layout: Layout) -> None:
@@ -154,7 +167,8 @@ def test_an_entry_that_leads_elsewhere_is_refused_and_nothing_is_left(
 ) -> None:
     with pytest.raises(DiskFailed, match=r"^cannot make '"):
         disk.store_bundle(make_bundle(entries))
-    assert os.listdir(layout.bundles) == []
+    assert not os.path.exists(layout.bundles)
+    assert os.listdir(layout.skeletons) == []
 
 
 PARTS = st.sampled_from(["a", "b", "..", "."])

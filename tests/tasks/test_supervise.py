@@ -9,6 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from orchestrator.core.render import digest_skeleton
 from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.definition import Duration, OnExit, Resources, Restart, Size
@@ -23,11 +24,12 @@ from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.runtime import FakeProgram, FakeRuntime
 
 POLICY = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=StopPolicy())
+NOTHING = SkeletonRoot(entries=())
 PROBLEM = Problem("web.toml", 3, 1, "args", "wrong")
 
 
 def make_target(digest: str = "a", *, memory: int | None = None, policy: Policy = POLICY) -> Target:
-    bundle = Bundle(digest, {}, SkeletonRoot(entries=()), readonly=True)
+    bundle = Bundle(digest, {}, NOTHING, readonly=True)
     return Target(bundle, Resources(memory=None if memory is None else Size(memory)), policy)
 
 
@@ -380,7 +382,7 @@ async def test_problems_of_what_never_ran(autojump_clock: MockClock) -> None:
         assert stage.state.problems == (PROBLEM,)
         stage.web.tell(Start(make_target()))
         await stage.reach(PublicState.RUNNING)
-        assert stage.state.problems == ()
+        assert not stage.state.problems
         stage.web.tell(Keep(), (PROBLEM,))
         await wait_all_tasks_blocked()
         assert (stage.state.state, stage.state.problems) == (PublicState.RUNNING, (PROBLEM,))
@@ -404,4 +406,4 @@ async def test_a_folder_is_its_own_root_and_a_writable_skeleton_one_of_the_insta
             stage.web.tell(Start(each) if each is target else Replace(each))
             await stage.reach_bundle(each.bundle.digest)
         roots = [given.rootfs for given in stage.disk.calls_of("prepare_instance")]  # type: ignore[attr-defined]
-        assert roots == ["/state/bundles/a/rootfs", "/srv/root", "/state/roots/web-002"]
+        assert roots == [f"/state/skeletons/{digest_skeleton(NOTHING)}", "/srv/root", "/state/roots/web-002"]

@@ -14,6 +14,7 @@ import secrets
 import signal
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -71,7 +72,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         hold_lock(layout.state_lock),
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
-        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals,
+        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
     ):
         become_subreaper()
         async with trio.open_nursery() as background:
@@ -144,7 +145,7 @@ async def _run_containers(
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
         reports.start_soon(reporter.feed_watchdog)
-        reports.start_soon(ending.listen, reconciler.hurry_all)
+        reports.start_soon(ending.listen, reconciler.look_again, reconciler.hurry_all)
         async with trio.open_nursery() as supervisions:
             async with trio.open_nursery() as following:
                 await following.start(reconciler.run, supervisions)
@@ -188,16 +189,19 @@ async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Call
 
 
 class _Ending:
-    """SIGTERM and SIGINT: the first asks for the end, another one for a quicker one."""
+    """SIGTERM and SIGINT: the first asks for the end, another one for a quicker one. SIGHUP asks for another look."""
 
     def __init__(self, signals: AsyncIterator[int]) -> None:
         self._signals = signals
         self.asked = trio.Event()
 
-    async def listen(self, hurry: Callable[[], None]) -> None:
+    async def listen(self, look_again: Callable[[], None], hurry: Callable[[], None]) -> None:
         async for number in self._signals:
             name = signal.Signals(number).name
-            if self.asked.is_set():
+            if number == signal.SIGHUP:
+                say(f"{name}: looking at everything again")
+                look_again()
+            elif self.asked.is_set():
                 say(f"{name} again: killing what has not ended")
                 hurry()
             else:
@@ -251,25 +255,48 @@ def encode_settings(settings: Settings) -> str:
     return json.dumps(asdict(settings))
 
 
-def explain(error: BaseException) -> Iterator[str]:
-    """The lines of what the outside did, also out of groups. Raises ``error`` if it holds anything else."""
+def main(arguments: Sequence[str]) -> int:
+    """``python -m orchestrator.agent SETTINGS``. Returns the exit code: 0, 1 if it could not begin, 70 for a defect."""
+    settings = Settings(**json.loads(arguments[0]))
+    try:
+        return trio.run(lambda: run_agent(settings))
+    except OutsideError as error:
+        say(f"orchestrator: {error}")
+    except BaseExceptionGroup as group:
+        outside, defects = group.split(OutsideError)
+        for leaf in _leaves(outside):
+            say(f"orchestrator: {leaf}")
+        if defects is not None:
+            return _report_defect(defects, settings)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        # The one place that catches everything: what it says stands in the journal, where it may be the only trace.
+        return _report_defect(error, settings)
+    return 1
+
+
+def _leaves(error: BaseException | None) -> Iterator[BaseException]:
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
-            yield from explain(inner)
-    elif isinstance(error, OutsideError):
-        yield str(error)
-    else:
-        raise error
+            yield from _leaves(inner)
+    elif error is not None:
+        yield error
 
 
-def main(arguments: Sequence[str]) -> int:
-    """``python -m orchestrator.agent SETTINGS``."""
+def _report_defect(error: BaseException, settings: Settings) -> int:
+    """One line for people; the traceback, which nobody could ask for again, into a file that the line names."""
+    path = f"{settings.state}/crash.log"
     try:
-        return trio.run(lambda: run_agent(Settings(**json.loads(arguments[0]))))
-    except (OutsideError, BaseExceptionGroup) as error:
-        for line in explain(error):
-            say(f"orchestrator: {line}")
-        return 1
+        with open(path, "a", encoding="utf-8") as file:
+            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} agent {__version__}\n")
+            traceback.print_exception(error, file=file)
+        where = f"the traceback is in {path}"
+    except OSError as failure:
+        where = f"cannot write the traceback to {path}: {failure.strerror}"
+    for leaf in _leaves(error):
+        say(f"orchestrator: internal error: {type(leaf).__name__}: {leaf} ({where})")
+    return 70
 
 
 if __name__ == "__main__":

@@ -36,8 +36,9 @@ def command(config: str, state: str, run: str, runtime: str, once: bool, exit_po
 
     settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once)
     if not once:
-        # The agent runs for months: a process of its own holds nothing of the command line in memory.
-        os.execv(sys.executable, [sys.executable, "-m", "orchestrator.agent", encode_settings(settings)])
+        # The agent runs for months: a process of its own holds nothing of the command line in memory. -P, since the
+        # working directory is no place to import from, least of all for root.
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "orchestrator.agent", encode_settings(settings)])
     return _run_once(settings)
 
 

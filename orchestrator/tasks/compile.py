@@ -29,6 +29,13 @@ class Compiled:
     parsed: bool = True
     """False if its text alone is wrong, so that no change of the world can mend it."""
     awaits: frozenset[str] = field(factory=frozenset)
+    stale: bool = False
+    """It is to be compiled again though its text is the same."""
+
+    def still_holds(self, source: Source) -> bool:
+        """Whether compiling ``source`` would give this again."""
+        mendable = isinstance(self.result, Broken) and self.parsed
+        return self.source == source and not mendable and not self.stale
 
 
 async def compile_sources(
@@ -43,7 +50,7 @@ async def compile_sources(
     definitions: dict[str, tuple[Source, Definition]] = {}
     for source in sources:
         known = before.get(source.name)
-        if known is not None and known.source == source and not (isinstance(known.result, Broken) and known.parsed):
+        if known is not None and known.still_holds(source):
             done[source.name] = known
             continue
         parsed = parser.parse(source)

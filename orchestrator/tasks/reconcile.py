@@ -7,6 +7,7 @@ once; hints that come while a plan is made form the next one.
 from collections.abc import Callable
 
 import trio
+from attrs import evolve
 
 from orchestrator.core.parse import Parser
 from orchestrator.core.plan import plan_actions
@@ -44,6 +45,7 @@ class Reconciler:
         self._compiled: dict[str, Compiled] = {}
         self._vanished: dict[str, float] = {}
         self._supervisions: dict[str, Supervision] = {}
+        self._waiting = trio.CancelScope()
 
     async def run(
         self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -59,9 +61,15 @@ class Reconciler:
             if not started:
                 task_status.started()
                 started = True
-            with trio.move_on_at(self._next_vanishing()):
+            with trio.CancelScope(deadline=self._next_vanishing()) as self._waiting:
                 await self._directory.wait_changed()
             await trio.sleep_until(planned_at + BETWEEN_PLANS)
+
+    def look_again(self) -> None:
+        """Compile everything anew, as the directory and the world are now: an operator's word, where no hint comes."""
+        for name, each in self._compiled.items():
+            self._compiled[name] = evolve(each, stale=True)
+        self._waiting.cancel()
 
     def stop_all(self) -> None:
         """Tell every supervision to stop. To be called when `run` has ended, or it would start them again."""

@@ -248,6 +248,23 @@ async def test_what_is_well_is_not_compiled_again(autojump_clock: MockClock) -> 
         assert len(stage.world.asked) == asked
 
 
+async def test_an_operators_word_compiles_all_again(autojump_clock: MockClock) -> None:
+    text = WEB + 'user = "web"\n'
+
+    def with_user(stage: Stage) -> None:
+        stage.world.texts = {"/etc/passwd": "web:x:7:7::/:/bin/sh\n", "/etc/group": "web:x:7:\n"}
+
+    async with open_stage({"web": text}, with_user) as stage:
+        bundle = stage.state("web").bundle
+        stage.world.texts = {"/etc/passwd": "web:x:8:8::/:/bin/sh\n", "/etc/group": "web:x:8:\n"}
+        stage.directory.hint()
+        await stage.settle()
+        assert stage.state("web").bundle == bundle
+        stage.reconciler.look_again()
+        await stage.settle()
+        assert stage.state("web").bundle not in (None, bundle)
+
+
 async def test_a_burst_of_hints_is_few_plans(autojump_clock: MockClock) -> None:
     async with open_stage({"web": WEB}) as stage:
         reads = stage.directory.reads

@@ -42,8 +42,11 @@ class _Checked:
 @click.option("--json", "as_json", is_flag=True, help="A list of problems, for programs; empty if there is none.")
 def command(paths: tuple[str, ...], as_json: bool) -> int:
     """Say what is wrong with definitions: those of files, of directories, or of the watched directory."""
-    asked = paths or (os.environ.get("ORCHESTRATOR_CONFIG") or default_config(),)
-    checked = trio.run(_check, [_read(path) for path in asked])
+    if paths:
+        batches = [_read_directory(path) if os.path.isdir(path) else (read_source(path),) for path in paths]
+    else:
+        batches = [_read_directory(os.environ.get("ORCHESTRATOR_CONFIG") or default_config())]
+    checked = trio.run(_check, batches)
     if as_json:
         write_output(json.dumps([asdict(problem) for problem in checked.problems], indent=2) + "\n")
     else:
@@ -53,10 +56,8 @@ def command(paths: tuple[str, ...], as_json: bool) -> int:
     return FAILED if checked.problems else 0
 
 
-def _read(path: str) -> tuple[Source, ...]:
-    """The sources behind one argument. Raises CannotCheck for a directory that cannot be read."""
-    if not os.path.isdir(path):
-        return (read_source(path),)
+def _read_directory(path: str) -> tuple[Source, ...]:
+    """All definitions of a directory. Raises CannotCheck if it cannot be read."""
     listing = read_sources(path, SUFFIXES)
     if listing.error is not None:
         raise CannotCheck(listing.error)

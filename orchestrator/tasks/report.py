@@ -25,6 +25,7 @@ class Reporter:
         self._states: dict[str, NameState] = {}
         self._unsettled: set[str] = set()
         self._changed = trio.Event()
+        self._told = ""
 
     def expect(self, name: str) -> None:
         """A name has been told something: it is not settled until it has answered."""
@@ -90,6 +91,7 @@ class Reporter:
 
     def settled(self) -> None:
         """The first plan has settled: READY=1."""
+        self._tell_status()  # before READY, which systemd may answer by showing it
         self._notifier.ready()
         self._write(evolve(self._agent, settled=True))
 
@@ -99,18 +101,23 @@ class Reporter:
 
     async def run(self) -> None:
         """Keep systemd's status line true. No timer runs while nothing changes."""
-        told = ""
         while True:
             changed = self._changed
-            line = summarize(self._states.values())
-            if self._agent.message:
-                line = f"{line}; {self._agent.message}"
-            if line == told:
+            if self._tell_status():
+                await trio.sleep(STATUS_AT_MOST_EVERY)
+            else:
                 await changed.wait()
-                continue
-            self._notifier.status(line)
-            told = line
-            await trio.sleep(STATUS_AT_MOST_EVERY)
+
+    def _tell_status(self) -> bool:
+        """STATUS=, if it differs from what was told last; whether it did."""
+        line = summarize(self._states.values())
+        if self._agent.message:
+            line = f"{line}; {self._agent.message}"
+        if line == self._told:
+            return False
+        self._notifier.status(line)
+        self._told = line
+        return True
 
     async def feed_watchdog(self) -> None:
         """WATCHDOG=1 from the main loop, as often as systemd asks; returns at once where it does not."""

@@ -301,7 +301,7 @@ async def test_ready_is_told_once_all_has_settled(autojump_clock: MockClock) -> 
         await stage.reporter.wait_settled()
         assert trio.current_time() >= 20
         stage.reporter.settled()
-        assert stage.notifier.told == ["READY=1"]
+        assert stage.notifier.told == ["1 running", "READY=1"]
         assert stage.disk.agent is not None
         assert stage.disk.agent.settled
 

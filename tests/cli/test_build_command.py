@@ -1,0 +1,93 @@
+"""`orchestrator build`: a bundle that an OCI runtime runs, self-contained with --copy."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli import main
+from tests.core.helpers_world import assert_valid
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    """A root file system of one static program, with a link that would lead out of it."""
+    folder = tmp_path / "root"
+    (folder / "bin").mkdir(parents=True)
+    shutil.copy("/bin/busybox", folder / "bin" / "busybox")
+    (folder / "bin" / "sh").symlink_to("busybox")
+    (folder / "etc").mkdir()
+    (folder / "etc" / "hostname").symlink_to("/etc/hostname")
+    return folder
+
+
+def run(bundle: Path) -> str:
+    name = f"build-{os.getpid()}-{bundle.name}"
+    done = subprocess.run(
+        ["runc", "--root", str(bundle.parent / "runc"), "run", "-b", str(bundle), name],
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.real
+def test_a_host_bundle_runs(tmp_path: Path) -> None:
+    file = tmp_path / "hello.toml"
+    file.write_text('args = ["/bin/sh", "-c", "echo hello $WHO"]\nrootfs = "host"\nenv.WHO = "you"\n')
+    bundle = tmp_path / "bundle"
+    assert main(["build", str(file), "-o", str(bundle)]) == 0
+    config = json.loads((bundle / "config.json").read_text())
+    assert_valid(config)
+    assert config["root"] == {"path": "rootfs", "readonly": True}
+    assert "cgroupsPath" not in config["linux"]
+    assert run(bundle) == "hello you\n"
+
+
+@pytest.mark.real
+def test_a_directory_bundle_runs_in_place_and_copied(tmp_path: Path, rootfs: Path) -> None:
+    (tmp_path / "note").write_text("from the host\n")
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "hello.toml"
+    file.write_text(
+        f'args = ["/bin/busybox", "cat", "/note"]\nrootfs = {{ type = "directory", path = "{rootfs}" }}\n'
+        f'mounts."/note" = {{ source = "{tmp_path}/note", options = ["ro"] }}\n'
+        f'mounts."/data".source = "{tmp_path}/data"\n'
+    )
+    assert main(["build", str(file), "-o", str(tmp_path / "there")]) == 0
+    assert run(tmp_path / "there") == "from the host\n"
+    assert main(["build", "--copy", str(file), "-o", str(tmp_path / "copy")]) == 0
+    config = json.loads((tmp_path / "copy" / "config.json").read_text())
+    assert config["root"]["path"] == "rootfs"
+    assert [mount["destination"] for mount in config["mounts"] if "rbind" in mount["options"]] == ["/data"]
+    (tmp_path / "note").unlink()
+    shutil.rmtree(rootfs)
+    assert run(tmp_path / "copy") == "from the host\n"
+    assert (tmp_path / "copy" / "rootfs" / "etc" / "hostname").is_symlink()
+
+
+def test_problems_are_shown_and_nothing_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "web.toml"
+    file.write_text('args = "x"\nrootfs = "host"\n')
+    assert main(["build", str(file), "-o", str(tmp_path / "bundle")]) == 1
+    assert "web.toml:1:8: args:" in capsys.readouterr().err
+    assert os.listdir(tmp_path) == ["web.toml"]
+
+
+def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "web.toml"
+    file.write_text('args = ["/bin/true"]\nrootfs = "host"\n')
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious").touch()
+    assert main(["build", str(file), "-o", str(tmp_path / "mine")]) == 1
+    assert "it exists and is no empty folder" in capsys.readouterr().err
+    assert os.listdir(tmp_path / "mine") == ["precious"]
+    (tmp_path / "empty").mkdir()
+    assert main(["build", str(file), "-o", str(tmp_path / "empty")]) == 0
+    assert sorted(os.listdir(tmp_path)) == ["empty", "mine", "web.toml"]

@@ -8,9 +8,11 @@ Which runtime to use is chosen by `orchestrator.system.probe_runtime`. Floor: sy
 
 import contextlib
 import json
+import math
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from orchestrator.system.process import PidfdProcess, ProcessGone, open_process
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
 from orchestrator.system.spawn import clean_environment, run_command
+from orchestrator.system.unmount import unmount_below
 
 # Deadlines in seconds. They are for a host that hangs, not for one that is slow.
 CREATE_DEADLINE = 30.0
@@ -32,6 +35,8 @@ UPDATE_DEADLINE = 10.0
 DELETE_DEADLINE = 10.0
 KILL_DEADLINE = 10.0
 """How long what was killed may take to be gone."""
+EXEC_GRACE = 0.5
+"""How long after its spawn a command may take to show its command line; until then it cannot be found by it."""
 
 
 class OciRuntime:
@@ -58,6 +63,8 @@ class OciRuntime:
         self._wrapper = wrapper
         self._environ = clean_environment(os.environ if environ is None else environ)
         self._creating = 0
+        # The instances whose create came to an end, well or not, under our eyes: no other agent works on these.
+        self._watched: set[str] = set()
         self.version = version
         """What it says of itself, for people."""
 
@@ -97,6 +104,7 @@ class OciRuntime:
         except ProcessGone as error:
             raise RuntimeFailed(f"cannot create container {instance.id}: {error}") from error
         finally:
+            self._watched.add(instance.id)
             self._creating -= 1
             os.close(log)
 
@@ -215,12 +223,12 @@ class OciRuntime:
         )
 
     async def _remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
+        if instance_id not in self._watched:
+            await _end_commands(self._root, instance_id, folder)
         try:
             pid = _read_pid(f"{folder}/pid")
         except (FileNotFoundError, ValueError):
-            # Its create did not come to the end; one that was begun by an agent that is no more may be at work still.
             pid = None
-            await _end_processes(_find_create(self._root, instance_id))
         await self._empty(cgroups_path, pid)
         state = f"{self._root}/{instance_id}"
         if _is_there(state):
@@ -233,12 +241,15 @@ class OciRuntime:
         # A runtime makes the parent first and then the group: between the two it must not lose the parent.
         if not self._creating:
             self._cgroups.remove_parent(cgroups_path)
+        self._watched.discard(instance_id)
 
     async def _delete_by_force(self, instance_id: str, folder: str, state: str) -> None:
         """``delete --force``; and a state folder that the runtime cannot read is removed without it."""
         with contextlib.suppress(RuntimeFailed):
             await self._run("delete", instance_id, folder, ("--force", instance_id), DELETE_DEADLINE)
         if _is_there(state):
+            # runc mounts its own program there for a moment, and leaves that when it is killed just then.
+            unmount_below(state)
             shutil.rmtree(state)
 
     async def _empty(self, cgroups_path: str, init: int | None) -> None:
@@ -261,9 +272,23 @@ class OciRuntime:
         raise RuntimeFailed(f"processes do not end {KILL_DEADLINE:g} s after SIGKILL: {left}")
 
 
-def _find_create(root: str, instance_id: str) -> list[int]:
-    """The processes whose command line is that of a ``create`` of this instance."""
-    wanted = {b"create", root.encode()}
+async def _end_commands(root: str, instance_id: str, folder: str) -> None:
+    """Kill the commands that an agent that is no more began for this instance, and that may be at work still: a
+    ``create`` goes on, a ``start`` of what is gone hangs.
+
+    Where that agent was killed in the very moment of the spawn, the command line is not to be seen yet: look again
+    until the folder, which is made just before, is old enough.
+    """
+    pids = _find_commands(root, instance_id)
+    while not pids and 0 <= _age(folder) < EXEC_GRACE:
+        await trio.sleep(EXEC_GRACE / 20)
+        pids = _find_commands(root, instance_id)
+    await _end_processes(pids)
+
+
+def _find_commands(root: str, instance_id: str) -> list[int]:
+    """The processes whose command line is one of a runtime for this instance."""
+    wanted = {b"--root", root.encode()}
     pids = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -295,6 +320,14 @@ def _watch(pids: Sequence[int]) -> Iterator[list[int]]:
                 pidfds.append(os.pidfd_open(pid))
                 stack.callback(os.close, pidfds[-1])
         yield pidfds
+
+
+def _age(folder: str) -> float:
+    """Seconds since something in a folder was made; infinite where there is none."""
+    try:
+        return time.time() - os.stat(folder).st_ctime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _is_there(path: str) -> bool:

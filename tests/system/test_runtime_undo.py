@@ -104,7 +104,7 @@ async def test_a_create_of_an_agent_that_is_no_more_is_undone(bench: Bench, tmp_
         nursery.start_soon(run)
         await trio.testing.wait_all_tasks_blocked()
         # The kernel shows the command line of a program a moment after posix_spawn has returned.
-        while not runtime_module._find_create(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
+        while not runtime_module._find_commands(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
             await trio.sleep(0.002)
         await bench.remove(instance)
     assert [result.signal for result in results] == [signal.SIGKILL]
@@ -128,6 +128,16 @@ async def test_a_state_folder_that_the_runtime_cannot_read_is_removed(bench: Ben
     instance = bench.make_instance(Program.STAYS)
     Path(bench.runtime.root, instance.id).mkdir(parents=True)  # noqa: ASYNC240 - a test may block
     assert await bench.runtime.list_instances() == (instance.id,)
+    await bench.remove(instance)
+
+
+async def test_a_mount_that_was_left_in_the_state_folder_is_removed(bench: Bench) -> None:
+    instance = bench.make_instance(Program.STAYS)
+    program = Path(bench.runtime.root, instance.id, "runc.a b")
+    program.parent.mkdir(parents=True)  # noqa: ASYNC240 - a test may block
+    program.touch()  # noqa: ASYNC240 - as above
+    argv = ("/bin/mount", "--bind", bench.runtime.command, str(program))
+    assert (await run_command(argv, children=bench.children, env=clean_environment(os.environ), deadline=30)).success
     await bench.remove(instance)
 
 

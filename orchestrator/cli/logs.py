@@ -66,8 +66,9 @@ def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) ->
             trio.run(_follow, path, lines)
         with LogReader(path) as reader:
             reader.seek_tail(lines)
+            output = _Output()
             while piece := reader.read():
-                _write(piece)
+                output.write(piece)
     except BrokenPipeError:
         # What is still buffered would fail once more when the interpreter ends.
         null = os.open(os.devnull, os.O_WRONLY)
@@ -83,13 +84,27 @@ def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) ->
 
 
 async def _follow(path: str, lines: int | None) -> None:
+    output = _Output()
     with LogFollower(path, lines) as follower:
         async for piece in follower:
-            _write(piece)
+            output.write(piece)
 
 
-def _write(piece: Piece) -> None:
-    if piece.dropped:
-        warn(f"{piece.dropped} bytes were dropped from the log before they could be shown")
-    sys.stdout.buffer.write(piece.data)
-    sys.stdout.buffer.flush()
+class _Output:
+    """Standard output, which remembers whether it stands in the middle of a line."""
+
+    def __init__(self) -> None:
+        self._in_line = False
+
+    def write(self, piece: Piece) -> None:
+        """Write a piece, and say what was dropped before it. A line whose end was dropped is ended there, so that the
+        one that comes next is not taken for a part of it."""
+        if piece.dropped:
+            warn(f"{piece.dropped} bytes were dropped from the log before they could be shown")
+            if self._in_line:
+                sys.stdout.buffer.write(b"\n")
+                self._in_line = False
+        if piece.data:
+            sys.stdout.buffer.write(piece.data)
+            self._in_line = not piece.data.endswith(b"\n")
+        sys.stdout.buffer.flush()

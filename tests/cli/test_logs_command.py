@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -139,6 +140,22 @@ def test_follow_says_what_was_dropped(log: Path) -> None:
         assert process.stderr.readline() == (
             f"orchestrator: {missing} bytes were dropped from the log before they could be shown\n".encode()
         )
+
+
+def test_follow_ends_a_line_whose_end_was_dropped(log: Path) -> None:
+    log.write_text("begun")
+    with following(log, "web") as process:
+        assert process.stdout is not None
+        assert process.stdout.read(5) == b"begun"
+        while Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.005)  # until it waits for more
+        process.send_signal(signal.SIGSTOP)
+        with log.open("a") as application:
+            application.writelines([" and ended\n", *(f"{number:063}\n" for number in range(1000))])
+        assert drop_head(str(log), 1000) > 0
+        process.send_signal(signal.SIGCONT)
+        assert process.stdout.readline() == b"begun\n"
+        assert len(process.stdout.readline()) == 64
 
 
 def test_a_reader_that_leaves_is_no_error(log: Path) -> None:

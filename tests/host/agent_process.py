@@ -135,6 +135,12 @@ class AgentProcess:
         self.process.kill()
         self.process.wait()
 
+    def run_here(self, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run an agent to its end, beside the one that was started if one was."""
+        return subprocess.run(
+            self.command(*options), env=self.environ, capture_output=True, text=True, check=False, timeout=PATIENCE
+        )
+
     def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Another command of the program, with this agent's directories in its environment."""
         environ = {**self.environ, "ORCHESTRATOR_RUN": str(self.run), "ORCHESTRATOR_STATE": str(self.state)}

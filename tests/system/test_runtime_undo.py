@@ -134,8 +134,8 @@ async def test_a_state_folder_that_the_runtime_cannot_read_is_removed(bench: Ben
 async def test_a_mount_that_was_left_in_the_state_folder_is_removed(bench: Bench) -> None:
     instance = bench.make_instance(Program.STAYS)
     program = Path(bench.runtime.root, instance.id, "runc.a b")
-    program.parent.mkdir(parents=True)  # noqa: ASYNC240 - a test may block
-    program.touch()  # noqa: ASYNC240 - as above
+    program.parent.mkdir(parents=True)
+    program.touch()
     argv = ("/bin/mount", "--bind", bench.runtime.command, str(program))
     assert (await run_command(argv, children=bench.children, env=clean_environment(os.environ), deadline=30)).success
     await bench.remove(instance)

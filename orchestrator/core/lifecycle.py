@@ -12,9 +12,10 @@ from enum import Enum
 from attrs import evolve, frozen
 
 from orchestrator.core.backoff import count_failures, delay_after
+from orchestrator.core.exits import describe_exit
 from orchestrator.model.definition import OnExit
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Exit, Phase, PublicState
+from orchestrator.model.state import Exit, Phase
 
 
 class Event(Enum):
@@ -297,51 +298,3 @@ def judge(life: Life, policy: Policy) -> Event:
     success = life.last_exit is not None and life.last_exit.success
     on_exit = policy.restart.on_success if success else policy.restart.on_failure
     return Event.CLEANED_RETRY if on_exit is OnExit.RESTART else Event.CLEANED_REST
-
-
-def public_state(life: Life, *, has_problems: bool) -> PublicState:
-    """The one word that people are told."""
-    match life.phase:
-        case Phase.IDLE:
-            return _resting_state(life, has_problems=has_problems)
-        case Phase.WAITING:
-            return PublicState.WAITING
-        case Phase.BUILDING:
-            return PublicState.BUILDING
-        case Phase.CREATING | Phase.STARTING:
-            return PublicState.STARTING
-        case Phase.RUNNING:
-            return PublicState.RUNNING
-        case Phase.BACKOFF:
-            return PublicState.BACKOFF
-        case Phase.ABANDONING | Phase.STOPPING | Phase.KILLING | Phase.CLEANING:
-            return PublicState.STOPPING
-
-
-def _resting_state(life: Life, *, has_problems: bool) -> PublicState:
-    match life.outcome:
-        case Outcome.COMPLETED:
-            return PublicState.COMPLETED
-        case Outcome.FAILED:
-            return PublicState.FAILED
-        case Outcome.STOPPED:
-            return PublicState.INVALID if has_problems else PublicState.STOPPED
-        case Outcome.NONE:
-            return PublicState.INVALID if has_problems else PublicState.IDLE
-
-
-def is_ready(life: Life, policy: Policy | None) -> bool:
-    """Readiness, the third field: a service is ready while it runs, a oneshot once it has completed."""
-    if policy is not None and policy.oneshot:
-        return life.phase is Phase.IDLE and life.outcome is Outcome.COMPLETED
-    return life.phase is Phase.RUNNING
-
-
-def describe_exit(ended: Exit | None) -> str:
-    """An end in words: ``exited with code 3``, ``killed by signal 9 (out of memory)``."""
-    if ended is None or (ended.code is None and ended.signal is None):
-        return "ended; nobody saw how"
-    why = " (out of memory)" if ended.oom else ""
-    if ended.signal is not None:
-        return f"killed by signal {ended.signal}{why}"
-    return f"exited with code {ended.code}{why}"

@@ -11,6 +11,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from orchestrator.core.encode import to_plain
+from orchestrator.core.exits import describe_exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import Exit, NameState, PublicState
 
@@ -141,14 +142,3 @@ def describe_row(row: StatusRow, now: float) -> str:
     if row.problems:
         parts.append(f"{len(row.problems)} problem{'s' if len(row.problems) > 1 else ''}, see below")
     return "; ".join(parts)
-
-
-def describe_exit(end: Exit) -> str:
-    """How an application ended, in words."""
-    if end.code is not None:
-        text = f"ended with exit code {end.code}"
-    elif end.signal is not None:
-        text = f"ended by signal {end.signal}"
-    else:
-        text = "ended, nobody saw how"
-    return f"{text}, out of memory" if end.oom else text

@@ -10,7 +10,8 @@ import contextlib
 import trio
 from attrs import frozen
 
-from orchestrator.core.lifecycle import Effect, Event, Happening, Life, is_ready, judge, public_state, step
+from orchestrator.core.lifecycle import Effect, Event, Happening, Life, judge, step
+from orchestrator.core.naming import describe_name
 from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.definition import Resources
 from orchestrator.model.problem import Problem
@@ -298,7 +299,18 @@ class Supervision:
 
     def _publish(self) -> None:
         self._unpublished = False
-        state = self._name_state()
+        state = describe_name(
+            self._name,
+            self._life,
+            self._policy,
+            self._live.state if self._live is not None else None,
+            self._published,
+            problems=self._problems,
+            refusal=self._refused.message if self._refused is not None else "",
+            log=self._outside.layout.log(self._name) if self._policy is not None else None,
+            now=trio.current_time(),
+            wall_clock=self._outside.wall_clock(),
+        )
         if state != self._published:
             self._published = state
             try:
@@ -308,36 +320,6 @@ class Supervision:
                 self._outside.report.trouble(f"{self._name}: {error}")
         settled = self._life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or self._life.deadline is not None
         self._outside.report.changed(state, settled=settled)
-
-    def _name_state(self) -> NameState:
-        word = public_state(self._life, has_problems=bool(self._problems))
-        before = self._published
-        now = self._outside.wall_clock()
-        state = self._live.state if self._live is not None else None
-        lives = state is not None and state.exit is None
-        retry_at = None
-        if self._life.phase is Phase.BACKOFF and self._life.deadline is not None:
-            same = before is not None and before.state is word and before.next_retry_at is not None
-            retry_at = before.next_retry_at if same and before else now + self._life.deadline - trio.current_time()
-        message = f"cannot update: {self._refused.message}" if self._refused is not None else self._life.message
-        return NameState(
-            name=self._name,
-            state=word,
-            since=before.since if before is not None and before.state is word else now,
-            ready=is_ready(self._life, self._policy),
-            instance=state.instance if state else None,
-            bundle=state.bundle if state else None,
-            pid=state.pid if lives and state else None,
-            pid_start_time=state.pid_start_time if lives and state else None,
-            started_at=state.started_at if state else None,
-            restarts=self._life.restarts,
-            failures=self._life.failures,
-            next_retry_at=retry_at,
-            last_exit=self._life.last_exit,
-            message=message,
-            problems=self._problems,
-            log=self._outside.layout.log(self._name) if self._policy is not None else None,
-        )
 
     def _retire(self) -> None:
         """The last thing that a supervision does. Without an await, so that nothing can be told in between."""

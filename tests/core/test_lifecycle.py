@@ -6,6 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from orchestrator.core.exits import describe_exit
 from orchestrator.core.lifecycle import (
     TABLE,
     WISHES,
@@ -15,11 +16,9 @@ from orchestrator.core.lifecycle import (
     ImpossibleEventError,
     Life,
     Outcome,
-    describe_exit,
-    is_ready,
-    public_state,
     step,
 )
+from orchestrator.core.naming import is_ready, public_state
 from orchestrator.model.definition import Duration, OnExit, Restart, Stop
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, Phase, PublicState

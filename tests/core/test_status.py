@@ -10,7 +10,6 @@ from orchestrator.core.status import (
     ENDED_UNSEEN,
     NOT_GOING_ON,
     UNSUPERVISED,
-    describe_exit,
     describe_row,
     format_age,
     format_time,
@@ -146,18 +145,6 @@ def test_an_age_is_never_empty(seconds: float) -> None:
     assert format_age(seconds)
 
 
-@pytest.mark.parametrize(
-    ("end", "text"),
-    [
-        (Exit(code=3, at=0.0), "ended with exit code 3"),
-        (Exit(signal=9, oom=True, at=0.0), "ended by signal 9, out of memory"),
-        (Exit(at=0.0), "ended, nobody saw how"),
-    ],
-)
-def test_an_end_in_words(end: Exit, text: str) -> None:
-    assert describe_exit(end) == text
-
-
 def test_a_row_in_words() -> None:
     backoff = NameState(
         name="a", state=PublicState.BACKOFF, since=0.0, next_retry_at=15.0, last_exit=Exit(code=1, at=0.0)
@@ -165,6 +152,6 @@ def test_a_row_in_words() -> None:
     broken = NameState(name="b", state=PublicState.RUNNING, since=0.0, message="slow", problems=RUNNING.problems * 2)
     rows = make_rows([backoff, broken], (), agent_alive=True)
     assert [describe_row(row, 10.0) for row in rows] == [
-        "ended with exit code 1; next try in 5s",
+        "exited with code 1; next try in 5s",
         "slow; 2 problems, see below",
     ]

@@ -1,0 +1,91 @@
+"""What people are told of a container by its name: a life and its instance, as the name's state file has them.
+
+Floor: core.
+"""
+
+from orchestrator.core.lifecycle import Life, Outcome
+from orchestrator.model.problem import Problem
+from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState, NameState, Phase, PublicState
+
+
+def describe_name(
+    name: str,
+    life: Life,
+    policy: Policy | None,
+    instance: InstanceState | None,
+    before: NameState | None,
+    *,
+    problems: tuple[Problem, ...],
+    refusal: str,
+    log: str | None,
+    now: float,
+    wall_clock: float,
+) -> NameState:
+    """The state of a name.
+
+    before: what was written last, whose times stand as long as the state is the same. refusal: why the last live
+    update was refused, or empty. now: the monotonic clock that ``life`` goes by; wall_clock: epoch seconds.
+    """
+    word = public_state(life, has_problems=bool(problems))
+    same = before is not None and before.state is word
+    retry_at = None
+    if life.phase is Phase.BACKOFF and life.deadline is not None:
+        retry_at = before.next_retry_at if same and before is not None else wall_clock + life.deadline - now
+    lives = instance is not None and instance.exit is None
+    return NameState(
+        name=name,
+        state=word,
+        since=before.since if same and before is not None else wall_clock,
+        ready=is_ready(life, policy),
+        instance=instance.instance if instance else None,
+        bundle=instance.bundle if instance else None,
+        pid=instance.pid if instance and lives else None,
+        pid_start_time=instance.pid_start_time if instance and lives else None,
+        started_at=instance.started_at if instance else None,
+        restarts=life.restarts,
+        failures=life.failures,
+        next_retry_at=retry_at,
+        last_exit=life.last_exit,
+        message=f"cannot update: {refusal}" if refusal else life.message,
+        problems=problems,
+        log=log,
+    )
+
+
+def public_state(life: Life, *, has_problems: bool) -> PublicState:
+    """The one word that people are told."""
+    match life.phase:
+        case Phase.IDLE:
+            return _resting_state(life, has_problems=has_problems)
+        case Phase.WAITING:
+            return PublicState.WAITING
+        case Phase.BUILDING:
+            return PublicState.BUILDING
+        case Phase.CREATING | Phase.STARTING:
+            return PublicState.STARTING
+        case Phase.RUNNING:
+            return PublicState.RUNNING
+        case Phase.BACKOFF:
+            return PublicState.BACKOFF
+        case Phase.ABANDONING | Phase.STOPPING | Phase.KILLING | Phase.CLEANING:
+            return PublicState.STOPPING
+
+
+def _resting_state(life: Life, *, has_problems: bool) -> PublicState:
+    match life.outcome:
+        case Outcome.COMPLETED:
+            return PublicState.COMPLETED
+        case Outcome.FAILED:
+            return PublicState.FAILED
+        case Outcome.STOPPED:
+            return PublicState.INVALID if has_problems else PublicState.STOPPED
+        case Outcome.NONE:
+            return PublicState.INVALID if has_problems else PublicState.IDLE
+
+
+def is_ready(life: Life, policy: Policy | None) -> bool:
+    """Readiness, the third field: a service is ready while it runs, a oneshot once it has completed."""
+    if policy is not None and policy.oneshot:
+        return life.phase is Phase.IDLE and life.outcome is Outcome.COMPLETED
+    return life.phase is Phase.RUNNING

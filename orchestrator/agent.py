@@ -36,6 +36,7 @@ from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
+from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_instances, read_start_time
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
@@ -74,6 +75,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         HostLogs() as logs,
         trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
     ):
+        keep_descriptors_private()
         become_subreaper()
         async with trio.open_nursery() as background:
             children, cgroups = Children(), Cgroups()

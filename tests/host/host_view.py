@@ -72,10 +72,21 @@ def namespaces_of(pid: int) -> set[str]:
     return found
 
 
-def list_namespaces() -> set[str]:
-    """All namespaces that a process is in, or that a mount holds."""
-    found = {namespace for pid in list_pids() for namespace in namespaces_of(pid)}
-    return found | {line.split()[3] for line in read_mounts("self") if " - nsfs " in line}
+def find_members(namespaces: Collection[str], layout: Layout) -> dict[int, set[str]]:
+    """The processes that are in any of these namespaces, of an agent's containers that have ended, by pid.
+
+    The kernel gives the number of a namespace again once that is gone, at once. So a process does not count that is in
+    a control group of somebody else's container, nor the mount namespace alone, as unshare(1) makes it.
+    """
+    ours = Path("/proc/self/cgroup").read_text()
+    found = {}
+    for pid in list_pids():
+        shared = {each for each in namespaces_of(pid) & set(namespaces) if not each.startswith("mnt:")}
+        with suppress(FileNotFoundError, ProcessLookupError):
+            groups = Path(f"/proc/{pid}/cgroup").read_text()
+            if shared and (groups == ours or f"{cgroup_root_of(layout)}/" in groups):
+                found[pid] = shared
+    return found
 
 
 def read_mounts(pid: int | str) -> list[str]:
@@ -85,14 +96,16 @@ def read_mounts(pid: int | str) -> list[str]:
 
 def find_processes(layout: Layout, ids: Collection[str]) -> dict[int, str]:
     """The processes that have to do with an agent's containers, by pid: in its control groups, or with an id or one of
-    its directories on their command line."""
+    its directories on their command line. Zombies are their parent's business, which after an agent that was killed is
+    process 1."""
     words = [*ids, layout.run, layout.state]
     found = {}
     for pid in list_pids():
         with suppress(FileNotFoundError, ProcessLookupError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             groups = Path(f"/proc/{pid}/cgroup").read_text()
-            if f"{cgroup_root_of(layout)}/" in groups or any(word in command for word in words):
+            ours = f"{cgroup_root_of(layout)}/" in groups or any(word in command for word in words)
+            if ours and read_process_state(pid) not in (None, "Z", "X"):
                 found[pid] = command
     return found
 

@@ -6,6 +6,7 @@ Runs as a process of its own, ``python -m orchestrator.agent SETTINGS`` (JSON), 
 The only module that knows all floors below it.
 """
 
+import gc
 import hashlib
 import json
 import os
@@ -42,7 +43,7 @@ from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.tasks.trim import trim_log
-from orchestrator.tasks.undo import undo_leftovers
+from orchestrator.tasks.undo import newest_by_name, undo_strays
 
 LOOKS_STABLE_AFTER = 1.0
 """Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
@@ -115,19 +116,27 @@ async def _run_containers(
     left = read_instances(layout)
     for damaged in left.damaged:
         say(str(damaged))
-    strays = (*disk.list_strays(), *(damaged.name for damaged in left.damaged))
-    await undo_leftovers(left.states, strays, runtime, disk, layout, cgroup_root, starts_at_a_time, say)
+    taken_over = newest_by_name(left.states).values()
+    older = [state.instance for state in left.states if state not in taken_over]
+    strays = [*disk.list_strays(), *older, *(damaged.name for damaged in left.damaged)]
+    await undo_strays(taken_over, strays, runtime, disk, layout, cgroup_root, starts_at_a_time, say)
     disk.forget_names()
 
     def sweep() -> None:
         try:
             disk.sweep_bundles(reconciler.bundles_in_use())
         except OutsideError as error:
-            reporter.trouble(str(error))
+            reporter.say(str(error))
 
     async def trim(path: str) -> None:
         with logs.open(path) as log:
-            await trim_log(log, reporter.trouble)
+            await trim_log(log, reporter.say)
+
+    def look_again() -> None:
+        try:
+            reconciler.look_again(HostWorld.probe())
+        except OutsideError as error:
+            reporter.say(f"cannot look at the host again: {error}")
 
     outside = Outside(
         runtime=runtime,
@@ -144,11 +153,13 @@ async def _run_containers(
     )
     reconciler = Reconciler(directory, HostWorld.probe(), Parser(load_registry()), outside, reporter.directory)
     ending = _Ending(signals)
+    gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
         reports.start_soon(reporter.feed_watchdog)
-        reports.start_soon(ending.listen, reconciler.look_again, reconciler.hurry_all)
+        reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         async with trio.open_nursery() as supervisions:
+            reconciler.take_over(taken_over, supervisions)
             async with trio.open_nursery() as following:
                 await following.start(reconciler.run, supervisions)
                 following.start_soon(_announce, reporter)

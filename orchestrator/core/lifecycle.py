@@ -221,13 +221,19 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
     """What an event says beside the next phase."""
     match happening.event:
         case Event.GO:
-            resting = life.phase in (Phase.IDLE, Phase.BACKOFF)
-            return evolve(life, wanted=True, failures=0 if resting else life.failures)
+            # After a stop it is as new; from rest or a wait it is an operator's word, which forgives.
+            forgiven = not life.wanted or life.phase in (Phase.IDLE, Phase.BACKOFF)
+            return evolve(
+                life,
+                wanted=True,
+                failures=0 if forgiven else life.failures,
+                restarts=life.restarts if life.wanted else 0,
+            )
         case Event.REPLACE:
             # A new definition starts with a clean record, and what runs has not failed.
             return evolve(life, wanted=True, halted=_is_under_way(life.phase), failures=0, restarts=0)
         case Event.HALT:
-            return evolve(life, wanted=False, halted=_is_under_way(life.phase))
+            return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BACKOFF))
         case Event.STARTED:
             return evolve(life, ready_since=now, message="")
         case Event.EXITED:

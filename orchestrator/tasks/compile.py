@@ -14,7 +14,7 @@ from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import PathQuestion, Question
+from orchestrator.model.facts import Question, TextQuestion
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
 from orchestrator.ports import World
@@ -29,13 +29,11 @@ class Compiled:
     parsed: bool = True
     """False if its text alone is wrong, so that no change of the world can mend it."""
     awaits: frozenset[str] = field(factory=frozenset)
-    stale: bool = False
-    """It is to be compiled again though its text is the same."""
 
     def still_holds(self, source: Source) -> bool:
         """Whether compiling ``source`` would give this again."""
         mendable = isinstance(self.result, Broken) and self.parsed
-        return self.source == source and not mendable and not self.stale
+        return self.source == source and not mendable
 
 
 async def compile_sources(
@@ -76,4 +74,10 @@ def _broken(source: Source, faults: tuple[Fault, ...]) -> Broken:
 
 
 def _paths(questions: Iterable[Question]) -> frozenset[str]:
-    return frozenset(question.path for question in questions if isinstance(question, PathQuestion))
+    return frozenset(_path(question) for question in questions)
+
+
+def _path(question: Question) -> str:
+    if isinstance(question, TextQuestion):
+        return f"{question.root.rstrip('/')}{question.path}"
+    return question.path

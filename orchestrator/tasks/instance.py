@@ -4,6 +4,7 @@ Each method does one effect and writes the state file before it where a half-don
 after it. What to do when is decided elsewhere. Floor: tasks.
 """
 
+import contextlib
 import signal
 from typing import Any
 
@@ -24,46 +25,66 @@ from orchestrator.tasks.outside import Outside
 class LiveInstance:
     """An instance with its state file and its first process."""
 
-    def __init__(self, name: str, target: Target, restarts: int, outside: Outside) -> None:
+    def __init__(self, instance: Instance | None, state: InstanceState, outside: Outside) -> None:
+        """Use `from_target` or `from_state`."""
+        self._instance = instance
         self._outside = outside
         self._process: Process | None = None
-        self.instance = _make_instance(name, target, outside)
-        self.state = InstanceState(
+        self.state = state
+
+    @classmethod
+    def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
+        """A new one, of which nothing is there yet."""
+        instance = _make_instance(name, target, outside)
+        state = InstanceState(
             name=name,
-            instance=self.instance.id,
-            bundle=self.instance.bundle.digest,
+            instance=instance.id,
+            bundle=instance.bundle.digest,
             runtime=outside.runtime.command,
             root=outside.runtime.root,
-            folder=self.instance.folder,
-            rootfs=self.instance.rootfs,
-            cgroups_path=self.instance.cgroups_path,
-            log=self.instance.log,
+            folder=instance.folder,
+            rootfs=instance.rootfs,
+            cgroups_path=instance.cgroups_path,
+            log=instance.log,
             step=Step.CREATING,
             created_at=outside.wall_clock(),
             restarts=restarts,
-            resources=self.instance.resources,
+            resources=instance.resources,
             stop=target.policy.stop,
         )
+        return cls(instance, state, outside)
+
+    @classmethod
+    def from_state(cls, state: InstanceState, outside: Outside) -> "LiveInstance":
+        """One that an earlier agent has left; all that can be done with it is to remove it."""
+        return cls(None, state, outside)
+
+    @property
+    def was_left(self) -> bool:
+        """Whether an earlier agent made it."""
+        return self._instance is None
 
     def build(self) -> None:
         """Store the bundle and make the instance's folder. Raises DiskFailed.
 
         The state file stands before anything that it tells of, so that nothing on disk is without an owner.
         """
+        assert self._instance is not None, "what was left is not built"
         disk = self._outside.disk
         disk.write_instance(self.state)
-        disk.store_bundle(self.instance.bundle)
-        disk.prepare_instance(self.instance)
+        disk.store_bundle(self._instance.bundle)
+        disk.prepare_instance(self._instance)
 
     async def create(self) -> None:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
-        self._process = await self._outside.runtime.create(self.instance)
+        assert self._instance is not None, "what was left is not created"
+        self._process = await self._outside.runtime.create(self._instance)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 
     async def start(self) -> None:
         """The runtime's start. Raises OutsideError."""
         self._write(step=Step.STARTING)
-        await self._outside.runtime.start(self.instance.id, self.instance.folder)
+        await self._outside.runtime.start(self.state.instance, self.state.folder)
         # It runs, whatever becomes of the file: a next agent asks the runtime about one that says "starting".
         self.note(step=Step.RUNNING, started_at=self._outside.wall_clock())
 
@@ -71,10 +92,10 @@ class LiveInstance:
         """Wait for the application's end, and keep its log bounded until then."""
         assert self._process is not None, "create comes first"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._outside.trim_log, self.instance.log)
+            nursery.start_soon(self._outside.trim_log, self.state.log)
             ended = await self._process.wait()
             nursery.cancel_scope.cancel()
-        if not ended.success and self._outside.runtime.count_oom_kills(self.instance.cgroups_path) > 0:
+        if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
             return evolve(ended, oom=True)
         return ended
 
@@ -89,23 +110,28 @@ class LiveInstance:
         assert self._process is not None, "only what was started is killed"
         self._process.send_signal(signal.SIGKILL)
         try:
-            self._outside.runtime.kill_all(self.instance.cgroups_path)
+            self._outside.runtime.kill_all(self.state.cgroups_path)
         except OutsideError as error:
             # With the first process its pid namespace ends, so this was the second line; remove() looks again.
-            self._outside.report.trouble(f"{self.state.name}: {error}")
+            self._outside.report.say(f"{self.state.name}: {error}")
 
     async def remove(self) -> None:
-        """Remove all that there is of it, the state file last. Idempotent. Raises OutsideError."""
-        await self._outside.runtime.remove(self.instance.id, self.instance.folder, self.instance.cgroups_path)
-        self._outside.disk.remove_instance(self.instance.id)
+        """Remove all that there is of it, the state file last. Idempotent. Raises OutsideError.
+
+        Of what was left there may be hundreds at once, so these take a place as starts do.
+        """
+        async with self._outside.starts if self.was_left else contextlib.nullcontext():
+            await self._remove()
+
+    async def _remove(self) -> None:
+        await self._outside.runtime.remove(self.state.instance, self.state.folder, self.state.cgroups_path)
+        self._outside.disk.remove_instance(self.state.instance)
         if self._process is not None:
             self._process.close()
 
     async def update(self, resources: Resources) -> None:
         """Change the limits live. Raises RuntimeFailed; the old ones hold then."""
-        await self._outside.runtime.update(
-            self.instance.id, self.instance.folder, self.instance.cgroups_path, resources
-        )
+        await self._outside.runtime.update(self.state.instance, self.state.folder, self.state.cgroups_path, resources)
         self.note(resources=resources)
 
     def note(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
@@ -113,7 +139,7 @@ class LiveInstance:
         try:
             self._write(**changes)
         except DiskFailed as error:
-            self._outside.report.trouble(f"{self.state.name}: {error}")
+            self._outside.report.say(f"{self.state.name}: {error}")
 
     def _write(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
         self.state = evolve(self.state, **changes)

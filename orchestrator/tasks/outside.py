@@ -26,8 +26,8 @@ class Report(Protocol):
         """The name is gone."""
         ...
 
-    def trouble(self, text: str) -> None:
-        """Something could not be done that no state tells of: one line."""
+    def say(self, text: str) -> None:
+        """A line for people, of what no state tells."""
         ...
 
 

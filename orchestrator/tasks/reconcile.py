@@ -4,10 +4,9 @@ Level-triggered: a hint from the watch only says "look again", and what is there
 once; hints that come while a plan is made form the next one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
-from attrs import evolve
 
 from orchestrator.core.parse import Parser
 from orchestrator.core.plan import plan_actions
@@ -15,6 +14,7 @@ from orchestrator.core.values import check_name
 from orchestrator.model.action import Broken, Keep, Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Listing, Source
+from orchestrator.model.state import InstanceState
 from orchestrator.ports import Directory, World
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.outside import Outside
@@ -46,6 +46,7 @@ class Reconciler:
         self._vanished: dict[str, float] = {}
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
+        self._asked_to_look = False
 
     async def run(
         self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -62,13 +63,23 @@ class Reconciler:
                 task_status.started()
                 started = True
             with trio.CancelScope(deadline=self._next_vanishing()) as self._waiting:
-                await self._directory.wait_changed()
+                if not self._asked_to_look:
+                    await self._directory.wait_changed()
             await trio.sleep_until(planned_at + BETWEEN_PLANS)
 
-    def look_again(self) -> None:
-        """Compile everything anew, as the directory and the world are now: an operator's word, where no hint comes."""
-        for name, each in self._compiled.items():
-            self._compiled[name] = evolve(each, stale=True)
+    def take_over(self, left: Iterable[InstanceState], supervisions: trio.Nursery) -> None:
+        """Supervise the end of what an earlier agent has left; nothing of its names is started before."""
+        for state in left:
+            self._supervisions[state.name] = Supervision(state.name, self._outside, state)
+            supervisions.start_soon(self._supervisions[state.name].run, name=f"supervise {state.name}")
+
+    def look_again(self, world: World | None = None) -> None:
+        """Compile everything anew, as the directory and the world are now: an operator's word, where no hint comes.
+
+        world: instead of the one so far.
+        """
+        self._world = world or self._world
+        self._asked_to_look = True
         self._waiting.cancel()
 
     def stop_all(self) -> None:
@@ -86,10 +97,12 @@ class Reconciler:
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
 
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
+        before = {} if self._asked_to_look else self._compiled
+        self._asked_to_look = False
         listing = await self._directory.read()
         sources, misnamed = _sort_out(listing)
         if listing.error is None:
-            compiled = await compile_sources(sources.values(), self._compiled, self._parser, self._world)
+            compiled = await compile_sources(sources.values(), before, self._parser, self._world)
             self._compiled = {**self._linger(compiled), **compiled}
             self._directory.watch_also(frozenset(path for each in compiled.values() for path in each.awaits))
         else:

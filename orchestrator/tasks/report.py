@@ -50,8 +50,8 @@ class Reporter:
         self._unsettled.discard(name)
         self._wake()
 
-    def trouble(self, text: str) -> None:
-        """Something could not be done that no state tells of."""
+    def say(self, text: str) -> None:
+        """A line for people, of what no state tells."""
         self._say(text)
 
     def directory(self, message: str, problems: tuple[Problem, ...]) -> None:

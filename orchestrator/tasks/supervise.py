@@ -6,20 +6,21 @@ Floor: tasks.
 """
 
 import contextlib
+import math
 
 import trio
 from attrs import frozen
 
-from orchestrator.core.lifecycle import Effect, Event, Happening, Life, judge, step
-from orchestrator.core.naming import describe_name
+from orchestrator.core.lifecycle import Effect, Event, Happening, Life, Outcome, judge, step
 from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
-from orchestrator.model.definition import Resources
+from orchestrator.model.definition import OnExit, Resources, Restart
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Exit, NameState, Phase
-from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
+from orchestrator.model.state import Exit, InstanceState, Phase
+from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.publish import NamePublisher
 
 
 @frozen
@@ -53,28 +54,32 @@ class Supervision:
     `tell` hands it an action; `run` is its task and returns when the name is gone for good.
     """
 
-    def __init__(self, name: str, outside: Outside) -> None:
-        self._name = name
-        self._outside = outside
-        self._life = Life()
-        self._target: Target | None = None
-        self._policy: Policy | None = None
-        self._problems: tuple[Problem, ...] = ()  # as published
+    def __init__(self, name: str, outside: Outside, left: InstanceState | None = None) -> None:
+        """left: what an earlier agent has left of it, which is removed before anything is started."""
+        self.target: Target | None = None
+        """What it was last told to be; None when it is not to run. For the planner: it may not have heard yet."""
         self.problems: tuple[Problem, ...] = ()
         """Those that its definition was last told to have."""
-        self._retired = False
-        self._gone = False
+        self._name = name
+        self._outside = outside
+        self._publisher = NamePublisher(name, outside)
+        self._life = Life()
         self._live: LiveInstance | None = None
+        # What it has heard of what it was told.
+        self._target: Target | None = None
+        self._policy: Policy | None = None
+        self._problems: tuple[Problem, ...] = ()
+        self._hurried = False
+        self._gone = False
         self._updating = False
         self._refused: _Updated | None = None
-        self._published: NameState | None = None
-        self._unpublished = False
-        self._send, self._receive = trio.open_memory_channel[_Message](float("inf"))
-
-    @property
-    def target(self) -> Target | None:
-        """What it was last told to be; None when it is not to run."""
-        return self._target
+        self._send, self._receive = trio.open_memory_channel[_Message](math.inf)
+        if left is not None:
+            self._live = LiveInstance.from_state(left, outside)
+            self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)
+            # As if its removal had failed just now: it is tried again at once.
+            self._life = Life(phase=Phase.CLEANING, halted=True, deadline=-math.inf)
+            outside.report.expect(name)
 
     @property
     def gone(self) -> bool:
@@ -84,18 +89,17 @@ class Supervision:
     @property
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
-        wanted = {self._target.bundle.digest} if self._target is not None else set()
-        used = {self._live.instance.bundle.digest} if self._live is not None else set()
-        return frozenset(wanted | used)
+        targets = [target for target in (self.target, self._target) if target is not None]
+        used = [self._live.state.bundle] if self._live is not None else []
+        return frozenset([*(target.bundle.digest for target in targets), *used])
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
         match action:
             case Start(target) | Replace(target) | Update(target) | Retune(target):
-                self._target = target
-                self._policy = target.policy
+                self.target = target
             case Stop():
-                self._target = None
+                self.target = None
             case Keep():
                 """What is wanted is the same; only the problems may differ."""
         self.problems = problems
@@ -103,7 +107,7 @@ class Supervision:
         self._send.send_nowait(_Told(action, problems))
 
     def hurry(self) -> None:
-        """As if the stop's time had run out; nothing where nothing is being stopped. Never blocks."""
+        """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
         self._send.send_nowait(_Hurry())
 
     async def run(self) -> None:
@@ -117,15 +121,20 @@ class Supervision:
         runtime at its work, not before it."""
         with contextlib.suppress(trio.WouldBlock):
             return self._receive.receive_nowait()
-        if self._unpublished:
-            await trio.lowlevel.checkpoint()  # lets an effect begin that was just asked for
+        if self._publisher.due:
+            # Lets an effect begin that was just asked for. Twice, since trio runs what is ready in no certain order.
+            await trio.lowlevel.checkpoint()
+            await trio.lowlevel.checkpoint()
             with contextlib.suppress(trio.WouldBlock):
                 return self._receive.receive_nowait()
             self._publish()
-        deadline = self._life.deadline
-        with trio.move_on_at(float("inf") if deadline is None else deadline):
-            return await self._receive.receive()
-        return Happening(event=Event.DEADLINE)
+        deadline = math.inf if self._life.deadline is None else self._life.deadline
+        while True:
+            with trio.move_on_at(min(deadline, self._publisher.again_at)):
+                return await self._receive.receive()
+            if deadline <= trio.current_time():
+                return Happening(event=Event.DEADLINE)
+            self._publish()
 
     def _handle(self, message: _Message, nursery: trio.Nursery) -> None:
         match message:
@@ -137,36 +146,57 @@ class Supervision:
             case _Updated():
                 self._note_update(message)
             case _Hurry():
-                if self._life.phase is Phase.STOPPING:
-                    self._step(Happening(event=Event.DEADLINE), nursery)
+                self._hurried = True
+        if self._hurried and self._life.phase is Phase.STOPPING:
+            self._step(Happening(event=Event.DEADLINE), nursery)
         self._update_if_due(nursery)
-        if self._retired and self._life.phase is Phase.IDLE and not self._updating:
-            self._retire()
-        self._unpublished = True
+        self._publisher.due = True
+        if self._is_wanted() or self._updating or self._receive.statistics().current_buffer_used:
+            return
+        left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
+        if left_behind:
+            self._outside.report.say(f"{self._name}: left behind: {self._life.message}")
+        if left_behind or self._life.phase is Phase.IDLE:
+            # Without an await since the look at the mailbox, so that nothing that is told is lost.
+            self._gone = True
+            self._publisher.retire()
+
+    def _is_wanted(self) -> bool:
+        """Whether there is anything to run, or to tell of it."""
+        return self._target is not None or bool(self._problems)
 
     def _act(self, action: Action, nursery: trio.Nursery) -> None:
         match action:
-            case Start():
-                self._retired = False
+            case Start(target):
+                self._take(target)
                 self._step(Happening(event=Event.GO), nursery)
-            case Replace():
+            case Replace(target):
+                self._take(target)
                 self._step(Happening(event=Event.REPLACE), nursery)
             case Stop():
-                self._retired = True
+                self._target = None
                 self._step(Happening(event=Event.HALT), nursery)
-            case Update() | Retune():
-                self._refused = None
-                if self._is_waiting_for_better_times():
+            case Update(target) | Retune(target):
+                self._take(target)
+                if self._live is not None:
+                    self._live.note(stop=target.policy.stop)
+                if self._may_start_now(target, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
             case Keep():
                 """The problems are published by the caller."""
 
-    def _is_waiting_for_better_times(self) -> bool:
-        """Whether new settings let it start now: it waits for a retry, or it rests and would not under these."""
+    def _take(self, target: Target) -> None:
+        self._target, self._policy, self._refused = target, target.policy, None
+
+    def _may_start_now(self, target: Target, *, updated: bool) -> bool:
+        """Whether new settings are a reason to start: it waits for a retry, it gave up and has other resources now, or
+        it rests and would not under this policy."""
         if self._life.phase is Phase.BACKOFF:
             return True
-        rests = self._life.phase is Phase.IDLE and self._life.wanted
-        return rests and self._policy is not None and judge(self._life, self._policy) is Event.CLEANED_RETRY
+        if self._life.phase is not Phase.IDLE or not self._life.wanted:
+            return False
+        gave_up = self._life.outcome is Outcome.FAILED
+        return (updated and gave_up) or judge(self._life, target.policy) is Event.CLEANED_RETRY
 
     def _step(self, happening: Happening, nursery: trio.Nursery) -> None:
         if self._policy is None:
@@ -222,10 +252,10 @@ class Supervision:
 
     def _build(self) -> None:
         assert self._target is not None, "a life that builds is wanted, so it was told what to be"
-        self._live = LiveInstance(self._name, self._target, self._life.restarts, self._outside)
+        self._live = LiveInstance.from_target(self._name, self._target, self._life.restarts, self._outside)
         try:
             self._live.build()
-        except DiskFailed as error:
+        except OutsideError as error:
             self._fail(Event.BUILD_FAILED, error)
         else:
             self._answer(Event.BUILT)
@@ -257,9 +287,10 @@ class Supervision:
             except OutsideError as error:
                 self._answer(Event.CLEAN_FAILED, message=str(error))
                 return
-            self._live = None
-            self._refused = None
-            if self._target is None or self._target.bundle != live.instance.bundle:
+            if live.was_left:
+                self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
+            self._live = self._refused = None
+            if self._target is None or self._target.bundle.digest != live.state.bundle:
                 self._outside.sweep()
         self._answer(Event.CLEANED)
 
@@ -286,46 +317,16 @@ class Supervision:
         message = ""
         try:
             await live.update(wanted)
-        except RuntimeFailed as error:
+        except OutsideError as error:
             message = str(error)
-        self._send.send_nowait(_Updated(live.instance.id, wanted, message))
+        self._send.send_nowait(_Updated(live.state.instance, wanted, message))
 
     def _note_update(self, updated: _Updated) -> None:
         self._updating = False
-        if self._live is not None and self._live.instance.id == updated.instance:
+        if self._live is not None and self._live.state.instance == updated.instance:
             self._refused = updated if updated.message else None
 
-    # What people see
-
     def _publish(self) -> None:
-        self._unpublished = False
-        state = describe_name(
-            self._name,
-            self._life,
-            self._policy,
-            self._live.state if self._live is not None else None,
-            self._published,
-            problems=self._problems,
-            refusal=self._refused.message if self._refused is not None else "",
-            log=self._outside.layout.log(self._name) if self._policy is not None else None,
-            now=trio.current_time(),
-            wall_clock=self._outside.wall_clock(),
-        )
-        if state != self._published:
-            self._published = state
-            try:
-                self._outside.disk.write_name(state)
-            except DiskFailed as error:
-                self._published = None  # so that the next event tries again
-                self._outside.report.trouble(f"{self._name}: {error}")
-        settled = self._life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or self._life.deadline is not None
-        self._outside.report.changed(state, settled=settled)
-
-    def _retire(self) -> None:
-        """The last thing that a supervision does. Without an await, so that nothing can be told in between."""
-        self._gone = True
-        try:
-            self._outside.disk.remove_name(self._name)
-        except DiskFailed as error:
-            self._outside.report.trouble(f"{self._name}: {error}")
-        self._outside.report.forget(self._name)
+        refusal = self._refused.message if self._refused is not None else ""
+        state = self._live.state if self._live is not None else None
+        self._publisher.publish(self._life, self._policy, state, problems=self._problems, refusal=refusal)

@@ -1,11 +1,9 @@
-"""Ends what an agent that was killed has left, whole, before the next one begins. Floor: tasks.
+"""Ends what an earlier agent has left and no state file tells of by name: strays. Floor: tasks.
 
-What is left is known from three sides, since any of them may be missing: the state files, the runtime's own list and
-the folders of instances. Adoption will take the place of most of this; the write order of the state files is made for
-it already.
+What has a state file is left to its name's supervision, see `Reconciler.take_over`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import trio
 
@@ -14,8 +12,18 @@ from orchestrator.model.state import InstanceState
 from orchestrator.ports import Disk, OutsideError, Runtime
 
 
-async def undo_leftovers(
-    states: Iterable[InstanceState],
+def newest_by_name(states: Iterable[InstanceState]) -> dict[str, InstanceState]:
+    """Of several instances of one name, the one that was made last; the others are strays."""
+    newest: dict[str, InstanceState] = {}
+    for state in states:
+        known = newest.get(state.name)
+        if known is None or state.created_at > known.created_at:
+            newest[state.name] = state
+    return newest
+
+
+async def undo_strays(
+    known: Iterable[InstanceState],
     strays: Iterable[str],
     runtime: Runtime,
     disk: Disk,
@@ -23,29 +31,25 @@ async def undo_leftovers(
     cgroup_root: str,
     at_a_time: int,
     say: Callable[[str], None],
-) -> Mapping[str, str]:
-    """Remove every instance that there is anything of. Returns, by id, why what could not be removed was not.
+) -> None:
+    """Remove every instance that there is anything of, but for the ``known`` ones. What cannot be removed is told.
 
-    states: the state files. strays: ids that only a folder tells of. at_a_time: how many are removed side by side.
+    strays: ids that only a folder or a damaged file tells of; the runtime is asked for those that it knows. at_a_time:
+    how many are removed side by side.
     """
-    known = {state.instance: state.cgroups_path for state in states}
-    for identity in (*strays, *await runtime.list_instances()):
-        known.setdefault(identity, f"{cgroup_root}/{identity}")
-    failures: dict[str, str] = {}
+    taken = {state.instance for state in known}
     places = trio.CapacityLimiter(at_a_time)
 
-    async def undo(identity: str, cgroups_path: str) -> None:
+    async def undo(identity: str) -> None:
         async with places:
             try:
-                await runtime.remove(identity, layout.instance(identity), cgroups_path)
+                await runtime.remove(identity, layout.instance(identity), f"{cgroup_root}/{identity}")
                 disk.remove_instance(identity)
             except OutsideError as error:
-                failures[identity] = str(error)
                 say(f"cannot end {identity}, left by an earlier agent: {error}")
             else:
                 say(f"ended {identity}, left by an earlier agent")
 
     async with trio.open_nursery() as nursery:
-        for identity, cgroups_path in known.items():
-            nursery.start_soon(undo, identity, cgroups_path)
-    return failures
+        for identity in sorted({*strays, *await runtime.list_instances()} - taken):
+            nursery.start_soon(undo, identity)

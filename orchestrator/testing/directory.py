@@ -76,11 +76,13 @@ class FakeWorld:
         self.paths = dict(paths or {})
         self.texts = dict(texts or {})
         self.asked: list[Question] = []
+        self.delay = 0.0
+        """Seconds until it answers."""
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
         """Answer from what was given."""
-        await trio.lowlevel.checkpoint()
         asked = tuple(questions)
+        await trio.sleep(self.delay)
         self.asked.extend(asked)
         paths = {
             question.path: PathAnswer(self.paths.get(question.path, PathKind.MISSING), question.path)

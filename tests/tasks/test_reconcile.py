@@ -4,21 +4,23 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import trio
+from attrs import evolve
 from orchestrator_mounts.bind import Bind
 from trio.testing import MockClock
 
 from orchestrator.core.parse import Parser
+from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.facts import PathKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Group, Registry
-from orchestrator.model.state import AgentState, NameState, PublicState
+from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
-from orchestrator.testing.runtime import FakeRuntime
+from orchestrator.testing.runtime import FakeProgram, FakeRuntime
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
 WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
@@ -228,7 +230,7 @@ async def test_what_the_world_lacks_is_looked_for_again(autojump_clock: MockCloc
     text = WEB + 'mounts."/data".source = "/srv/data"\n'
     async with open_stage({"web": text, "db": WEB}) as stage:
         assert stage.state("web").state is PublicState.INVALID
-        assert stage.directory.also == {"/srv/data"}
+        assert stage.directory.also == {"/srv/data", "/etc/passwd", "/etc/group"}
         stage.world.paths["/srv/data"] = PathKind.DIRECTORY
         stage.world.asked.clear()
         stage.directory.hint()
@@ -263,6 +265,74 @@ async def test_an_operators_word_compiles_all_again(autojump_clock: MockClock) -
         stage.reconciler.look_again()
         await stage.settle()
         assert stage.state("web").bundle not in (None, bundle)
+
+
+async def test_an_operators_word_during_a_plan_is_not_lost(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.world.delay = 5.0
+        stage.directory.write("db", WEB)
+        await trio.sleep(1)  # in the midst of that plan
+        stage.world.asked.clear()
+        stage.reconciler.look_again()
+        await trio.sleep(100)
+        # Passwd and group for the one that was under way, then for both: what is well is compiled again too.
+        assert len(stage.world.asked) == 2 + 4
+
+
+async def test_a_user_that_comes_is_looked_for(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB + 'user = "web"\n'}) as stage:
+        assert stage.state("web").state is PublicState.INVALID
+        assert "/etc/passwd" in stage.directory.also
+
+
+async def test_put_back_broken_while_it_stops(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({15})))
+
+    async with open_stage({"web": WEB}, deaf) as stage:
+        stage.directory.remove("web")
+        await trio.sleep(2)
+        assert stage.state("web").state is PublicState.STOPPING
+        stage.directory.write("web", "nonsense")
+        await trio.sleep(20)
+        assert stage.state("web").state is PublicState.INVALID
+        assert stage.state("web").problems
+        assert not stage.reporter.healthy
+        assert stage.runtime.containers == {}
+
+
+async def test_what_an_earlier_agent_left_is_ended_before_its_name_starts(autojump_clock: MockClock) -> None:
+    stage = Stage({"web": WEB})
+    left = InstanceState(
+        name="web",
+        instance="web-old",
+        bundle="old",
+        runtime="/r",
+        root="/run/runtime",
+        folder="/run/instances/web-old",
+        rootfs="/x",
+        cgroups_path="/elsewhere/web-old",
+        log="/l",
+        step=Step.RUNNING,
+        created_at=0,
+        resources=Resources(),
+        stop=Stop(),
+    )
+    orphan = evolve(left, name="gone", instance="gone-old")
+    stage.runtime.fail("remove", "device or resource busy", times=3)
+    async with trio.open_nursery() as nursery:
+        stage.reconciler.take_over([left, orphan], nursery)
+        await nursery.start(stage.reconciler.run, nursery)
+        await trio.sleep(1)
+        assert ("create", "web-000") not in stage.runtime.calls
+        assert stage.reconciler.bundles_in_use() >= {"old"}
+        await trio.sleep(30)
+        assert stage.state("web").state is PublicState.RUNNING
+        assert set(stage.disk.names) == {"web"}
+        removed = [identity for method, identity in stage.runtime.calls if method == "remove"]
+        assert set(removed) == {"web-old", "gone-old"}
+        assert len(removed) == 5
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_burst_of_hints_is_few_plans(autojump_clock: MockClock) -> None:

@@ -60,7 +60,7 @@ class Recorder:
         self.told.set()
         self.told = trio.Event()
 
-    def trouble(self, text: str) -> None:
+    def say(self, text: str) -> None:
         self.troubles.append(text)
 
 
@@ -189,7 +189,6 @@ async def test_hurry_kills_at_once(autojump_clock: MockClock) -> None:
         stage.web.tell(Start(make_target()))
         await stage.reach(PublicState.RUNNING)
         began = trio.current_time()
-        stage.web.hurry()  # nothing is being stopped yet
         stage.web.tell(Stop())
         stage.web.hurry()
         await stage.until(lambda: stage.web.gone)
@@ -407,3 +406,111 @@ async def test_a_folder_is_its_own_root_and_a_writable_skeleton_one_of_the_insta
             await stage.reach_bundle(each.bundle.digest)
         roots = [given.rootfs for given in stage.disk.calls_of("prepare_instance")]  # type: ignore[attr-defined]
         assert roots == [f"/state/skeletons/{digest_skeleton(NOTHING)}", "/srv/root", "/state/roots/web-002"]
+
+
+@pytest.mark.parametrize("checkpoints", range(8))
+async def test_a_stop_in_the_instant_of_an_admission(autojump_clock: MockClock, checkpoints: int) -> None:
+    async with open_stage() as stage:
+        blocker = object()
+        stage.outside.starts.acquire_on_behalf_of_nowait(blocker)
+        stage.web.tell(Start(make_target()))
+        await wait_all_tasks_blocked()
+        stage.outside.starts.release_on_behalf_of(blocker)
+        for _ in range(checkpoints):
+            await trio.lowlevel.checkpoint()
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert stage.runtime.containers == {}
+        assert stage.outside.starts.borrowed_tokens == 0
+
+
+@pytest.mark.parametrize("checkpoints", range(12))
+async def test_a_start_in_the_instant_of_retiring_is_not_lost(autojump_clock: MockClock, checkpoints: int) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Stop())
+        for _ in range(checkpoints):
+            await trio.lowlevel.checkpoint()
+        if not stage.web.gone:  # whoever plans looks, without an await, before it tells
+            stage.web.tell(Start(make_target("b")))
+            await stage.until(lambda: "web" in stage.disk.names and stage.state.bundle == "b" and stage.state.ready)
+
+
+async def test_halted_while_it_waits_and_wanted_again_is_no_failure(autojump_clock: MockClock) -> None:
+    never = evolve(POLICY, restart=evolve(POLICY.restart, on_failure=OnExit.STOP))
+    async with open_stage() as stage:
+        blocker = object()
+        stage.outside.starts.acquire_on_behalf_of_nowait(blocker)
+        for action in (Start(make_target(policy=never)), Stop(), Start(make_target("b", policy=never))):
+            stage.web.tell(action)
+            await wait_all_tasks_blocked()
+        stage.outside.starts.release_on_behalf_of(blocker)
+        await stage.reach(PublicState.RUNNING)
+        assert stage.state.restarts == 0
+
+
+async def test_a_state_that_could_not_be_written_is_written_later(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("write_name", times=3)
+        stage.web.tell(Keep(), (PROBLEM,))
+        await trio.sleep(4)
+        assert not stage.state.problems
+        await trio.sleep(20)
+        assert stage.state.problems == (PROBLEM,)
+        assert stage.report.troubles == ["web: no space left on device"]
+        began = trio.current_time()
+        writes = len(stage.disk.calls_of("write_name"))
+        await trio.sleep(1000)
+        assert trio.current_time() > began
+        assert len(stage.disk.calls_of("write_name")) == writes
+
+
+async def test_what_can_never_be_removed_does_not_hold_up_who_is_in_a_hurry(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.runtime.fail("remove", "device or resource busy", times=1000)
+        stage.web.tell(Stop())
+        await trio.sleep(100)
+        assert not stage.web.gone
+        stage.web.hurry()
+        await stage.until(lambda: stage.web.gone)
+        assert any("left behind" in text for text in stage.report.troubles)
+        assert set(stage.disk.instances) == {"web-000"}  # for the next agent
+
+
+async def test_a_hurry_before_the_stop_is_remembered(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGTERM})))
+
+    async with open_stage(deaf) as stage:
+        stage.runtime.delays["start"] = 1.0
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.STARTING)
+        stage.web.hurry()
+        stage.web.tell(Stop())
+        began = trio.current_time()
+        await stage.until(lambda: stage.web.gone)
+        assert trio.current_time() - began < 5
+
+
+async def test_more_memory_tries_again_what_gave_up(autojump_clock: MockClock) -> None:
+    never = evolve(POLICY, restart=evolve(POLICY.restart, on_failure=OnExit.STOP))
+    async with open_stage(lambda stage: stage.runtime.set_program("web", FakeProgram(out_of_memory=True))) as stage:
+        stage.web.tell(Start(make_target(memory=2**23, policy=never)))
+        await stage.reach(PublicState.FAILED)
+        stage.runtime.set_program("web", FakeProgram())
+        stage.web.tell(Update(make_target(memory=2**26, policy=never)))
+        await stage.reach(PublicState.RUNNING)
+
+
+async def test_the_state_file_tells_how_to_stop_it_now(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Retune(make_target(policy=evolve(POLICY, stop=StopPolicy(timeout=Duration(1.0))))))
+        await wait_all_tasks_blocked()
+        assert stage.disk.instances["web-000"].stop.timeout == 1.0

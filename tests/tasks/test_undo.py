@@ -1,4 +1,4 @@
-"""What a killed agent left is ended, from whichever side it is known; what cannot be is told and hinders nobody."""
+"""Strays of a killed agent are ended, from whichever side they are known; what cannot be is told, hindering nobody."""
 
 from attrs import evolve
 from trio.testing import MockClock
@@ -6,7 +6,7 @@ from trio.testing import MockClock
 from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.tasks.undo import undo_leftovers
+from orchestrator.tasks.undo import newest_by_name, undo_strays
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.runtime import FakeRuntime
 
@@ -27,28 +27,24 @@ WEB = InstanceState(
 )
 
 
-async def test_every_side_is_asked(autojump_clock: MockClock) -> None:
+async def test_every_side_is_asked_but_for_what_is_known(autojump_clock: MockClock) -> None:
     runtime, disk, lines = FakeRuntime(), FakeDisk(), list[str]()
-    runtime.halves.add("api-3")
-    disk.write_instance(WEB)
-    failures = await undo_leftovers([WEB], ["db-2"], runtime, disk, Layout("/state", "/run"), "/agent", 1, lines.append)
-    assert failures == {}
-    assert sorted(runtime.calls) == [("remove", "api-3"), ("remove", "db-2"), ("remove", "web-1")]
-    assert sorted(str(given) for given in disk.calls_of("remove_instance")) == ["api-3", "db-2", "web-1"]
-    assert disk.instances == {}
-    assert runtime.halves == set()
-    assert "ended web-1, left by an earlier agent" in lines
+    runtime.halves |= {"api-3", "web-1"}
+    await undo_strays([WEB], ["db-2"], runtime, disk, Layout("/state", "/run"), "/agent", 1, lines.append)
+    assert sorted(runtime.calls) == [("remove", "api-3"), ("remove", "db-2")]
+    assert sorted(str(given) for given in disk.calls_of("remove_instance")) == ["api-3", "db-2"]
+    assert runtime.halves == {"web-1"}
+    assert "ended db-2, left by an earlier agent" in lines
 
 
-async def test_what_cannot_be_ended_is_told_and_its_state_kept(autojump_clock: MockClock) -> None:
+async def test_what_cannot_be_ended_is_told_and_hinders_nobody(autojump_clock: MockClock) -> None:
     runtime, disk, lines = FakeRuntime(), FakeDisk(), list[str]()
-    disk.write_instance(WEB)
-    other = evolve(WEB, instance="web-2")
-    disk.write_instance(other)
     runtime.fail("remove", "device or resource busy")
-    failures = await undo_leftovers(
-        [WEB, other], (), runtime, disk, Layout("/state", "/run"), "/agent", 1, lines.append
-    )
-    assert len(failures) == 1
-    assert len(disk.instances) == 1
+    await undo_strays([], ["a-1", "b-2"], runtime, disk, Layout("/state", "/run"), "/agent", 1, lines.append)
+    assert len(disk.calls_of("remove_instance")) == 1
     assert any("device or resource busy" in line for line in lines)
+
+
+def test_of_two_instances_the_newest_is_the_names() -> None:
+    older, newer = WEB, evolve(WEB, instance="web-2", created_at=5.0)
+    assert newest_by_name([newer, older]) == newest_by_name([older, newer]) == {"web": newer}

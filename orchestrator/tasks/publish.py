@@ -1,0 +1,78 @@
+"""Writes down what people are told of a name, and tells the report. Floor: tasks."""
+
+import math
+
+import trio
+
+from orchestrator.core.lifecycle import Life
+from orchestrator.core.naming import describe_name
+from orchestrator.model.problem import Problem
+from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState, NameState, Phase
+from orchestrator.ports import DiskFailed
+from orchestrator.tasks.outside import Outside
+
+WRITE_AGAIN_AFTER = 5.0
+"""Seconds until a state that could not be written is tried again: a disk that was full may have room by then."""
+
+
+class NamePublisher:
+    """The state file of one name, and the report."""
+
+    def __init__(self, name: str, outside: Outside) -> None:
+        self._name = name
+        self._outside = outside
+        self._told: NameState | None = None
+        self.due = False
+        """Something may have changed since `publish`."""
+        self.again_at = math.inf
+        """When what could not be written is to be tried again, by trio's clock."""
+
+    def publish(
+        self,
+        life: Life,
+        policy: Policy | None,
+        instance: InstanceState | None,
+        *,
+        problems: tuple[Problem, ...],
+        refusal: str,
+    ) -> None:
+        """Write the name's state, if it is another than what stands there, and tell the report."""
+        self.due = False
+        outside = self._outside
+        state = describe_name(
+            self._name,
+            life,
+            policy,
+            instance,
+            self._told,
+            problems=problems,
+            refusal=refusal,
+            log=outside.layout.log(self._name) if policy is not None else None,
+            now=trio.current_time(),
+            wall_clock=outside.wall_clock(),
+        )
+        if state != self._told or self.again_at < math.inf:
+            self._told = state
+            self._write(state)
+        settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
+        outside.report.changed(state, settled=settled)
+
+    def retire(self) -> None:
+        """Remove the name's state: there is nothing to tell of it any more."""
+        try:
+            self._outside.disk.remove_name(self._name)
+        except DiskFailed as error:
+            self._outside.report.say(f"{self._name}: {error}")
+        self._outside.report.forget(self._name)
+
+    def _write(self, state: NameState) -> None:
+        first = self.again_at == math.inf
+        try:
+            self._outside.disk.write_name(state)
+        except DiskFailed as error:
+            self.again_at = trio.current_time() + WRITE_AGAIN_AFTER
+            if first:
+                self._outside.report.say(f"{self._name}: {error}")
+        else:
+            self.again_at = math.inf

@@ -25,9 +25,7 @@ from orchestrator.tasks.compile import compile_sources
 @click.option(
     "-o", "--output", metavar="DIR", required=True, help="The bundle's folder; it must not exist or be empty."
 )
-@click.option(
-    "--copy", is_flag=True, help="Copy the root file system into the bundle, so that it needs no host below it."
-)
+@click.option("--copy", is_flag=True, help="Copy the root file system and what is mounted read-only into the bundle.")
 def command(file: str, output: str, copy: bool) -> int:
     """Make the OCI bundle of one definition: `runc run -b DIR NAME` runs it."""
     source = read_source(file)

@@ -5,6 +5,8 @@ Unlike an instance's folder it names no cgroup and, where it can, no path outsid
 
 import os
 import subprocess
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 from orchestrator.core.render import render_instance
@@ -15,13 +17,15 @@ from orchestrator.model.spec import FolderRoot, SkeletonRoot
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import make_skeleton
 from orchestrator.system.files import remove_tree
+from orchestrator.system.inroot import open_in_root
 
 
 def export_bundle(bundle: Bundle, resources: Resources, folder: str, *, copy: bool) -> tuple[Mount, ...]:
     """Make the bundle in ``folder`` (absolute; missing or empty). All or nothing.
 
-    copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns the bind
-    mounts that lead to the host still, for `copy` those that may be written to: their data belongs to the host.
+    copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns, for
+    ``copy``, the bind mounts that lead to the host still: those that may be written to, since their data belongs to the
+    host, and what is mounted below one of these.
     Raises DiskFailed.
     """
     target = Path(folder)
@@ -48,7 +52,7 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, *, copy: bool) -> 
     match bundle.root:
         case FolderRoot(path=path):
             if copy:
-                _copy(path, rootfs)
+                _copy(path, str(rootfs))
             else:
                 root_path = path
         case SkeletonRoot(entries=entries):
@@ -58,13 +62,26 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, *, copy: bool) -> 
         Mount(each["destination"], each["type"], each["source"], tuple(each["options"])) for each in config["mounts"]
     ]
     binds = tuple(mount for mount in mounts if {"bind", "rbind"} & set(mount.options))
-    copied = {mount.destination for mount in binds if "ro" in mount.options} if copy else set()
+    copied = _choose_copied(mounts) if copy else set()
     for mount in binds:
         if mount.destination in copied:
-            _copy(mount.source, _inside(rootfs, mount.destination))
+            _copy_into(rootfs, mount)
     config["mounts"] = [each for each in config["mounts"] if each["destination"] not in copied]
     (folder / "config.json").write_text(_render(bundle, config, resources, root_path))
     return tuple(mount for mount in binds if mount.destination not in copied)
+
+
+def _choose_copied(mounts: Iterable[Mount]) -> set[str]:
+    """The destinations of the read-only binds, without those below a mount that stays: it would hide the copy."""
+    copied = set[str]()
+    staying: list[str] = []
+    for mount in mounts:
+        hidden = any(mount.destination.startswith(f"{destination}/") for destination in staying)
+        if not hidden and "ro" in mount.options and {"bind", "rbind"} & set(mount.options):
+            copied.add(mount.destination)
+        else:
+            staying.append(mount.destination)
+    return copied
 
 
 def _render(bundle: Bundle, config: dict[str, object], resources: Resources, root_path: str) -> str:
@@ -81,19 +98,28 @@ def _render(bundle: Bundle, config: dict[str, object], resources: Resources, roo
     return render_instance(instance)
 
 
-def _inside(rootfs: Path, destination: str) -> Path:
-    """The place of a destination below the rootfs, refusing to be led out of it by a link."""
-    place = rootfs / destination.lstrip("/")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not os.path.realpath(place.parent).startswith(os.path.realpath(rootfs)):
-        raise DiskFailed(f"cannot copy to {destination}: a link in the root file system leads out of it")
-    return place
+def _copy_into(rootfs: Path, mount: Mount) -> None:
+    """Copy the source of a mount to where it would be mounted, in place of what is there: a mount would hide that.
+
+    Links on the way are resolved within the root file system, as a runtime does. One in the last place is replaced,
+    never written through: it may lead to the host.
+    """
+    parent, name = os.path.split(mount.destination)
+    if name in ("", ".", ".."):
+        raise DiskFailed(f"cannot copy {mount.source} to {mount.destination}: it is no place in a root file system")
+    with ExitStack() as stack:
+        folder = f"/proc/self/fd/{open_in_root(parent, str(rootfs), stack, make_missing=True)}"
+        remove_tree(f"{folder}/{name}")
+        _copy(mount.source, f"./{name}", folder)
 
 
-def _copy(source: str, target: Path) -> None:
-    """A file or a whole tree with owners, modes, times, links and extended attributes, as cp(1) keeps them."""
-    command = ["cp", "-a", "--reflink=auto", "--no-target-directory", "--", os.path.realpath(source), str(target)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+def _copy(source: str, target: str, folder: str = "/") -> None:
+    """A file or a whole tree with owners, modes, times, links and extended attributes, as cp(1) keeps them.
+
+    target: what must not be there yet, as seen from ``folder``.
+    """
+    command = ["cp", "-a", "--reflink=auto", "--no-target-directory", "--", os.path.realpath(source), target]
+    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         why = done.stderr.strip().splitlines()[:1] or [f"cp exited with {done.returncode}"]
         raise DiskFailed(f"cannot copy {source}: {why[0]}")

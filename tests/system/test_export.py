@@ -1,0 +1,122 @@
+"""A bundle that is copied is written into its own folder and nowhere else, whatever links the root file system has."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from orchestrator.core.canonical import digest_of
+from orchestrator.core.encode import to_plain
+from orchestrator.model.bundle import Bundle
+from orchestrator.model.definition import Resources
+from orchestrator.model.oci import Mount
+from orchestrator.model.spec import FolderRoot
+from orchestrator.ports import DiskFailed
+from orchestrator.system.export import export_bundle
+from tests.system.helpers_disk import listing, mode_of
+
+
+@pytest.fixture
+def rootfs(tmp_path: Path) -> Path:
+    folder = tmp_path / "root"
+    (folder / "etc").mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """What is the host's and stays as it is."""
+    folder = tmp_path / "outside"
+    folder.mkdir()
+    (folder / "stub.conf").write_text("of the host\n")
+    return folder
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "source"
+    (folder / "below").mkdir(parents=True)
+    (folder / "file").write_text("mounted\n")
+    return folder
+
+
+def bind(source: Path, destination: str, *options: str) -> Mount:
+    return Mount(destination, "bind", str(source), ("rbind", *(options or ("ro",))))
+
+
+def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
+    """The copied bundle, and the destinations that still lead to the host."""
+    config = {
+        "ociVersion": "1.0.2",
+        "root": {"readonly": False},
+        "linux": {"resources": {}},
+        "mounts": [to_plain(mount) for mount in mounts],
+    }
+    root = FolderRoot(path=str(rootfs))
+    bundle = Bundle(digest_of([config, to_plain(root)]), config, root, False)
+    folder = rootfs.parent / "bundles" / "bundle"
+    kept = export_bundle(bundle, Resources(), str(folder), copy=True)
+    assert [mount["destination"] for mount in json.loads((folder / "config.json").read_text())["mounts"]] == [
+        mount.destination for mount in kept
+    ]
+    assert os.listdir(folder.parent) == ["bundle"]
+    return folder / "rootfs", tuple(mount.destination for mount in kept)
+
+
+def test_a_link_in_the_last_place_is_replaced_and_not_written_through(
+    rootfs: Path, outside: Path, source: Path
+) -> None:
+    (rootfs / "etc/resolv.conf").symlink_to(outside / "stub.conf")
+    copied, kept = export(rootfs, bind(source / "file", "/etc/resolv.conf"))
+    assert (outside / "stub.conf").read_text() == "of the host\n"
+    assert not (copied / "etc/resolv.conf").is_symlink()
+    assert (copied / "etc/resolv.conf").read_text() == "mounted\n"
+    assert kept == ()
+
+
+def test_a_link_on_the_way_is_resolved_within_the_root(rootfs: Path, outside: Path, source: Path) -> None:
+    (rootfs / "data").symlink_to(outside)
+    (rootfs / "etc/up").symlink_to("../../../data")
+    copied, _ = export(rootfs, bind(source, "/data/a/b"), bind(source / "file", "/etc/up/c/file"))
+    assert listing(str(outside)) == ["stub.conf"]
+    inside = Path(f"{copied}{outside}")
+    assert (inside / "a/b/file").read_text() == "mounted\n"
+    assert (inside / "c/file").read_text() == "mounted\n"
+    assert mode_of(str(inside / "a")) == 0o755
+
+
+def test_a_folder_beside_the_root_with_a_like_name_is_outside(rootfs: Path, source: Path) -> None:
+    (rootfs / "data").symlink_to("../rootfs2")
+    copied, _ = export(rootfs, bind(source, "/data/below"))
+    assert not (copied.parent / "rootfs2").exists()
+    assert (copied / "rootfs2/below/file").read_text() == "mounted\n"
+
+
+def test_a_copy_stands_in_place_of_what_a_mount_would_hide(rootfs: Path, source: Path) -> None:
+    (rootfs / "data").mkdir()
+    (rootfs / "data/hidden").touch()
+    copied, _ = export(rootfs, bind(source, "/data"))
+    assert listing(str(copied / "data")) == ["below", "file"]
+
+
+def test_what_is_mounted_below_a_mount_that_stays_would_be_hidden_as_a_copy(rootfs: Path, source: Path) -> None:
+    mounts = bind(source, "/data", "rw"), bind(source, "/data/below"), bind(source, "/database")
+    copied, kept = export(rootfs, *mounts)
+    assert kept == ("/data", "/data/below")
+    assert listing(str(copied)) == ["database", "database/below", "database/file", "etc"]
+
+
+def test_links_that_go_round_are_one_line_and_leave_nothing(rootfs: Path, source: Path) -> None:
+    (rootfs / "round").symlink_to("round")
+    with pytest.raises(DiskFailed, match=r"^cannot make the bundle .*: Too many levels of symbolic links \(/round\)$"):
+        export(rootfs, bind(source, "/round/x"))
+    assert os.listdir(rootfs.parent / "bundles") == []
+
+
+def test_a_copy_to_no_place_is_refused(rootfs: Path, source: Path) -> None:
+    with pytest.raises(DiskFailed, match=r"it is no place in a root file system$"):
+        export(rootfs, bind(source, "/"))
+    with pytest.raises(DiskFailed, match=r"it is no place in a root file system$"):
+        export(rootfs, bind(source, "/.."))
+    assert listing(str(source)) == ["below", "file"]

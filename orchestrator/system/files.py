@@ -8,6 +8,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from orchestrator.system.mountinfo import find_mounts
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -98,7 +100,7 @@ def remove_tree(path: str) -> None:
     except (IsADirectoryError, PermissionError):  # EPERM is what POSIX asks of unlink(2) of a folder
         if not os.path.isdir(path):
             raise
-    if mounted := _mounts_below(path):
+    if mounted := find_mounts(path):
         raise OSError(errno.EBUSY, "something is mounted there", mounted[0])
     _allow(path)
     with open_folder(path) as top:
@@ -145,18 +147,3 @@ def _allow(name: str, parent: int | None = None) -> None:
         os.chmod(f"/proc/self/fd/{descriptor}", 0o700)  # fchmod(2) refuses an O_PATH descriptor
     finally:
         os.close(descriptor)
-
-
-def _mounts_below(path: str) -> list[str]:
-    """Mount points at and below a folder, from proc_pid_mountinfo(5)."""
-    real = os.path.realpath(path)
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
-        points = [_unescape(line.split(" ", 5)[4]) for line in lines]
-    return [point for point in points if point == real or point.startswith(f"{real}/")]
-
-
-def _unescape(text: str) -> str:
-    """Space, tab, newline and backslash are written in octal there."""
-    for code, character in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(code, character)
-    return text

@@ -1,14 +1,15 @@
 """From a spec to a bundle, and from an instance to the config.json that the runtime reads.
 
-What differs from instance to instance (root path, cgroup path, resources that are changed live) is written by
-`render_instance` only, so it is not in the digest. Putting files on disk is left to `orchestrator.system`. Floor: core.
+What differs from instance to instance (root path, cgroup path, resources that are changed live) or from one start of
+the agent to the next (its own limits) is written by `render_instance` only, so it is not in the digest. Putting files
+on disk is left to `orchestrator.system`. Floor: core.
 """
 
 from typing import Any
 
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
-from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.bundle import Bundle, Instance, OpenFiles
 from orchestrator.model.definition import Resources
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.oci import Mount, Namespace
@@ -40,16 +41,33 @@ def render_instance(instance: Instance) -> str:
     config = instance.bundle.config
     linux = config["linux"]
     own = {"cgroupsPath": instance.cgroups_path} if instance.cgroups_path else {}
-    own["resources"] = linux["resources"] | render_resources(instance.resources)
-    return canonical_json({**config, "root": {**config["root"], "path": instance.rootfs}, "linux": {**linux, **own}})
+    limits = instance.host_limits
+    own["resources"] = linux["resources"] | render_resources(instance.resources, limits_swap=limits.limits_swap)
+    return canonical_json(
+        {
+            **config,
+            "process": {**config["process"], **_render_rlimits(limits.open_files)},
+            "root": {**config["root"], "path": instance.rootfs},
+            "linux": {**linux, **own},
+        }
+    )
 
 
-def render_resources(resources: Resources) -> dict[str, Any]:
+def render_resources(resources: Resources, *, limits_swap: bool = True) -> dict[str, Any]:
     """The part of ``linux.resources`` that is changed live; empty without limits. ``swap`` counts memory and swap
-    together (runtime-spec config-linux.md, "Memory"): with both the same nothing is swapped beyond the limit."""
+    together (runtime-spec config-linux.md, "Memory"): with both the same nothing is swapped beyond the limit. Where the
+    kernel cannot limit swap, runtimes may refuse to be asked for it."""
     if resources.memory is None:
         return {}
-    return {"memory": {"limit": int(resources.memory), "swap": int(resources.memory)}}
+    limit = int(resources.memory)
+    return {"memory": {"limit": limit, "swap": limit} if limits_swap else {"limit": limit}}
+
+
+def _render_rlimits(open_files: OpenFiles | None) -> dict[str, Any]:
+    """``process.rlimits`` (runtime-spec config.md, "POSIX process"); nothing where it is to be inherited."""
+    if open_files is None:
+        return {}
+    return {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": open_files.soft, "hard": open_files.hard}]}
 
 
 def _render_process(spec: Spec) -> dict[str, Any]:

@@ -24,6 +24,27 @@ class Bundle:
     readonly: bool = field(eq=False)
 
 
+@frozen
+class OpenFiles:
+    """RLIMIT_NOFILE, getrlimit(2): how many descriptors a process may have."""
+
+    soft: int
+    hard: int
+
+
+@frozen(kw_only=True)
+class HostLimits:
+    """What the host, and how the agent was started, say of the limits of every instance.
+
+    In no digest: an agent that was started from another shell, or a kernel with another parameter, replaces nothing.
+    """
+
+    open_files: OpenFiles | None = None
+    """What the application is given; None: what the runtime inherits."""
+    limits_swap: bool = True
+    """Whether the kernel can limit swap, so that a runtime may be asked to."""
+
+
 @frozen(kw_only=True)
 class Instance:
     """One life of a container: what the runtime creates once. Its id is never used again. Paths are absolute."""
@@ -40,3 +61,4 @@ class Instance:
     """``linux.cgroupsPath``: below a group of the agent's own, so that it can be cleared without the runtime."""
     log: str
     """The file that the application's output is appended to."""
+    host_limits: HostLimits = HostLimits()

@@ -180,6 +180,21 @@ class Cgroups:
         name = "memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max"
         return Path(hierarchy.mount_point + path, name).exists()
 
+    @property
+    def limits_swap(self) -> bool:
+        """Whether a new group will have a limit of memory together with swap: not on a kernel without CONFIG_MEMCG_SWAP
+        or with ``swapaccount=0``. Runtimes differ in whether they mind being asked for it then."""
+        hierarchy = self._memory_hierarchy
+        if hierarchy is None:
+            return False
+        root = Path(hierarchy.mount_point)
+        if hierarchy.version == 1:
+            return (root / "memory.memsw.limit_in_bytes").exists()
+        # The root of v2 has no limits itself, so another group tells; without one the usual is assumed.
+        groups = (root, *(group.parent for group in root.glob("*/memory.max")))
+        limited = next((group for group in groups if (group / "memory.max").exists()), None)
+        return limited is None or (limited / "memory.swap.max").exists()
+
     def memory_held(self, path: str) -> int | None:
         """Bytes that it uses and that cannot be had back by dropping page cache; None where it cannot be told.
 

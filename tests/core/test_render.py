@@ -10,6 +10,7 @@ from orchestrator_networks.none import NoNetwork
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.render import render_bundle, render_instance, render_resources
+from orchestrator.model.bundle import HostLimits, OpenFiles
 from orchestrator.model.definition import Definition, Duration, Resources, Restart, Size
 from orchestrator.model.entry import FileEntry
 from orchestrator.model.oci import Mount, Namespace
@@ -50,6 +51,21 @@ def test_the_text_is_canonical_json(definition: Definition) -> None:
     bundle = render_bundle(resolve(definition))
     text = render_instance(instance_of(bundle, definition.resources))
     assert text == canonical_json(json.loads(text))
+
+
+def test_what_the_host_says_of_limits_is_the_instances_and_in_no_digest() -> None:
+    definition = host_definition(resources=Resources(memory=Size(1 << 26)))
+    bundle = render_bundle(resolve(definition))
+    instance = instance_of(bundle, definition.resources)
+    inherits = json.loads(render_instance(instance))
+    assert "rlimits" not in inherits["process"]
+    assert inherits["linux"]["resources"]["memory"] == {"limit": 1 << 26, "swap": 1 << 26}
+    limits = HostLimits(open_files=OpenFiles(1024, 524288), limits_swap=False)
+    config = json.loads(render_instance(attrs.evolve(instance, host_limits=limits)))
+    assert_valid(config)
+    assert config["process"]["rlimits"] == [{"type": "RLIMIT_NOFILE", "soft": 1024, "hard": 524288}]
+    assert config["linux"]["resources"]["memory"] == {"limit": 1 << 26}
+    assert "rlimits" not in bundle.config["process"]
 
 
 def test_all_sets_of_capabilities_are_always_written() -> None:

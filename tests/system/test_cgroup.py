@@ -61,6 +61,23 @@ def test_memory_of_v2(tmp_path: Path) -> None:
     assert cgroups.memory_held("/a/gone") is None
 
 
+def test_whether_swap_can_be_limited(tmp_path: Path) -> None:
+    v1 = Cgroups((Hierarchy(1, str(tmp_path / "v1"), frozenset({"memory"})),))
+    (tmp_path / "v1").mkdir()
+    assert not v1.limits_swap
+    (tmp_path / "v1/memory.memsw.limit_in_bytes").write_text("9223372036854771712\n")
+    assert v1.limits_swap
+    v2 = Cgroups((Hierarchy(2, str(tmp_path / "v2"), frozenset()),))
+    (tmp_path / "v2/system.slice").mkdir(parents=True)
+    (tmp_path / "v2/cgroup.controllers").write_text("memory\n")
+    assert v2.limits_swap
+    (tmp_path / "v2/system.slice/memory.max").write_text("max\n")
+    assert not v2.limits_swap
+    (tmp_path / "v2/system.slice/memory.swap.max").write_text("max\n")
+    assert v2.limits_swap
+    assert not Cgroups(()).limits_swap
+
+
 def test_kill_of_v2_is_the_kernels(tmp_path: Path) -> None:
     cgroups = make_v2(tmp_path, cgroup_kill="", cgroup_procs="")
     cgroups.kill_all("/a/b")

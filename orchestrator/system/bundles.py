@@ -45,18 +45,18 @@ def store_bundle(layout: Layout, bundle: Bundle) -> None:
     _put_in_place(layout, path, fill)
 
 
-def sweep_bundles(layout: Layout, keep: Collection[str]) -> None:
+def sweep_bundles(layout: Layout, keep: Collection[str], remove: Callable[[str], None]) -> None:
     """Remove the stored bundles whose digests are not in ``keep``, the skeletons that none of these has, and what was
-    left half made. Raises OSError."""
+    left half made. remove: takes a tree away. Raises OSError."""
     skeletons = set()
     for name in list_folder(layout.bundles):
         if name.partition(".")[0] not in keep:
-            remove_tree(f"{layout.bundles}/{name}")
+            remove(f"{layout.bundles}/{name}")
         elif (link := _read_link(f"{layout.bundles}/{name}/rootfs")) is not None:
             skeletons.add(os.path.basename(link))
     for name in list_folder(layout.skeletons):
         if name.partition(".")[0] not in skeletons:
-            remove_tree(f"{layout.skeletons}/{name}")
+            remove(f"{layout.skeletons}/{name}")
 
 
 def _store_skeleton(layout: Layout, root: SkeletonRoot) -> str:

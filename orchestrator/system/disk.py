@@ -2,12 +2,15 @@
 
 State files are put in place by temporary name and rename, without fsync: the run directory does not outlive a boot,
 so there is no power cut that they could outlive, and a reader of the same boot sees every rename. What bundles are is
-left to `orchestrator.system.bundles`, reading to `orchestrator.system.states`. Floor: system.
+left to `orchestrator.system.bundles`, reading to `orchestrator.system.states`, the removal of what may be large to
+`orchestrator.system.trash`. Floor: system.
 """
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+
+import trio
 
 from orchestrator.core.encode import encode_state
 from orchestrator.core.render import render_instance
@@ -18,14 +21,16 @@ from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_new
 from orchestrator.system.files import make_folders, remove_file, remove_tree, temporary_name, write_atomic
+from orchestrator.system.trash import Trash
 
 
 class HostDisk:
-    """`orchestrator.ports.Disk` on the host's file system. Blocking: each call takes well below a millisecond, but for
-    the removal of a large writable root."""
+    """`orchestrator.ports.Disk` on the host's file system. Blocking: while a task runs `empty_trash_for_ever` each call
+    takes about a millisecond, whatever an application has written; without one, removals take their time."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
+        self._trash = Trash(f"{layout.state}/trash")
 
     def make_folders(self) -> None:
         """Make the folders of both directories as far as they are missing, so that an agent that may not write there
@@ -65,10 +70,11 @@ class HostDisk:
                 raise
 
     def remove_instance(self, instance_id: str) -> None:
-        """See `orchestrator.ports.Disk.remove_instance`."""
+        """See `orchestrator.ports.Disk.remove_instance`. The writable root is gone from its place when this returns;
+        its space is free when the trash has been emptied."""
         with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
             remove_tree(self.layout.instance(instance_id))
-            remove_tree(self.layout.root(instance_id))
+            self._trash.discard(self.layout.root(instance_id))
             # An id is never used again, so nothing else would clear away a write of it that was cut short.
             remove_file(temporary_name(self.layout.instance_state(instance_id)))
             remove_file(self.layout.instance_state(instance_id))
@@ -113,13 +119,26 @@ class HostDisk:
         """See `orchestrator.ports.Disk.sweep_bundles`. Writable roots that no instance has go too: the run directory,
         which knew of theirs, does not outlive a boot."""
         with _tried(f"cannot clear out {self.layout.state}"):
-            sweep_bundles(self.layout, keep)
+            sweep_bundles(self.layout, keep, self._trash.discard)
             roots = list_folder(self.layout.roots)
             if roots:
                 known = {name.removesuffix(".json") for name in list_folder(self.layout.instances)}
                 for name in roots:
                     if name not in known:
-                        remove_tree(self.layout.root(name))
+                        self._trash.discard(self.layout.root(name))
+
+    async def empty_trash_for_ever(
+        self, report: Callable[[str], object], *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Free in a thread what removals only move away; first what an agent that was killed has left. When cancelled,
+        it returns once nothing is left. report: told of what cannot be removed. Raises nothing of the disk's."""
+        await self._trash.empty_for_ever(report, task_status=task_status)
+
+    def empty_trash_now(self) -> None:
+        """Free what is left there, before this returns. Raises DiskFailed for the first that cannot be removed."""
+        with _tried(f"cannot empty {self._trash.folder}"):
+            for error in self._trash.empty_now().values():
+                raise error
 
     def _write(self, path: str, state: InstanceState | NameState | AgentState) -> None:
         data = encode_state(state).encode()

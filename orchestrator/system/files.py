@@ -100,12 +100,27 @@ def remove_tree(path: str) -> None:
     except (IsADirectoryError, PermissionError):  # EPERM is what POSIX asks of unlink(2) of a folder
         if not os.path.isdir(path):
             raise
-    if mounted := find_mounts(path):
-        raise OSError(errno.EBUSY, "something is mounted there", mounted[0])
+    _refuse_mounted(path)
     _allow(path)
     with open_folder(path) as top:
         _empty(top)
     os.rmdir(path)
+
+
+def move_tree(path: str, target: str) -> None:
+    """rename(2) a file, link or folder to where nothing is yet, in another folder of the same file system.
+
+    Raises OSError; EBUSY where something is mounted below, which would move along; EXDEV for another file system.
+    """
+    if os.path.isdir(path) and not os.path.islink(path):
+        _refuse_mounted(path)
+        _allow(path)  # its own ".." is written
+    os.rename(path, target)
+
+
+def _refuse_mounted(path: str) -> None:
+    if mounted := find_mounts(path):
+        raise OSError(errno.EBUSY, "something is mounted there", mounted[0])
 
 
 def _empty(top: int) -> None:

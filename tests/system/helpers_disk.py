@@ -28,7 +28,7 @@ def make_bundle(
 ) -> Bundle:
     """A bundle with a skeleton (or another root) whose digest is that of its content."""
     root = root or SkeletonRoot(entries=entries)
-    config = {"ociVersion": "1.0.2", "root": {"readonly": readonly}, "linux": {"resources": {}}}
+    config = {"ociVersion": "1.0.2", "root": {"readonly": readonly}, "process": {}, "linux": {"resources": {}}}
     return Bundle(digest_of([config, to_plain(root)]), config, root, readonly)
 
 

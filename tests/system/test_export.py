@@ -50,6 +50,7 @@ def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
     config = {
         "ociVersion": "1.0.2",
         "root": {"readonly": False},
+        "process": {},
         "linux": {"resources": {}},
         "mounts": [to_plain(mount) for mount in mounts],
     }

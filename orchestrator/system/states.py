@@ -14,6 +14,18 @@ from orchestrator.core.encode import DamagedState, decode_state
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
+from orchestrator.system.procstat import is_alive, read_start_time
+
+__all__ = [
+    "DamagedFile",
+    "Reading",
+    "find_living",
+    "is_alive",
+    "read_agent",
+    "read_instances",
+    "read_names",
+    "read_start_time",
+]
 
 StateT = TypeVar("StateT", NameState, InstanceState, AgentState)
 
@@ -53,18 +65,6 @@ def read_agent(layout: Layout) -> AgentState | DamagedFile | None:
     return _read_state(AgentState, "agent", layout.agent)
 
 
-def is_alive(pid: int, start_time: int) -> bool:
-    """Whether the process with this id and this start time (field 22 of /proc/PID/stat) lives. A zombie does not."""
-    found = _read_stat(pid)
-    return found is not None and found[1] == start_time and found[0] not in ("Z", "X", "x")
-
-
-def read_start_time(pid: int) -> int | None:
-    """When a process began, in clock ticks since boot (field 22 of proc_pid_stat(5)); None where there is none."""
-    found = _read_stat(pid)
-    return None if found is None else found[1]
-
-
 def find_living(names: Iterable[NameState]) -> frozenset[str]:
     """The names whose process is alive."""
     return frozenset(
@@ -72,18 +72,6 @@ def find_living(names: Iterable[NameState]) -> frozenset[str]:
         for state in names
         if state.pid is not None and state.pid_start_time is not None and is_alive(state.pid, state.pid_start_time)
     )
-
-
-def _read_stat(pid: int) -> tuple[str, int] | None:
-    """State and start time."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            text = file.read()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The second field is the command's name in brackets, which may hold spaces and brackets itself.
-    fields = text[text.rindex(b")") + 2 :].split()
-    return fields[0].decode(), int(fields[19])
 
 
 def _read_folder(kind: type[StateT], folder: str, name_of: Callable[[StateT], str]) -> Reading[StateT]:

@@ -1,6 +1,10 @@
 """How every command ends when it cannot do what it was asked: one clear line on stderr and an exit code.
 
-An exit code of 0 to 2 comes from the command itself; what the line says is left to the error. Floor: cli.
+An exit code of 0 to 2 comes from the command itself; what the line says is left to the error.
+
+One rule for all when the reader of the output has gone (`| head`): they end without a word and with 141, as a shell
+tells of cat(1) or grep(1) that SIGPIPE ended. Not with 0, since that would claim of `check` that there is no problem.
+Floor: cli.
 """
 
 import contextlib
@@ -17,12 +21,27 @@ INTERNAL = 70
 """EX_SOFTWARE of sysexits.h(3head)."""
 INTERRUPTED = 130
 """As shells have it: 128 and SIGINT."""
+UNREAD = 141
+"""As shells have it: 128 and SIGPIPE."""
 
 TRACEBACK = "ORCHESTRATOR_TRACEBACK"
 
 
 class OutputFailed(OutsideError):
     """What was asked for could not be written to standard output."""
+
+
+class OutputUnread(Exception):
+    """The reader of standard output has gone; no OSError, of which click would make an exit with code 1."""
+
+
+@contextlib.contextmanager
+def keep_from_click() -> Iterator[None]:
+    """Raises OutputUnread for BrokenPipeError."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputUnread from error
 
 
 def guard(command: Callable[[], object]) -> int:
@@ -71,10 +90,9 @@ def one_line(text: str) -> str:
 
 def _report(error: BaseException) -> int:
     leaves = list(_leaves(error))
-    if any(isinstance(leaf, BrokenPipeError) for leaf in leaves):
-        # The reader has gone (`| head`): nobody to tell, and no mistake. click ends so too.
+    if any(isinstance(leaf, BrokenPipeError | OutputUnread) for leaf in leaves):
         _drop_output()
-        return FAILED
+        return UNREAD
     bugs = [leaf for leaf in leaves if not isinstance(leaf, OutsideError | KeyboardInterrupt | click.Abort)]
     for leaf in leaves:
         if isinstance(leaf, OutsideError):

@@ -52,9 +52,10 @@ def command(name: str, follow: bool, lines: int | None, state: str) -> int:
 
 def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) -> int:
     """Write the last ``lines`` lines of a container's log (None: all of it) to standard output, and with ``follow``
-    what comes after, until interrupted. Returns the exit code; who reads the output may leave at any time.
+    what comes after, until interrupted. Returns the exit code.
 
-    Raises LogUnreadable where there is no log (with ``follow``: no log yet is waited for), and NoWatchesLeft.
+    Raises LogUnreadable where there is no log (with ``follow``: no log yet is waited for), NoWatchesLeft, and
+    BrokenPipeError when the reader of the output has gone.
     """
     path = layout.log(name)
     if "/" in name or name in ("", ".", ".."):
@@ -70,10 +71,7 @@ def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) ->
             while piece := reader.read():
                 output.write(piece)
     except BrokenPipeError:
-        # What is still buffered would fail once more when the interpreter ends.
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, sys.stdout.fileno())
-        os.close(null)
+        raise  # it is of the output, not of the log
     except KeyboardInterrupt:
         return INTERRUPTED
     except FileNotFoundError:

@@ -5,10 +5,11 @@ Floor: cli.
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from typing import Any
 
 import click
 
-from orchestrator.cli.errors import guard
+from orchestrator.cli.errors import guard, keep_from_click
 
 VERBS: Mapping[str, str] = {
     "run": "Run the containers of a directory of definitions and follow its edits.",
@@ -42,6 +43,20 @@ class LazyGroup(click.Group):
             ctx.fail(f'there is no command "{args[0]}"{f": {hint}" if hint else ""}')
         return super().resolve_command(ctx, args)
 
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,  # noqa: ANN401 - as click has it
+    ) -> click.Context:
+        with keep_from_click():  # --version and --help write already here
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> object:
+        with keep_from_click():
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """From the table, so that help loads no verb."""
         with formatter.section("Commands"):
@@ -65,7 +80,7 @@ def group(context: click.Context) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (default: that of the process) and return the exit code: 0 done, 1 it could not be done or
-    problems were found, 2 wrong usage, 70 a bug of ours, 130 interrupted."""
+    problems were found, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads the output any more."""
     return guard(
         lambda: group.main(
             args=None if arguments is None else list(arguments), prog_name="orchestrator", standalone_mode=False

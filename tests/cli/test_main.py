@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from orchestrator.cli import main
-from orchestrator.cli.errors import FAILED, INTERNAL, INTERRUPTED, guard, one_line
+from orchestrator.cli.errors import FAILED, INTERNAL, INTERRUPTED, UNREAD, guard, one_line
 from orchestrator.cli.main import VERBS
 from orchestrator.cli.settings import (
     config_option,
@@ -24,7 +24,10 @@ from orchestrator.cli.settings import (
     runtime_option,
     state_option,
 )
+from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
+from orchestrator.system.disk import HostDisk
+from orchestrator.system.procstat import read_start_time
 
 RUN = [sys.executable, "-c", "import sys; from orchestrator.cli import main; sys.exit(main())"]
 
@@ -105,7 +108,7 @@ def raising(error: BaseException) -> Callable[[], object]:
         (RuntimeFailed("two\nlines \x1b[0m"), FAILED, ["two lines \\x1b[0m"]),
         (KeyboardInterrupt(), INTERRUPTED, []),
         (click.Abort(), INTERRUPTED, []),
-        (ExceptionGroup("nursery", [BrokenPipeError(), OutsideError("a")]), FAILED, []),
+        (ExceptionGroup("nursery", [BrokenPipeError(), OutsideError("a")]), UNREAD, []),
         (BaseExceptionGroup("nursery", [KeyboardInterrupt()]), INTERRUPTED, []),
         (
             BaseExceptionGroup("nursery", [KeyboardInterrupt(), ExceptionGroup("inner", [OutsideError("a")])]),
@@ -149,12 +152,52 @@ def test_an_exit_passes() -> None:
         guard(raising(SystemExit(5)))
 
 
-def test_a_reader_that_has_gone_is_left_quietly() -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--version"],
+        ["status"],
+        ["status", "--json"],
+        ["check", "definitions"],
+        ["build", "definitions/web.toml", "-o", "bundle"],
+        ["logs", "web", "--state", "state"],
+        ["logs", "-f", "web", "--state", "state"],
+    ],
+    ids=" ".join,
+)
+def test_a_reader_that_has_gone_is_left_quietly(arguments: list[str], tmp_path: Path) -> None:
+    for folder, file, text in (
+        ("definitions", "web.toml", 'args = ["/bin/true"]\nrootfs = "host"\n'),
+        ("state/logs", "web.log", "line\n" * 100_000),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / file).write_text(text)
+    layout = layout_of(str(tmp_path / "state"), str(tmp_path / "run"))
+    disk = HostDisk(layout)
+    disk.write_name(NameState(name="web", state=PublicState.STOPPED, since=1.0))
+    disk.write_agent(running_agent())
     reader, writer = os.pipe()
     os.close(reader)
-    done = subprocess.run([*RUN, "--version"], stdout=writer, stderr=subprocess.PIPE, check=False)
+    environment = {**os.environ, "ORCHESTRATOR_RUN": layout.run}
+    done = subprocess.run(
+        [*RUN, *arguments], stdout=writer, stderr=subprocess.PIPE, check=False, cwd=tmp_path, env=environment
+    )
     os.close(writer)
-    assert (done.returncode, done.stderr) == (FAILED, b"")
+    assert (done.returncode, done.stderr) == (UNREAD, b"")
+
+
+def running_agent() -> AgentState:
+    """This process as the agent, so that `status` has nothing to say of it."""
+    return AgentState(
+        pid=os.getpid(),
+        pid_start_time=read_start_time(os.getpid()) or 0,
+        version="1",
+        started_at=1.0,
+        config="/etc/orchestrator",
+        state="/var/lib/orchestrator",
+        runtime="/usr/bin/runc",
+        runtime_name="runc",
+    )
 
 
 def test_a_full_disk_below_standard_output_is_one_line(tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ import errno
 import os
 import stat
 
+from orchestrator.core.shape import LARGEST_TEXT
 from orchestrator.model.source import Listing, Source
 from orchestrator.system.watches import is_visible
-
-MAX_BYTES = 1024 * 1024
-"""The most that a definition's file may hold."""
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
@@ -70,12 +68,12 @@ def _read_text(folder: int, name: str) -> str:
     try:
         _refuse_irregular(os.fstat(file))
         content = b""
-        while len(content) <= MAX_BYTES and (part := os.read(file, MAX_BYTES + 1 - len(content))):
+        while len(content) <= LARGEST_TEXT and (part := os.read(file, LARGEST_TEXT + 1 - len(content))):
             content += part
     finally:
         os.close(file)
-    if len(content) > MAX_BYTES:
-        raise OSError(errno.EFBIG, f"it is larger than {MAX_BYTES // 1024} KiB")
+    if len(content) > LARGEST_TEXT:
+        raise OSError(errno.EFBIG, f"it is larger than {LARGEST_TEXT // 1024} KiB, the limit")
     return content.decode()
 
 

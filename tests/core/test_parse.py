@@ -304,8 +304,7 @@ def test_everything_is_told_at_once() -> None:
         ('[a."x y".z]\n[a."x y".z]\n', Place(2, 11), 'cannot declare a."x y".z twice', ""),
         ("just words\n", Place(1, 6), "expected '='", "write key"),
         ('\ufeffargs = ["a"]', Place(1, 1), "invalid statement", "byte order mark"),
-        ("[" * 5000, Place(1, 3), "invalid initial character for a key part", ""),
-        ("a = " + "[" * 50000, Place(1, 1), "nested too deep", ""),
+        ("[[[a]]]", Place(1, 3), "invalid initial character for a key part", ""),
         ("a = " + "9" * 5000, Place(1, 1), "exceeds the limit", ""),
     ],
 )

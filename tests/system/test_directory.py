@@ -109,7 +109,7 @@ async def test_what_cannot_be_read_is_said(config: Path, watched: WatchedDirecto
     os.mkfifo(config / "fifo.toml")
     (config / "folder.toml").mkdir()
     (config / "latin.toml").write_bytes(b"a = 1\nb = '\xe9'\n")
-    (config / "large.toml").write_bytes(b"#" * (1024 * 1024 + 1))
+    (config / "large.toml").write_bytes(b"#" * (64 * 1024 + 1))
     (config / "dangling.toml").symlink_to("nowhere")
     (config / "loop.toml").symlink_to("loop.toml")
     (config / "null.toml").symlink_to("/dev/null")
@@ -120,7 +120,7 @@ async def test_what_cannot_be_read_is_said(config: Path, watched: WatchedDirecto
         "fifo": "cannot read the file: it is a FIFO, not a regular file",
         "folder": "cannot read the file: it is a folder, not a regular file",
         "latin": "cannot read the file: line 2 is not UTF-8",
-        "large": "cannot read the file: it is larger than 1024 KiB",
+        "large": "cannot read the file: it is larger than 64 KiB, the limit",
         "dangling": "cannot read the file: it is a link to nowhere, which does not exist",
         "loop": "cannot read the file: too many levels of symbolic links",
         "null": "cannot read the file: it is a device, not a regular file",

@@ -43,7 +43,7 @@ def command(file: str, output: str, copy: bool) -> int:
 
 async def _compile(source: Source) -> Target | Broken:
     fault = check_name(source.name)
-    if fault is not None:
+    if fault is not None and source.text is not None:  # of a file that is missing its name is not what is wrong
         return Broken((Problem(source.file, 1, 1, "", fault.message, fault.hint),))
     compiled = await compile_sources([source], {}, Parser(load_registry()), HostWorld.probe())
     return compiled[source.name].result

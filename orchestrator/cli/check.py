@@ -87,6 +87,9 @@ async def _check(batches: Iterable[tuple[Source, ...]]) -> _Checked:
 
 
 def _check_file_name(source: Source) -> Problem | None:
+    """What is wrong with the name of a file. Nothing is of one that cannot be read: that is what there is to say."""
+    if source.text is None:
+        return None
     fault = check_name(source.name)
     if fault is not None:
         return Problem(source.file, 1, 1, "", fault.message, fault.hint)

@@ -4,6 +4,7 @@ Floor: cli.
 """
 
 import json
+import os
 import time
 from collections.abc import Sequence
 
@@ -37,15 +38,19 @@ def command(names: tuple[str, ...], as_json: bool, run: str) -> int:
 
 def show_status(layout: Layout, names: Sequence[str] = (), *, as_json: bool = False) -> int:
     """Print how the containers are, what is wrong on stderr or below, and return the exit code: 1 if a state file is
-    damaged. Raises UnknownName, DiskFailed, OutputFailed."""
+    damaged, else 0 whatever the containers' states, also where no agent runs or ever ran: that nothing is there is an
+    answer. Raises UnknownName for a name that was asked for and has no state, DiskFailed, OutputFailed."""
     reading, written = read_names(layout), read_agent(layout)
     agent = written if isinstance(written, AgentState) and is_alive(written.pid, written.pid_start_time) else None
+    nobody = (
+        f"no agent is running (run directory {layout.run}{'' if os.path.isdir(layout.run) else ', which is missing'})"
+    )
     if names:
-        reading = _select(reading, names)
+        reading = _select(reading, names, "" if agent is not None or reading.states else f": {nobody}")
     rows = make_rows(reading.states, find_living(reading.states), agent is not None)
     nameless = agent.problems if agent is not None and not names else ()
     if agent is None:
-        warn(f"no agent is running (run directory {layout.run})")
+        warn(nobody)
     elif agent.message:
         warn(agent.message)
     if as_json:
@@ -60,8 +65,8 @@ def show_status(layout: Layout, names: Sequence[str] = (), *, as_json: bool = Fa
     return FAILED if damaged else 0
 
 
-def _select(reading: Reading[NameState], names: Sequence[str]) -> Reading[NameState]:
-    """What was read of these names. Raises UnknownName."""
+def _select(reading: Reading[NameState], names: Sequence[str], reason: str) -> Reading[NameState]:
+    """What was read of these names. reason: why there may be none. Raises UnknownName."""
     known = {state.name for state in reading.states} | {file.name for file in reading.damaged}
     unknown = [name for name in dict.fromkeys(names) if name not in known]
     if unknown:
@@ -69,7 +74,7 @@ def _select(reading: Reading[NameState], names: Sequence[str]) -> Reading[NameSt
 
         hints = [hint for name in unknown if (hint := suggest_similar(name, known))]
         quoted = ", ".join(f'"{name}"' for name in unknown)
-        raise UnknownName(f"there is no container {quoted}{_bracketed(hints)}")
+        raise UnknownName(f"there is no container {quoted}{_bracketed(hints)}{reason}")
     return Reading(
         tuple(state for state in reading.states if state.name in names),
         tuple(file for file in reading.damaged if file.name in names),

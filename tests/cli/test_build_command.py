@@ -80,6 +80,13 @@ def test_problems_are_shown_and_nothing_is_made(tmp_path: Path, capsys: pytest.C
     assert os.listdir(tmp_path) == ["web.toml"]
 
 
+def test_a_missing_file_is_said_to_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["build", f"{tmp_path}/No Such Name", "-o", f"{tmp_path}/bundle"]) == 1
+    assert (
+        capsys.readouterr().err == f"{tmp_path}/No Such Name:1:1: cannot read the file: no such file or directory\n\n"
+    )
+
+
 def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "web.toml"
     file.write_text('args = ["/bin/true"]\nrootfs = "host"\n')

@@ -66,6 +66,14 @@ def test_a_file_that_is_no_definition(
     assert message in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["nonexistent", "No Such Name", "none/web.toml", "Web.toml"])
+def test_what_is_missing_is_said_to_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    assert main(["check", f"{tmp_path}/{name}"]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"{tmp_path}/{name}:1:1: cannot read the file: no such file or directory\n")
+    assert out.endswith("1 definition, 1 problem\n")
+
+
 def test_the_watched_directory_is_the_default(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,9 +116,25 @@ def test_nothing_there_is_no_failure(layout: Layout, capsys: pytest.CaptureFixtu
     assert main(["status", "--json"]) == 0
     out, err = capsys.readouterr()
     assert json.loads(out) == []
-    assert err == f"orchestrator: no agent is running (run directory {layout.run})\n"
+    assert err == f"orchestrator: no agent is running (run directory {layout.run}, which is missing)\n"
     assert main(["status"]) == 0
     assert capsys.readouterr().out == ""
+    os.mkdir(layout.run)
+    assert main(["status"]) == 0
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines() == [
+        f"orchestrator: no agent is running (run directory {layout.run})",
+        "orchestrator: there is no container",
+    ]
+
+
+def test_a_name_where_there_is_nothing_is_told_why(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "web"]) == 1
+    assert capsys.readouterr().err == (
+        f'orchestrator: there is no container "web": no agent is running (run directory {layout.run}, '
+        "which is missing)\n"
+    )
 
 
 def test_without_its_agent_the_living_and_the_dead_are_told_apart(

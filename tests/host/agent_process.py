@@ -19,7 +19,7 @@ from orchestrator.agent import cgroup_root_of
 from orchestrator.core.status import make_rows, row_to_json
 from orchestrator.model.layout import Layout
 from orchestrator.system.states import find_living, read_agent, read_names
-from tests.host.host_view import clear_cgroups
+from tests.host.host_view import clear_cgroups, list_descriptors
 
 RUNTIMES = ("runc", "crun")
 CRUN_WRAPPER = ("unshare", "-m", "sh", "-c", 'umount -l /sys/fs/cgroup/unified; exec "$0" "$@"')
@@ -81,6 +81,7 @@ class AgentProcess:
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
         self.layout = Layout(str(self.state), str(self.run))
         self._output = base / "agent.log"
+        self._looks = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     # The process
@@ -234,7 +235,7 @@ class AgentProcess:
 
     def let_it_look(self) -> None:
         """Wait until the agent has acted on every edit so far: a container that is new after them has come up."""
-        self._looks = getattr(self, "_looks", 0) + 1
+        self._looks += 1
         self.define(f"canary{self._looks}", definition(["/bin/true"], type="oneshot"))
         self.wait_state(f"canary{self._looks}", "completed")
 
@@ -249,7 +250,9 @@ class AgentProcess:
         """All that helps to understand why a wait was in vain."""
         logs = "".join(f"--- {path}\n{path.read_text()[-1000:]}\n" for path in sorted(self.state.glob("logs/*.log")))
         rows = json.dumps(self.rows(), indent=1)
-        return f"--- agent\n{self.output()[-4000:]}\n--- status\n{rows}\n{logs}"
+        running = self._process is not None and self._process.poll() is None
+        files = "\n".join(list_descriptors(self.pid)) if running else "it does not run"
+        return f"--- agent\n{self.output()[-4000:]}\n--- its descriptors\n{files}\n--- status\n{rows}\n{logs}"
 
     # The end
 

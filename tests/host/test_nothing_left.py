@@ -38,7 +38,6 @@ class Witness:
     """Looks at an agent's containers while they run, so that it can say afterwards what is left of them."""
 
     agent: AgentProcess
-    mounts: list[str] = field(factory=lambda: read_mounts("self"))
     own: set[str] = field(factory=lambda: namespaces_of(os.getpid()))
     namespaces: set[str] = field(factory=set)
 
@@ -56,7 +55,7 @@ class Witness:
     def remains(self) -> dict[str, object]:
         """What is left on the host, by kind, now that the agent has ended: empty if nothing is."""
         left = {
-            "mounts": sorted(set(read_mounts("self")) ^ set(self.mounts)),
+            "mounts": mounts_of(self.agent, "self"),
             "namespaces": find_members(self.namespaces, self.agent.layout),
             "control groups": find_cgroups(self.agent.cgroup_root),
             "processes": find_processes(self.agent.layout, self.ids()),
@@ -65,7 +64,9 @@ class Witness:
         return {kind: each for kind, each in left.items() if each}
 
 
-MAY_STAY = r"state/logs/[a-z]+\.log|state/(bundles|logs|roots|skeletons)|run/(instances|names|runtime)|(state|run)/lock"
+MAY_STAY = (
+    r"state/logs/[a-z0-9]+\.log|state/(bundles|logs|roots|skeletons)|run/(instances|names|runtime)|(state|run)/lock"
+)
 """Logs, the lock files, and the empty folders."""
 
 
@@ -74,11 +75,17 @@ def files_of(agent: AgentProcess) -> list[str]:
     return [path for path in list_files(agent.layout) if not re.fullmatch(MAY_STAY, path)]
 
 
+def mounts_of(agent: AgentProcess, pid: int | str) -> list[str]:
+    """The mounts that a process sees and that have to do with the agent: of or on what is below its directories. Others
+    of the host come and go, as other tests make them."""
+    return [mount for mount in read_mounts(pid) if str(agent.base) in mount]
+
+
 def at_rest(agent: AgentProcess) -> dict[str, list[str]]:
     """What an agent without containers holds: descriptors, mounts, children, files."""
     return {
         "descriptors": [re.sub(r"\d+", "N", name) for name in list_descriptors(agent.pid)],
-        "mounts": read_mounts(agent.pid),
+        "mounts": mounts_of(agent, agent.pid),
         "children": [f"{pid} {read_process_state(pid)}" for pid in list_children(agent.pid)],
         "files": files_of(agent),
     }
@@ -90,7 +97,9 @@ def wait_rest(agent: AgentProcess, before: dict[str, list[str]]) -> None:
         agent.wait_until(lambda: at_rest(agent) == before, "the agent to be as it was")
     except AssertionError:
         after = at_rest(agent)
-        assert {kind: each for kind, each in after.items() if each != before[kind]} == {}
+        gone = {kind: sorted(set(before[kind]) - set(after[kind])) for kind in before}
+        new = {kind: sorted(set(after[kind]) - set(before[kind])) for kind in before}
+        assert (gone, new) == ({}, {})
         raise
 
 
@@ -111,7 +120,12 @@ def test_nothing_is_left_of_a_changing_set(own_agent: AgentProcess, busybox_root
     }
     rows = {name: agent.start_container(name, definition(**fields)) for name, fields in kinds.items()}
     witness.look()
-    descriptors = len(list_descriptors(agent.pid))
+    # Its log is what the agent opens last of a container.
+    logs = {agent.layout.log(name) for name in kinds}
+    agent.wait_until(lambda: logs <= set(list_descriptors(agent.pid)), "all logs to be open")
+    agent.let_it_look()
+    agent.remove("canary1")
+    busy = at_rest(agent)["descriptors"]
 
     # Replaced thirty times, three at a time.
     for number in range(10):
@@ -119,7 +133,7 @@ def test_nothing_is_left_of_a_changing_set(own_agent: AgentProcess, busybox_root
             agent.define(name, definition(env={"NUMBER": str(number)}, **fields))
         rows = {name: agent.wait_replaced(name, row) for name, row in rows.items()}
         witness.look()
-    agent.wait_until(lambda: len(list_descriptors(agent.pid)) == descriptors, f"{descriptors} descriptors again")
+    agent.wait_until(lambda: at_rest(agent)["descriptors"] == busy, f"these descriptors: {busy}")
 
     # Crashed, killed, refused, starved, and asked to end in vain.
     agent.define("crasher", definition("exit 1", restart={**QUICK, "delay": "1ms", "max_delay": "1ms"}))

@@ -10,6 +10,7 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 
 import trio
@@ -29,6 +30,10 @@ _ESCAPE = re.compile(r"\\([0-7]{3})")
 
 class CgroupBusy(OutsideError):
     """A control group could not be removed or emptied."""
+
+
+class CgroupUnreadable(OutsideError):
+    """What a control group holds could not be read."""
 
 
 @frozen
@@ -69,13 +74,15 @@ def parse_hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
 class Cgroups:
     """All hierarchies of this host, as one.
 
-    Raises OutsideError where a method says so; a group that is not there is empty, and removed already.
+    Every method raises CgroupUnreadable where the kernel does not let it look, and more where it says so; a group that
+    is not there is empty, and removed already.
     """
 
     def __init__(self, hierarchies: tuple[Hierarchy, ...] | None = None) -> None:
-        """hierarchies: those of this process's mount namespace unless given. Raises OSError without /proc."""
+        """hierarchies: those of this process's mount namespace unless given."""
         if hierarchies is None:
-            hierarchies = parse_hierarchies(Path("/proc/self/mountinfo").read_text())
+            with _reading("/proc/self/mountinfo"):
+                hierarchies = parse_hierarchies(Path("/proc/self/mountinfo").read_text())
         self.hierarchies = hierarchies
 
     @property
@@ -85,11 +92,15 @@ class Cgroups:
 
     def exists(self, path: str) -> bool:
         """Whether any hierarchy has it."""
-        return any(folder.is_dir() for folder in self._folders(path))
+        with _reading(f"cgroup {path}"):
+            return any(folder.is_dir() for folder in self._folders(path))
 
     def pids(self, path: str) -> frozenset[int]:
         """The processes in it and in what the container made below it. Zombies are not among them."""
-        return frozenset(pid for folder in self._folders(path) for group in _walk(folder) for pid in _read_pids(group))
+        with _reading(f"cgroup {path}"):
+            return frozenset(
+                pid for folder in self._folders(path) for group in _walk(folder) for pid in _read_pids(group)
+            )
 
     def kill_all(self, path: str) -> None:
         """SIGKILL to every process in it. They end soon after; `pids` tells when.
@@ -108,8 +119,12 @@ class Cgroups:
             if count == _FREEZE_AFTER:
                 self._freeze(path, "FROZEN")
             for pid in new:
-                with contextlib.suppress(ProcessLookupError):
+                try:
                     os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+                except OSError as error:
+                    raise CgroupBusy(f"cannot kill process {pid} of cgroup {path}: {error.strerror}") from error
             signalled |= new
         else:
             self._freeze(path, "THAWED")
@@ -146,31 +161,35 @@ class Cgroups:
                 folder.rmdir()
 
     def count_oom_kills(self, path: str) -> int:
-        """How often the kernel killed in it for want of memory; 0 where it cannot be told."""
-        hierarchy = self._memory_hierarchy
-        if hierarchy is None:
+        """How often the kernel killed in it for want of memory; 0 where it cannot be told. Raises nothing."""
+        try:
+            hierarchy = self._memory_hierarchy
+            if hierarchy is None:
+                return 0
+            folder = Path(hierarchy.mount_point + path)
+            if hierarchy.version == 2:  # counts what is below it too
+                return _read_field(folder / "memory.events", "oom_kill")
+            return sum(_read_field(group / "memory.oom_control", "oom_kill") for group in _walk(folder))
+        except (OSError, CgroupUnreadable):
             return 0
-        folder = Path(hierarchy.mount_point + path)
-        if hierarchy.version == 2:  # counts what is below it too
-            return _read_field(folder / "memory.events", "oom_kill")
-        return sum(_read_field(group / "memory.oom_control", "oom_kill") for group in _walk(folder))
 
     def memory_limit(self, path: str) -> MemoryLimit:
-        """What the kernel holds as its limits now. Raises OSError where it has none to read."""
+        """What the kernel holds as its limits now. A group that is not there has none to read."""
         hierarchy = self._memory_hierarchy
         if hierarchy is None:
             return MemoryLimit(None, None)
         folder = Path(hierarchy.mount_point + path)
-        if hierarchy.version == 1:
-            swap = folder / "memory.memsw.limit_in_bytes"
-            return MemoryLimit(
-                _read_limit(folder / "memory.limit_in_bytes"),
-                _read_limit(swap) if swap.exists() else None,
-            )
-        memory = _read_limit(folder / "memory.max")
-        swap = folder / "memory.swap.max"
-        extra = _read_limit(swap) if swap.exists() else None
-        return MemoryLimit(memory, None if memory is None or extra is None else memory + extra)
+        with _reading(f"the memory limit of cgroup {path}"):
+            if hierarchy.version == 1:
+                swap = folder / "memory.memsw.limit_in_bytes"
+                return MemoryLimit(
+                    _read_limit(folder / "memory.limit_in_bytes"),
+                    _read_limit(swap) if swap.exists() else None,
+                )
+            memory = _read_limit(folder / "memory.max")
+            swap = folder / "memory.swap.max"
+            extra = _read_limit(swap) if swap.exists() else None
+            return MemoryLimit(memory, None if memory is None or extra is None else memory + extra)
 
     def counts_swap(self, path: str) -> bool:
         """Whether this group has a limit of memory together with swap."""
@@ -178,7 +197,8 @@ class Cgroups:
         if hierarchy is None:
             return False
         name = "memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max"
-        return Path(hierarchy.mount_point + path, name).exists()
+        with _reading(f"cgroup {path}"):
+            return Path(hierarchy.mount_point + path, name).exists()
 
     @property
     def limits_swap(self) -> bool:
@@ -188,12 +208,13 @@ class Cgroups:
         if hierarchy is None:
             return False
         root = Path(hierarchy.mount_point)
-        if hierarchy.version == 1:
-            return (root / "memory.memsw.limit_in_bytes").exists()
-        # The root of v2 has no limits itself, so another group tells; without one the usual is assumed.
-        groups = (root, *(group.parent for group in root.glob("*/memory.max")))
-        limited = next((group for group in groups if (group / "memory.max").exists()), None)
-        return limited is None or (limited / "memory.swap.max").exists()
+        with _reading(f"cgroup {root}"):
+            if hierarchy.version == 1:
+                return (root / "memory.memsw.limit_in_bytes").exists()
+            # The root of v2 has no limits itself, so another group tells; without one the usual is assumed.
+            groups = (root, *(group.parent for group in root.glob("*/memory.max")))
+            limited = next((group for group in groups if (group / "memory.max").exists()), None)
+            return limited is None or (limited / "memory.swap.max").exists()
 
     def memory_held(self, path: str) -> int | None:
         """Bytes that it uses and that cannot be had back by dropping page cache; None where it cannot be told.
@@ -204,21 +225,25 @@ class Cgroups:
         if hierarchy is None or hierarchy.version == 1:
             return None
         folder = Path(hierarchy.mount_point + path)
-        try:
-            used = int((folder / "memory.current").read_text())
-        except FileNotFoundError:
-            return None
-        stat = folder / "memory.stat"
-        return used - _read_field(stat, "active_file") - _read_field(stat, "inactive_file")
+        with _reading(f"the memory of cgroup {path}"):
+            try:
+                used = int((folder / "memory.current").read_text())
+            except FileNotFoundError:
+                return None
+            stat = folder / "memory.stat"
+            return used - _read_field(stat, "active_file") - _read_field(stat, "inactive_file")
 
-    @property
+    @cached_property
     def _memory_hierarchy(self) -> Hierarchy | None:
         for hierarchy in self.hierarchies:
             if "memory" in hierarchy.controllers:
                 return hierarchy
         for hierarchy in self.hierarchies:
-            if hierarchy.version == 2 and "memory" in _read_words(Path(hierarchy.mount_point, "cgroup.controllers")):
-                return hierarchy
+            with _reading(f"cgroup {hierarchy.mount_point}"):
+                if hierarchy.version == 2 and "memory" in _read_words(
+                    Path(hierarchy.mount_point, "cgroup.controllers")
+                ):
+                    return hierarchy
         return None
 
     def _folders(self, path: str) -> Iterator[Path]:
@@ -236,23 +261,38 @@ class Cgroups:
 
     def _try_remove(self, path: str) -> OSError | None:
         failure = None
-        for folder in self._folders(path):
-            for group in _walk(folder):
-                try:
-                    group.rmdir()
-                except FileNotFoundError:
-                    continue
-                except OSError as error:
-                    if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
-                        raise CgroupBusy(f"cannot remove cgroup {group}: {error.strerror}") from error
-                    failure = error
+        with _reading(f"cgroup {path}"):
+            groups = [group for folder in self._folders(path) for group in _walk(folder)]
+        for group in groups:
+            try:
+                group.rmdir()
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                if error.errno not in (errno.EBUSY, errno.ENOTEMPTY):
+                    raise CgroupBusy(f"cannot remove cgroup {group}: {error.strerror}") from error
+                failure = error
         return failure
 
 
+@contextlib.contextmanager
+def _reading(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CgroupUnreadable(f"cannot read {what}: {error.strerror}") from error
+
+
 def _walk(folder: Path) -> Iterator[Path]:
-    """The groups below a group, innermost first, then itself; nothing where there is none."""
-    for parent, _, _ in os.walk(folder, topdown=False):
+    """The groups below a group, innermost first, then itself; nothing where there is none. Raises OSError: a group
+    that could not be looked at must not pass for one that is gone."""
+    for parent, _, _ in os.walk(folder, topdown=False, onerror=_raise_unless_gone):
         yield Path(parent)
+
+
+def _raise_unless_gone(error: OSError) -> None:
+    if error.errno not in (errno.ENOENT, errno.ENODEV):
+        raise error
 
 
 def _put(file: Path, text: str) -> None:

@@ -4,6 +4,7 @@ A pid alone may be another process by the time one looks; pid and start time nam
 and reaped is kept by `orchestrator.system.reaper`. Floor: system.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -29,7 +30,7 @@ _PIDFD_INFO_EXIT = 1 << 3
 
 
 class ProcessGone(OutsideError):
-    """There is no such process (any more), or its pid is another's by now."""
+    """There is no such process (any more), its pid is another's by now, or it cannot be held."""
 
 
 class PidfdProcess:
@@ -113,6 +114,9 @@ def open_process(pid: int, children: Children, start_time: int | None = None) ->
         after = read_start_time(pid)
     except ProcessLookupError:
         after = -1
+    except OSError as error:
+        os.close(pidfd)
+        raise ProcessGone(f"cannot open process {pid}: {error.strerror}") from error
     # The same start time on both sides: the pid was not given to another between the look and the open.
     if before != after or start_time not in (None, before):
         os.close(pidfd)
@@ -144,8 +148,9 @@ async def _read_status(pidfd: int) -> Exit:
     """The exit of a process that ended and whose parent is another: the kernel has it once that one has reaped it."""
     status = _ask_status(pidfd)
     if status is None:
-        # A hang-up, and nothing else, says that it was reaped; epoll reports that one without being asked to.
-        with select.epoll(1) as poll, trio.move_on_after(PARENT_GRACE):
+        # A hang-up, and nothing else, says that it was reaped; epoll reports that one without being asked to. With no
+        # descriptor left for that, the exit is unknown.
+        with contextlib.suppress(OSError), select.epoll(1) as poll, trio.move_on_after(PARENT_GRACE):
             poll.register(pidfd, 0)
             await trio.lowlevel.wait_readable(poll.fileno())
         status = _ask_status(pidfd)

@@ -10,10 +10,15 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import trio
+
+from orchestrator.ports import OutsideError
+
+LOOK_AGAIN_AFTER = 1.0
+"""Seconds until the children are looked at again where that failed."""
 
 _PR_SET_CHILD_SUBREAPER = 36
 """prctl(2), from <linux/prctl.h>."""
@@ -71,10 +76,10 @@ class Children:
                 self._held_back = False
                 _ask_for_a_look()
 
-    def reap(self) -> list[int]:
-        """Reap the children that have ended and that nobody waits for; their pids."""
+    def reap(self, pids: Iterable[int]) -> list[int]:
+        """Reap those of these children that have ended and that nobody waits for; their pids."""
         reaped = []
-        for pid in list_children():
+        for pid in pids:
             if pid in self._waited_for:
                 continue
             if self._holds and _may_be_init(pid):
@@ -94,23 +99,57 @@ async def reap_orphans(
 ) -> None:
     """Reap every child that ended and that nobody waits for, for ever: one task of the agent, begun before any child.
 
-    Signals coalesce, so each one is only a hint to look at all children. Costs nothing while nothing ends.
+    Signals coalesce, so each one is only a hint to look at all children. Costs nothing while nothing ends, and needs no
+    descriptor that it does not hold from the beginning: with none left, the end of containers, which gives some back,
+    waits for just this. Raises OutsideError if it cannot begin.
     """
-    with trio.open_signal_receiver(signal.SIGCHLD) as signals:
-        children.reap()
+    with contextlib.ExitStack() as stack:
+        try:
+            listing = stack.enter_context(open_children())
+        except OSError as error:
+            raise OutsideError(f"cannot see which children this process has: {error.strerror}") from error
+        signals = stack.enter_context(trio.open_signal_receiver(signal.SIGCHLD))
+        await _reap_listed(children, listing)
         task_status.started()
         async for _ in signals:
-            children.reap()
+            await _reap_listed(children, listing)
+
+
+async def _reap_listed(children: Children, listing: int) -> None:
+    while True:
+        try:
+            children.reap(read_children(listing))
+        except OSError:  # no memory: that passes
+            await trio.sleep(LOOK_AGAIN_AFTER)
+        else:
+            return
+
+
+@contextlib.contextmanager
+def open_children() -> Iterator[int]:
+    """The kernel's list of the children of this process, for `read_children`: /proc/self/task/TID/children, proc(5).
+
+    That of the first thread, which begins all commands, and which the kernel gives every orphan to. Raises OSError.
+    """
+    descriptor = os.open(f"/proc/self/task/{os.getpid()}/children", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def read_children(listing: int) -> list[int]:
+    """The children of this process as they are now, zombies among them. Raises OSError."""
+    text = b""
+    while part := os.pread(listing, 65536, len(text)):
+        text += part
+    return [int(pid) for pid in text.split()]
 
 
 def list_children() -> list[int]:
-    """The children of this process, of all its threads, zombies among them: /proc/self/task/TID/children, proc(5)."""
-    pids: list[int] = []
-    for task in os.listdir("/proc/self/task"):
-        # A thread may end while the folder is read; the kernel gives its children to another one.
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            pids.extend(int(pid) for pid in Path(f"/proc/self/task/{task}/children").read_text().split())
-    return pids
+    """As `read_children`, for one look. Raises OSError."""
+    with open_children() as listing:
+        return read_children(listing)
 
 
 def _ask_for_a_look() -> None:
@@ -127,5 +166,7 @@ def _may_be_init(pid: int) -> bool:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return False
+    except OSError:  # no descriptor left: it is looked at again when nothing is created any more
+        return True
     numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
     return len(numbers) < 2 or numbers[-1] == "1"

@@ -3,16 +3,14 @@
 Three things make it whole. The command's streams become the container's, so they are the log file and never a pipe,
 and its own message is read from a log of its own. A command is shielded from cancellation and has a deadline. What a
 killed command leaves is cleared without the runtime's help: its processes, its control groups, its state folder.
-Which runtime to use is chosen by `orchestrator.system.probe_runtime`. Floor: system.
+What a killed agent's commands go on to do is ended by `orchestrator.system.leftovers`; which runtime to use is chosen
+by `orchestrator.system.probe_runtime`. Floor: system.
 """
 
 import contextlib
 import json
-import math
 import os
 import shutil
-import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,7 +20,9 @@ from orchestrator.model.bundle import Instance
 from orchestrator.model.definition import Resources
 from orchestrator.ports import OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
-from orchestrator.system.process import PidfdProcess, ProcessGone, open_process
+from orchestrator.system.leftovers import end_commands, watch_processes
+from orchestrator.system.limits import are_descriptors_left, descriptor_limit
+from orchestrator.system.process import PidfdProcess, open_process
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
 from orchestrator.system.spawn import clean_environment, run_command
@@ -35,8 +35,11 @@ UPDATE_DEADLINE = 10.0
 DELETE_DEADLINE = 10.0
 KILL_DEADLINE = 10.0
 """How long what was killed may take to be gone."""
-EXEC_GRACE = 0.5
-"""How long after its spawn a command may take to show its command line; until then it cannot be found by it."""
+DESCRIPTORS_KEPT = 16
+"""How many descriptors must be left for a create: a container is not begun where it could not be looked after and
+ended, which needs a few for a moment."""
+DESCRIPTORS_EACH = 4
+"""How many more for each create that is under way: what a container holds, and its start."""
 
 
 class OciRuntime:
@@ -85,72 +88,74 @@ class OciRuntime:
 
     async def create(self, instance: Instance) -> PidfdProcess:
         """``create``, with the instance's log as its output. See `orchestrator.ports.Runtime`."""
-        pid_file = f"{instance.folder}/pid"
-        arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
-        try:
-            log = os.open(instance.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            what = f"cannot create container {instance.id}: cannot open its log {instance.log}: {error.strerror}"
-            raise RuntimeFailed(what) from error
+        what = f"cannot create container {instance.id}"
         self._creating += 1
         try:
-            with self._children.hold():
-                await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=log)
-                # No await from here on: its init is held by nobody else yet.
-                return open_process(_read_pid(pid_file), self._children)
-        except (OSError, ValueError) as error:
-            what = f"cannot create container {instance.id}: {self._name} has left no pid in {pid_file}"
-            raise RuntimeFailed(what) from error
-        except ProcessGone as error:
-            raise RuntimeFailed(f"cannot create container {instance.id}: {error}") from error
+            with _failing(what):
+                self._need_descriptors()
+                with _open_log(instance.log) as log, self._children.hold():
+                    return await self._create(instance, log)
         finally:
             self._watched.add(instance.id)
             self._creating -= 1
-            os.close(log)
+
+    async def _create(self, instance: Instance, log: int) -> PidfdProcess:
+        pid_file = f"{instance.folder}/pid"
+        arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
+        await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=log)
+        # No await from here on: its init is held by nobody else yet.
+        try:
+            pid = _read_pid(pid_file)
+        except (FileNotFoundError, ValueError) as error:
+            what = f"cannot create container {instance.id}: {self._name} has left no pid in {pid_file}"
+            raise RuntimeFailed(what) from error
+        return open_process(pid, self._children)
+
+    def _need_descriptors(self) -> None:
+        needed = DESCRIPTORS_KEPT + DESCRIPTORS_EACH * self._creating
+        if not are_descriptors_left(needed):
+            limit = descriptor_limit()
+            raise OutsideError(f"fewer than {needed} of the {limit} descriptors that this agent may open are left")
 
     async def start(self, instance_id: str, folder: str) -> None:
         """``start``. Shielded: who cancels it would not know whether the application began. Raises RuntimeFailed."""
-        await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
+        with _failing(f"cannot start container {instance_id}"):
+            await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
 
     async def update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
         """``update``. Memory is given together with swap, since v1 refuses a limit above that of the two together, and
         a limit that is no more as -1. Raises RuntimeFailed if it does not hold afterwards."""
-        what = f"cannot update container {instance_id}"
+        with _failing(f"cannot update container {instance_id}"):
+            await self._update(instance_id, folder, cgroups_path, resources)
+
+    async def _update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
         limit = resources.memory
         if not self._cgroups.has_memory:
             if limit is not None:
-                raise RuntimeFailed(f"{what}: this host has no memory controller")
+                raise OutsideError("this host has no memory controller")
             return
         held = self._cgroups.memory_held(cgroups_path)
         if limit is not None and held is not None and held > limit:
-            raise RuntimeFailed(f"{what}: a memory limit of {limit} is below what it uses, {held}")
+            raise OutsideError(f"a memory limit of {limit} is below what it uses, {held}")
         value = -1 if limit is None else limit
         memory = {"limit": value, "swap": value} if self._cgroups.counts_swap(cgroups_path) else {"limit": value}
         with open_scratch(json.dumps({"memory": memory}).encode()) as stdin:
             arguments = ("--resources", "-", instance_id)
             await self._run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
-        try:
-            now = self._cgroups.memory_limit(cgroups_path)
-        except OSError as error:
-            raise RuntimeFailed(f"{what}: cannot read its memory limit back: {error}") from error
+        now = self._cgroups.memory_limit(cgroups_path)
         # The kernel keeps whole pages.
         page = os.sysconf("SC_PAGE_SIZE")
         expected = None if limit is None else limit // page * page
         if now.memory != expected or ("swap" in memory and now.memory_and_swap != expected):
-            raise RuntimeFailed(
-                f"{what}: the kernel holds memory {now.memory}, with swap {now.memory_and_swap}, not {expected}"
-            )
+            raise OutsideError(f"the kernel holds memory {now.memory}, with swap {now.memory_and_swap}, not {expected}")
 
     async def remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         """Undo whole, also after a create that was killed at any moment, by this agent or with it; idempotent.
 
         Shielded. Raises RuntimeFailed if something is left.
         """
-        with trio.CancelScope(shield=True):
-            try:
-                await self._remove(instance_id, folder, cgroups_path)
-            except (OSError, OutsideError) as error:
-                raise RuntimeFailed(f"cannot remove container {instance_id}: {error}") from error
+        with trio.CancelScope(shield=True), _failing(f"cannot remove container {instance_id}", always=True):
+            await self._remove(instance_id, folder, cgroups_path)
 
     async def list_instances(self) -> tuple[str, ...]:
         """The ids that have a state folder below `root`.
@@ -170,8 +175,9 @@ class OciRuntime:
             ) from error
 
     def kill_all(self, cgroups_path: str) -> None:
-        """SIGKILL to every process in the cgroup."""
-        self._cgroups.kill_all(cgroups_path)
+        """SIGKILL to every process in the cgroup. Raises RuntimeFailed."""
+        with _failing(f"cannot kill all of cgroup {cgroups_path}"):
+            self._cgroups.kill_all(cgroups_path)
 
     def count_oom_kills(self, cgroups_path: str) -> int:
         """How often the kernel killed in this cgroup for want of memory; 0 where it cannot be told."""
@@ -188,7 +194,7 @@ class OciRuntime:
         stdin: int | None = None,
         output: int | None = None,
     ) -> None:
-        """One command of the runtime, shielded. Raises RuntimeFailed with the runtime's own message."""
+        """One command of the runtime, shielded. Raises RuntimeFailed with the runtime's own message, or OSError."""
         # A removed folder must not keep the runtime from deleting.
         log = f"{folder}/runtime.log" if _is_there(folder) else os.devnull
         argv = (
@@ -200,18 +206,15 @@ class OciRuntime:
         with trio.CancelScope(shield=True), open_scratch() as scratch:
             stream = scratch if output is None else output
             said_from = os.fstat(stream).st_size
-            try:
-                result = await run_command(
-                    argv,
-                    children=self._children,
-                    env=self._environ,
-                    deadline=deadline,
-                    stdin=stdin,
-                    stdout=stream,
-                    stderr=stream,
-                )
-            except OSError as error:
-                raise RuntimeFailed(f"cannot {action} container {instance_id}: {argv[0]}: {error.strerror}") from error
+            result = await run_command(
+                argv,
+                children=self._children,
+                env=self._environ,
+                deadline=deadline,
+                stdin=stdin,
+                stdout=stream,
+                stderr=stream,
+            )
             if result.success:
                 return
             said = read_from(f"/proc/self/fd/{stream}", said_from).splitlines()
@@ -224,7 +227,7 @@ class OciRuntime:
 
     async def _remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         if instance_id not in self._watched:
-            await _end_commands(self._root, instance_id, folder)
+            await end_commands(self._root, instance_id, folder)
         try:
             pid = _read_pid(f"{folder}/pid")
         except (FileNotFoundError, ValueError):
@@ -258,7 +261,7 @@ class OciRuntime:
         if not pids:
             return
         # A group no longer lists a process that has begun to end, but the runtime sees the init until it has ended.
-        with _watch([init] if init in pids else []) as pidfds:
+        with watch_processes([init] if init in pids else []) as pidfds:
             self._cgroups.kill_all(cgroups_path)
             with trio.move_on_after(KILL_DEADLINE):
                 for pidfd in pidfds:
@@ -272,62 +275,31 @@ class OciRuntime:
         raise RuntimeFailed(f"processes do not end {KILL_DEADLINE:g} s after SIGKILL: {left}")
 
 
-async def _end_commands(root: str, instance_id: str, folder: str) -> None:
-    """Kill the commands that an agent that is no more began for this instance, and that may be at work still: a
-    ``create`` goes on, a ``start`` of what is gone hangs.
-
-    Where that agent was killed in the very moment of the spawn, the command line is not to be seen yet: look again
-    until the folder, which is made just before, is old enough.
-    """
-    pids = _find_commands(root, instance_id)
-    while not pids and 0 <= _age(folder) < EXEC_GRACE:
-        await trio.sleep(EXEC_GRACE / 20)
-        pids = _find_commands(root, instance_id)
-    await _end_processes(pids)
-
-
-def _find_commands(root: str, instance_id: str) -> list[int]:
-    """The processes whose command line is one of a runtime for this instance."""
-    wanted = {b"--root", root.encode()}
-    pids = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            words = Path(f"/proc/{name}/cmdline").read_bytes().split(b"\0")[:-1]
-            if words and words[-1] == instance_id.encode() and wanted <= set(words):
-                pids.append(int(name))
-    return pids
-
-
-async def _end_processes(pids: Sequence[int]) -> None:
-    """Kill processes with their groups, each in a session of its own, and wait at most KILL_DEADLINE for their end."""
-    with _watch(pids) as pidfds:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                group = os.getpgid(pid)
-                os.killpg(group, signal.SIGKILL) if group == os.getsid(pid) else os.kill(pid, signal.SIGKILL)
-        with trio.move_on_after(KILL_DEADLINE):
-            for pidfd in pidfds:
-                await trio.lowlevel.wait_readable(pidfd)
+@contextlib.contextmanager
+def _failing(what: str, *, always: bool = False) -> Iterator[None]:
+    """Make one RuntimeFailed that begins with ``what`` of all that the outside does to a method; one that is such
+    already says so itself, unless ``always``."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        raise RuntimeFailed(f"{what}: {where}{error.strerror}") from error
+    except OutsideError as error:
+        if isinstance(error, RuntimeFailed) and not always:
+            raise
+        raise RuntimeFailed(f"{what}: {error}") from error
 
 
 @contextlib.contextmanager
-def _watch(pids: Sequence[int]) -> Iterator[list[int]]:
-    """Pidfds of the processes that are there."""
-    with contextlib.ExitStack() as stack:
-        pidfds = []
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                pidfds.append(os.pidfd_open(pid))
-                stack.callback(os.close, pidfds[-1])
-        yield pidfds
-
-
-def _age(folder: str) -> float:
-    """Seconds since something in a folder was made; infinite where there is none."""
+def _open_log(path: str) -> Iterator[int]:
     try:
-        return time.time() - os.stat(folder).st_ctime
-    except FileNotFoundError:
-        return math.inf
+        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise OutsideError(f"cannot open its log {path}: {error.strerror}") from error
+    try:
+        yield log
+    finally:
+        os.close(log)
 
 
 def _is_there(path: str) -> bool:

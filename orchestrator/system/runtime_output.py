@@ -37,7 +37,7 @@ def clean_message(text: str) -> str:
 
 @contextlib.contextmanager
 def open_scratch(content: bytes = b"") -> Iterator[int]:
-    """An anonymous file, memfd_create(2), at its beginning."""
+    """An anonymous file, memfd_create(2), at its beginning. Raises OSError."""
     descriptor = os.memfd_create("orchestrator")
     try:
         os.pwrite(descriptor, content, 0)
@@ -47,7 +47,7 @@ def open_scratch(content: bytes = b"") -> Iterator[int]:
 
 
 def size_of(path: str) -> int:
-    """Bytes of a file; 0 where there is none."""
+    """Bytes of a file; 0 where there is none. Raises OSError."""
     try:
         return os.stat(path).st_size
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def size_of(path: str) -> int:
 
 
 def read_from(path: str, offset: int) -> str:
-    """The text of a file from an offset on; "" where there is none."""
+    """The text of a file from an offset on; "" where there is none. Raises OSError."""
     try:
         with open(path, "rb") as file:
             file.seek(offset)

@@ -144,16 +144,23 @@ async def _kill_group(pid: int, pidfd: int, *, timed_out: bool) -> CommandResult
 
 
 async def _reap_group(leader: int) -> None:
-    """Reap the members of a killed group, which become our children one generation after the other."""
-    while members := [pid for pid in list_children() if pid != leader and _group_of(pid) == leader]:
-        for pid in members:
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                member = os.pidfd_open(pid)
-                try:
-                    await trio.lowlevel.wait_readable(member)
-                    _reap(member, timed_out=True)
-                finally:
-                    os.close(member)
+    """Reap the members of a killed group, which become our children one generation after the other.
+
+    Without a descriptor left to wait for them by, they are left to the reaper.
+    """
+    with contextlib.suppress(OSError):
+        while members := [pid for pid in list_children() if pid != leader and _group_of(pid) == leader]:
+            for pid in members:
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    await _reap_member(os.pidfd_open(pid))
+
+
+async def _reap_member(pidfd: int) -> None:
+    try:
+        await trio.lowlevel.wait_readable(pidfd)
+        _reap(pidfd, timed_out=True)
+    finally:
+        os.close(pidfd)
 
 
 def _group_of(pid: int) -> int | None:

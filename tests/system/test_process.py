@@ -138,7 +138,7 @@ async def test_a_child_that_is_given_up_after_its_end_is_reaped(children: Childr
     process.send_signal(signal.SIGKILL)
     with trio.fail_after(10):
         await trio.lowlevel.wait_readable(process._pidfd)
-    assert children.reap() == []
+    assert children.reap(list_children()) == []
     process.close()
     await wait_until_gone(process.pid)
     process.send_signal(signal.SIGTERM)
@@ -150,7 +150,7 @@ async def test_while_a_container_is_created_what_may_be_its_init_is_left_alone(c
         os.kill(int(output), signal.SIGKILL)
         while ") Z " not in Path(f"/proc/{int(output)}/stat").read_text():  # noqa: ASYNC110, ASYNC240 - a zombie
             await trio.sleep(0.002)
-        assert children.reap() == []
+        assert children.reap(list_children()) == []
         process = open_process(int(output), children)
     assert (await process.wait()).signal == signal.SIGKILL
     process.close()

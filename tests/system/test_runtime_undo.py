@@ -15,6 +15,7 @@ from orchestrator.model.bundle import Instance
 from orchestrator.model.definition import Resources, Size
 from orchestrator.ports import Process, RuntimeFailed
 from orchestrator.system import runtime as runtime_module
+from orchestrator.system.leftovers import find_commands
 from orchestrator.system.reaper import list_children
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.system.spawn import clean_environment, run_command
@@ -104,7 +105,7 @@ async def test_a_create_of_an_agent_that_is_no_more_is_undone(bench: Bench, tmp_
         nursery.start_soon(run)
         await trio.testing.wait_all_tasks_blocked()
         # The kernel shows the command line of a program a moment after posix_spawn has returned.
-        while not runtime_module._find_commands(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
+        while not find_commands(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
             await trio.sleep(0.002)
         await bench.remove(instance)
     assert [result.signal for result in results] == [signal.SIGKILL]
@@ -164,7 +165,7 @@ async def test_an_init_that_ends_in_create_is_left_to_its_process(bench: Bench) 
     instance = bench.make_instance(Program.EXITS_3)
     process = await bench.run(instance)
     await wait_until_zombie(process.pid)
-    assert process.pid not in bench.children.reap()
+    assert process.pid not in bench.children.reap(list_children())
     assert (await process.wait()).code == 3
     process.close()
     await bench.remove(instance)

@@ -4,6 +4,7 @@ A runtime that is installed may still refuse this host (crun 1.8 does, where bot
 each candidate creates, starts and removes one. Floor: system.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -50,9 +51,10 @@ async def choose_runtime(
     """Find a runtime and try it.
 
     wanted: ``auto``, a program's name, or its absolute path. root: the ``--root`` that it will be given. scratch: an
-    absolute folder for the container of the probe, made and removed here. parent_group: the control group that
-    containers are made below, as ``/orchestrator``. The reaper must be at work. Raises RuntimeFailed in one line that
-    says of each candidate why it will not do, and DiskFailed where scratch cannot be written.
+    absolute folder for the container of the probe, made and removed here, with what the probe of an agent that was
+    killed in it has left. parent_group: the control group that containers are made below, as ``/orchestrator``. The
+    reaper must be at work. Raises RuntimeFailed in one line that says of each candidate why it will not do, and
+    DiskFailed where scratch cannot be written.
     """
     environ = os.environ if environ is None else environ
     refusals = []
@@ -76,6 +78,7 @@ async def choose_runtime(
         except RuntimeFailed as error:
             refusals.append(f"{command}: {error}")
         else:
+            await _remove_earlier_probes(runtime, scratch, parent_group)
             return runtime
     hint = "install one with 'apt-get install crun' or 'apt-get install runc', or name another with --runtime"
     raise RuntimeFailed(f"no OCI runtime works on this host: {'; '.join(refusals)} ({hint})")
@@ -90,15 +93,14 @@ def find_command(name: str, environ: Mapping[str, str]) -> str | None:
 
 async def read_version(command: str, children: Children, environ: Mapping[str, str]) -> str:
     """The first line of ``--version``, as ``runc version 1.1.5``; "" where it says none."""
-    with open_scratch() as output:
-        env = clean_environment(environ)
-        try:
-            await run_command(
-                (command, "--version"), children=children, env=env, deadline=PROBE_DEADLINE, stdout=output
-            )
-        except OSError:  # the probe will say why
-            return ""
-        lines = read_from(f"/proc/self/fd/{output}", 0).splitlines()
+    argv = (command, "--version")
+    env = clean_environment(environ)
+    try:
+        with open_scratch() as output:
+            await run_command(argv, children=children, env=env, deadline=PROBE_DEADLINE, stdout=output)
+            lines = read_from(f"/proc/self/fd/{output}", 0).splitlines()
+    except OSError:  # the probe will say why
+        return ""
     return clean_message(lines[0]) if lines else ""
 
 
@@ -142,6 +144,9 @@ async def _try_instance(runtime: OciRuntime, instance: Instance) -> None:
         finally:
             try:
                 await runtime.remove(instance.id, instance.folder, instance.cgroups_path)
+                if process is not None:
+                    with trio.CancelScope(shield=True):  # it has ended by now, and is not left to the reaper
+                        await process.wait()
             finally:
                 if process is not None:
                     process.close()
@@ -221,6 +226,23 @@ def _make_config(
             "resources": {} if resources.memory is None else {"memory": {"limit": resources.memory}},
         },
     }
+
+
+async def _remove_earlier_probes(runtime: OciRuntime, scratch: str, parent_group: str) -> None:
+    """Undo, whole, the probes of agents that were killed in them. What cannot be removed is left for the next agent:
+    it is nothing to this one. Raises DiskFailed."""
+    try:
+        left = os.listdir(scratch)
+        for name in left:
+            with contextlib.suppress(RuntimeFailed):
+                await runtime.remove(name, f"{scratch}/{name}", f"{parent_group}/{name}")
+                _remove_tree(f"{scratch}/{name}")
+        if not left:
+            os.rmdir(scratch)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DiskFailed(f"cannot remove what an earlier probe left in {scratch}: {error.strerror}") from error
 
 
 def _remove_tree(folder: str) -> None:

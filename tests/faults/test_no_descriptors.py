@@ -73,6 +73,7 @@ async def test_a_group_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(be
             Cgroups()
     assert bench.cgroups.pids(path) == {process.pid}
     await bench.remove(instance)
+    await process.wait()
     process.close()
 
 

@@ -1,16 +1,19 @@
 """The choice of a runtime, by what really runs."""
 
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import trio
+from attrs import evolve
 
+from orchestrator.model.bundle import Instance
 from orchestrator.ports import RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.runtime import OciRuntime
-from tests.system.helpers_runtime import CRUN_WRAPPER, Bench, find_runtime, open_bench
+from tests.system.helpers_runtime import CRUN_WRAPPER, Bench, Program, find_runtime, open_bench
 
 
 @pytest.fixture
@@ -92,3 +95,34 @@ async def test_a_cancelled_probe_leaves_nothing(bench: Bench, tmp_path: Path) ->
     for seconds in (0.0, 0.02, 0.04, 0.06):
         with trio.move_on_after(seconds):
             await choose(bench, tmp_path, "runc")
+
+
+def move_instance(instance: Instance, folder: Path) -> Instance:
+    """The same with its bundle below another folder."""
+    folder.mkdir()
+    old, new = Path(instance.folder), folder / instance.id
+    old.rename(new)
+    config = new / "config.json"
+    config.write_text(config.read_text().replace(f"{old}/", f"{new}/"))
+    return evolve(instance, folder=str(new), rootfs=str(new / "rootfs"), log=str(new / "output.log"))
+
+
+@pytest.mark.real
+async def test_what_a_killed_agent_left_of_its_probe_is_removed(bench: Bench, tmp_path: Path) -> None:
+    # As after a kill between create and start: the container, its folder, its control group.
+    scratch = tmp_path / "probe"
+    left = move_instance(bench.make_instance(Program.STAYS), scratch)
+    process = await bench.runtime.create(left)
+    # And as after a kill before there was anything but a folder.
+    (scratch / "probe-crun-1-00000000" / "rootfs" / "proc").mkdir(parents=True)
+    await choose(bench, tmp_path, "runc")
+    assert (await process.wait()).signal == signal.SIGKILL
+    process.close()
+    assert not bench.cgroups.exists(left.cgroups_path)
+    assert await bench.runtime.list_instances() == ()
+
+
+@pytest.mark.real
+async def test_a_folder_of_probes_that_is_left_empty_is_removed(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "probe").mkdir()
+    await choose(bench, tmp_path, "runc")

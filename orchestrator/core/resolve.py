@@ -19,6 +19,7 @@ from orchestrator.core.rootfs import (
     usr_links,
 )
 from orchestrator.core.seccomp import compile_profile
+from orchestrator.core.suggest import quote
 from orchestrator.core.users import Account, find_account
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import (
@@ -30,8 +31,8 @@ from orchestrator.model.definition import (
     OnExit,
 )
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.facts import Facts, PathKind
-from orchestrator.model.kinds import Use
+from orchestrator.model.facts import Facts, PathKind, TextQuestion
+from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
@@ -98,13 +99,26 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | tupl
 
 
 def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
-    parts = [
-        _Part(("mounts", destination), kind.contribute(Use(name, destination), facts))
+    kinds: list[tuple[KeyPath, Use, MountKind | NetworkKind]] = [
+        (("mounts", destination), Use(name, destination), kind)
         for destination, kind in sorted(definition.mounts.items())
     ]
     if definition.network is not None:
-        parts.append(_Part(("network",), definition.network.contribute(Use(name), facts)))
-    return tuple(parts)
+        kinds.append((("network",), Use(name), definition.network))
+    return tuple(_Part(path, _contribution(use, kind, facts)) for path, use, kind in kinds)
+
+
+def _contribution(use: Use, kind: MountKind | NetworkKind, facts: Facts) -> Contribution:
+    """What a kind contributes; a fault where a text that it goes by could not be read in time. (A path that could not
+    be looked at says so itself.)"""
+    texts = tuple(question for question in kind.questions() if isinstance(question, TextQuestion))
+    faults = tuple(_no_answer((), question) for question in texts if question in facts.unanswered)
+    return Contribution(faults=faults) if faults else kind.contribute(use, facts)
+
+
+def _no_answer(path: KeyPath, question: TextQuestion) -> Fault:
+    below = "" if question.root == "/" else f" below {quote(question.root)}"
+    return Fault(path, f"cannot read {quote(question.path)}{below}: it does not answer")
 
 
 def _find_account(definition: Definition, facts: Facts) -> Account | Fault:
@@ -118,7 +132,12 @@ def _find_account(definition: Definition, facts: Facts) -> Account | Fault:
                 return find_account("0:0", None, None)
         case _:
             return find_account("0:0", None, None)
-    passwd, group = (facts.texts[question] for question in account_questions(root))
+    questions = account_questions(root)
+    for question in questions:
+        if question in facts.unanswered:
+            # Not as if there were none: the user's home and groups would change with the speed of a disk.
+            return _no_answer(("user",), question)
+    passwd, group = (facts.texts[question] for question in questions)
     return find_account(definition.user, passwd, group)
 
 

@@ -76,4 +76,7 @@ class Facts:
     host: HostFacts
     paths: Mapping[str, PathAnswer] = field(factory=dict)
     texts: Mapping[TextQuestion, str | None] = field(factory=dict)
-    """None where there is no such file."""
+    """None where there is no such file, or no answer."""
+    unanswered: frozenset[Question] = frozenset()
+    """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
+    would be to decide by a disk's speed."""

@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
-import trio
-from attrs import frozen
+from attrs import field, frozen
 
 from orchestrator.core.defaults import ETC_FILES, ETC_FOLDERS, USR_FOLDERS
 from orchestrator.core.seccomp import ProfileError, compile_profile
 from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
 from orchestrator.ports import OutsideError
+from orchestrator.system.inquiry import Inquiry
+from orchestrator.system.inroot import open_in_root
 
 SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json")
 """Where a host has its profile; the first that is there is used, as podman does (containers-seccomp.json(5))."""
@@ -25,8 +26,8 @@ SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/secco
 LARGEST_TEXT = 1024 * 1024
 """Bytes of the largest file that a TextQuestion reads."""
 
-_MOST_LINKS = 40
-"""As the kernel has it, path_resolution(7)."""
+NO_ANSWER = "it does not answer"
+"""Why a path cannot be used whose file system hangs."""
 
 
 class ProfileUnusable(OutsideError):
@@ -38,6 +39,7 @@ class HostWorld:
     """The host that the agent runs on."""
 
     host: HostFacts
+    _inquiry: Inquiry = field(factory=lambda: Inquiry(answer_question), eq=False, repr=False)
 
     @classmethod
     def probe(cls) -> "HostWorld":
@@ -45,25 +47,34 @@ class HostWorld:
         return cls(probe_host())
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
-        """Answer all questions, in a thread of its own: a file system may be slow, or gone. A cancel leaves the thread
-        to itself; it changes nothing."""
+        """Answer all questions, within seconds: what hangs is a path that does not answer (`Facts.unanswered`), and is
+        not asked again while it hangs."""
         asked = tuple(dict.fromkeys(questions))
-        if not asked:
-            return Facts(self.host)
-        return await trio.to_thread.run_sync(answer_questions, self.host, asked, abandon_on_cancel=True)
+        answers = await self._inquiry.ask(asked) if asked else {}
+        paths: dict[str, PathAnswer] = {}
+        texts: dict[TextQuestion, str | None] = {}
+        for question in asked:
+            answer = answers.get(question)
+            if isinstance(question, TextQuestion):
+                texts[question] = answer if isinstance(answer, str) else None
+            elif isinstance(answer, PathAnswer):
+                paths[question.path] = answer
+            else:
+                paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
+        return Facts(self.host, paths, texts, frozenset(asked) - answers.keys())
+
+    async def wait_news(self) -> None:
+        """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""
+        await self._inquiry.wait_news()
 
 
-def answer_questions(host: HostFacts, questions: Iterable[Question]) -> Facts:
-    """The facts that answer the questions. Blocks; raises nothing."""
-    paths: dict[str, PathAnswer] = {}
-    texts: dict[TextQuestion, str | None] = {}
-    for question in questions:
-        match question:
-            case PathQuestion(path=path):
-                paths[path] = look_at(path)
-            case TextQuestion():
-                texts[question] = read_text(question.path, question.root)
-    return Facts(host, paths, texts)
+def answer_question(question: Question) -> PathAnswer | str | None:
+    """Look at what is asked about. Blocks, perhaps for ever; raises nothing."""
+    match question:
+        case PathQuestion(path=path):
+            return look_at(path)
+        case TextQuestion(path=path, root=root):
+            return read_text(path, root)
 
 
 def look_at(path: str) -> PathAnswer:
@@ -90,7 +101,7 @@ def read_text(path: str, root: str = "/") -> str | None:
     """
     try:
         with ExitStack() as stack:
-            found = _open_in_root(path, root, stack)
+            found = open_in_root(path, root, stack)
             if not stat.S_ISREG(os.fstat(found).st_mode):
                 return None
             # The file that was looked at and no other: opened by its descriptor.
@@ -100,46 +111,6 @@ def read_text(path: str, root: str = "/") -> str | None:
     except (OSError, ValueError):
         return None
     return data.decode(errors="replace") if len(data) <= LARGEST_TEXT else None
-
-
-def _open_in_root(path: str, root: str, stack: ExitStack) -> int:
-    """An O_PATH descriptor of what ``path`` names with ``root`` as the root directory, closed by ``stack``.
-
-    As openat2(2) does with RESOLVE_IN_ROOT, which Python does not have: component by component, each opened below the
-    descriptor of its folder, so that neither a link nor ``..`` leads out, also while someone renames in it.
-    """
-
-    def enter(name: str, folder: int | None) -> int:
-        descriptor = os.open(
-            name, os.O_PATH | os.O_CLOEXEC | (os.O_NOFOLLOW if folder is not None else 0), dir_fd=folder
-        )
-        stack.callback(os.close, descriptor)
-        return descriptor
-
-    top = enter(root, None)
-    way = [top]
-    todo = path.split("/")[::-1]
-    links = 0
-    while todo:
-        name = todo.pop()
-        if name in ("", "."):
-            continue
-        if name == "..":
-            # Above the root there is the root.
-            way = way[:-1] or [top]
-            continue
-        descriptor = enter(name, way[-1])
-        if not stat.S_ISLNK(os.fstat(descriptor).st_mode):
-            way.append(descriptor)
-            continue
-        links += 1
-        if links > _MOST_LINKS:
-            raise OSError(f"too many links on the way to {path}")
-        target = os.readlink("", dir_fd=descriptor)
-        if target.startswith("/"):
-            way = [top]
-        todo += target.split("/")[::-1]
-    return way[-1]
 
 
 def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> HostFacts:

@@ -306,3 +306,44 @@ def test_each_question_is_asked_once() -> None:
         PathQuestion("/srv/data"),
     )
     assert ask_questions("web", Definition(args=("x",))) == ()
+
+
+@frozen(kw_only=True)
+class _ReadsText:
+    """A network that goes by a text of the host."""
+
+    def questions(self) -> Iterable[Question]:
+        return (TextQuestion("/etc/net.conf"),)
+
+    def contribute(self, use: Use, facts: Facts) -> Contribution:
+        return Contribution(env={"NET": facts.texts[TextQuestion("/etc/net.conf")] or "default"})
+
+
+@pytest.mark.parametrize(
+    ("definition", "question", "expected"),
+    [
+        (
+            host_definition(user="0:0"),
+            TextQuestion("/etc/passwd"),
+            Fault(("user",), 'cannot read "/etc/passwd": it does not answer'),
+        ),
+        (
+            directory_definition(),
+            TextQuestion("/etc/group", "/srv/alpine"),
+            Fault(("user",), 'cannot read "/etc/group" below "/srv/alpine": it does not answer'),
+        ),
+        (
+            host_definition(network=_ReadsText()),
+            TextQuestion("/etc/net.conf"),
+            Fault(("network",), 'cannot read "/etc/net.conf": it does not answer'),
+        ),
+    ],
+)
+def test_a_text_that_does_not_answer_is_not_taken_for_a_missing_one(
+    definition: Definition, question: TextQuestion, expected: Fault
+) -> None:
+    questions = ask_questions("web", definition)
+    assert question in questions
+    facts = answer(questions)
+    silent = attrs.evolve(facts, texts={**facts.texts, question: None}, unanswered=frozenset((question,)))
+    assert resolve_spec("web", definition, silent) == (expected,)

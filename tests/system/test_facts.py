@@ -3,10 +3,12 @@
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from attrs import evolve
 
 from orchestrator.model.facts import PathAnswer, PathKind, PathQuestion, Question, TextQuestion
@@ -14,12 +16,13 @@ from orchestrator.ports import OutsideError, World
 from orchestrator.system.facts import (
     LARGEST_TEXT,
     HostWorld,
-    answer_questions,
+    answer_question,
     look_at,
     probe_host,
     read_kernel_version,
     read_text,
 )
+from orchestrator.system.inquiry import Inquiry
 
 
 @pytest.fixture
@@ -155,7 +158,8 @@ async def test_all_questions_are_answered(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     questions: list[Question] = [PathQuestion(f"{tmp_path}"), TextQuestion("/file", f"{tmp_path}"), TextQuestion("/no")]
     facts = await port.gather([*questions, *questions])
-    assert facts == answer_questions(world.host, questions)
+    assert facts.paths == {f"{tmp_path}": PathAnswer(PathKind.DIRECTORY, f"{tmp_path}")}
+    assert facts.unanswered == frozenset()
     assert facts.texts == {TextQuestion("/file", f"{tmp_path}"): "x", TextQuestion("/no"): None}
     assert facts.host is world.host
 
@@ -167,6 +171,79 @@ async def test_no_question_needs_no_thread() -> None:
         facts = await world.gather(())
     assert facts.host is world.host
     assert not scope.cancelled_caught
+
+
+class HungPaths:
+    """A look at the host whose answer for these paths comes when they are let go."""
+
+    def __init__(self, *paths: str) -> None:
+        self.held = {path: threading.Event() for path in paths}
+        self.looks: list[str] = []
+
+    def look_at(self, path: str) -> PathAnswer:
+        self.looks.append(path)
+        if path in self.held:
+            self.held[path].wait()
+        return PathAnswer(PathKind.FILE, path)
+
+    def let_go(self) -> None:
+        for event in self.held.values():
+            event.set()
+
+
+@pytest.fixture
+def hung(monkeypatch: pytest.MonkeyPatch) -> Iterator[HungPaths]:
+    hung = HungPaths("/dead/a", "/dead/b")
+    monkeypatch.setattr("orchestrator.system.facts.look_at", hung.look_at)
+    yield hung
+    hung.let_go()
+
+
+def impatient_world() -> HostWorld:
+    return HostWorld(HostWorld.probe().host, Inquiry(answer_question, whole=30, one=0.05))
+
+
+async def test_a_path_that_hangs_keeps_no_answer_from_the_others(hung: HungPaths, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    text = TextQuestion("/file", f"{tmp_path}")
+    dead = PathQuestion("/dead/a"), PathQuestion("/dead/b")
+    world = impatient_world()
+    facts = await world.gather([PathQuestion("/first"), dead[0], text, dead[1], PathQuestion("/last")])
+    assert facts.paths == {
+        "/first": PathAnswer(PathKind.FILE, "/first"),
+        "/dead/a": PathAnswer(PathKind.DENIED, "/dead/a", "it does not answer"),
+        "/dead/b": PathAnswer(PathKind.DENIED, "/dead/b", "it does not answer"),
+        "/last": PathAnswer(PathKind.FILE, "/last"),
+    }
+    assert facts.texts == {text: "x"}
+    assert facts.unanswered == frozenset(dead)
+
+
+async def test_what_hangs_is_not_asked_again_until_it_answers(hung: HungPaths) -> None:
+    world = impatient_world()
+    dead = PathQuestion("/dead/a")
+    for _ in range(3):
+        assert (await world.gather((dead,))).unanswered == {dead}
+    assert hung.looks == ["/dead/a"]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(world.wait_news)
+        await trio.testing.wait_all_tasks_blocked()
+        hung.let_go()
+    facts = await world.gather((dead,))
+    assert facts.paths["/dead/a"].kind is PathKind.FILE
+    assert facts.unanswered == frozenset()
+
+
+async def test_the_whole_takes_no_longer_than_it_may(hung: HungPaths) -> None:
+    world = HostWorld(HostWorld.probe().host, Inquiry(answer_question, whole=0.05, one=30))
+    dead, after = PathQuestion("/dead/a"), PathQuestion("/after")
+    facts = await world.gather((PathQuestion("/first"), dead, after))
+    assert facts.unanswered == {dead, after}
+    assert facts.paths["/first"].kind is PathKind.FILE
+    # What nobody is at any more is worth another look at once.
+    with trio.fail_after(30):
+        await world.wait_news()
+    assert (await world.gather((dead, after))).unanswered == {dead}
 
 
 async def test_a_cancel_does_not_wait_for_a_slow_disk(monkeypatch: pytest.MonkeyPatch) -> None:

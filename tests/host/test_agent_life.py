@@ -212,7 +212,7 @@ def test_a_directory_that_is_moved_away_is_told_and_stops_nothing(own_agent: Age
 def test_status_without_an_agent_says_so(own_agent: AgentProcess) -> None:
     done = own_agent.call("status", "--json")
     assert (done.returncode, done.stdout) == (0, "[]\n")
-    assert done.stderr == f"orchestrator: no agent is running (run directory {own_agent.run})\n"
+    assert done.stderr == f"orchestrator: no agent is running (run directory {own_agent.run}, which is missing)\n"
 
 
 def test_a_runtime_that_does_not_work_is_one_clear_line(own_agent: AgentProcess) -> None:

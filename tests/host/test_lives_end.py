@@ -152,7 +152,7 @@ def test_want_of_memory_is_told_apart(agent: AgentProcess) -> None:
     assert row["last_exit"]["oom"] is True
     assert row["last_exit"]["signal"] == signal.SIGKILL
     assert "out of memory" in row["message"]
-    assert "out of memory" in agent.output()
+    agent.wait_until(lambda: "out of memory" in agent.output(), "the agent to say so too")
 
 
 def test_want_of_memory_in_a_child_is_told_too(agent: AgentProcess) -> None:

@@ -24,8 +24,8 @@ def describe_name(
 ) -> NameState:
     """The state of a name.
 
-    before: what was written last, whose times stand as long as the state is the same. refusal: why the last live
-    update was refused, or empty. now: the monotonic clock that ``life`` goes by; wall_clock: epoch seconds.
+    before: what was written last, whose times stand as long as the state is the same. refusal: why an edit has not
+    taken effect though it is valid, or empty. now: the monotonic clock that ``life`` goes by; wall_clock: epoch seconds.
     """
     word = public_state(life, has_problems=bool(problems))
     same = before is not None and before.state is word
@@ -47,7 +47,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=f"cannot update: {refusal}" if refusal else life.message,
+        message=refusal or life.message,
         problems=problems,
         log=log,
     )

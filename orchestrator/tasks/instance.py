@@ -15,7 +15,7 @@ from orchestrator.core.render import digest_skeleton
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Instance
-from orchestrator.model.definition import Resources, SignalName
+from orchestrator.model.definition import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import Exit, InstanceState, Step
 from orchestrator.ports import DiskFailed, OutsideError, Process
@@ -99,11 +99,11 @@ class LiveInstance:
             return evolve(ended, oom=True)
         return ended
 
-    def ask_to_end(self, name: SignalName) -> None:
+    def ask_to_end(self) -> None:
         """Send the stop signal to the first process."""
         assert self._process is not None, "only what was started is asked to end"
         self.note(step=Step.STOPPING)
-        self._process.send_signal(signal_number(name))
+        self._process.send_signal(signal_number(self.state.stop.signal))
 
     def kill(self) -> None:
         """Kill everything in the container."""

@@ -9,7 +9,7 @@ import contextlib
 import math
 
 import trio
-from attrs import frozen
+from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, Life, Outcome, judge, step
 from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
@@ -19,33 +19,13 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, InstanceState, Phase
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
+from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
+from orchestrator.tasks.successor import Successor
 
-
-@frozen
-class _Told:
-    """A message from outside: an action of a plan, with the problems that the definition has now."""
-
-    action: Action
-    problems: tuple[Problem, ...]
-
-
-@frozen
-class _Updated:
-    """The answer of a live update of an instance: what it tried, and why it failed or an empty text."""
-
-    instance: str
-    resources: Resources
-    message: str
-
-
-@frozen
-class _Hurry:
-    """A message from outside: do not wait for a stop's time to run out."""
-
-
-_Message = Happening | _Told | _Updated | _Hurry
+REPLACE_AGAIN_AFTER = 5.0
+"""Seconds until a replacement is tried again that could not be made ready: a full disk may have room by then."""
 
 
 class Supervision:
@@ -65,6 +45,7 @@ class Supervision:
         self._publisher = NamePublisher(name, outside)
         self._life = Life()
         self._live: LiveInstance | None = None
+        self._successor = Successor(name, outside)
         # What it has heard of what it was told.
         self._target: Target | None = None
         self._policy: Policy | None = None
@@ -72,8 +53,10 @@ class Supervision:
         self._hurried = False
         self._gone = False
         self._updating = False
-        self._refused: _Updated | None = None
-        self._send, self._receive = trio.open_memory_channel[_Message](math.inf)
+        self._refused: Updated | None = None
+        self._put_off = ""
+        """Why the replacement that is wanted has not begun: the old one runs meanwhile."""
+        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
         if left is not None:
             self._live = LiveInstance.from_state(left, outside)
             self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)
@@ -90,8 +73,8 @@ class Supervision:
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
         targets = [target for target in (self.target, self._target) if target is not None]
-        used = [self._live.state.bundle] if self._live is not None else []
-        return frozenset([*(target.bundle.digest for target in targets), *used])
+        used = {self._live.state.bundle if self._live is not None else None, self._successor.bundle} - {None}
+        return frozenset([*(target.bundle.digest for target in targets), *(digest for digest in used if digest)])
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
@@ -104,19 +87,20 @@ class Supervision:
                 """What is wanted is the same; only the problems may differ."""
         self.problems = problems
         self._outside.report.expect(self._name)
-        self._send.send_nowait(_Told(action, problems))
+        self._send.send_nowait(Told(action, problems))
 
     def hurry(self) -> None:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
-        self._send.send_nowait(_Hurry())
+        self._send.send_nowait(Hurry())
 
     async def run(self) -> None:
         """Supervise until the name is not wanted any more and nothing of it is left."""
         async with trio.open_nursery() as nursery:
             while not self._gone:
                 self._handle(await self._next_message(), nursery)
+            nursery.cancel_scope.cancel()  # a clock may still run for what is not wanted any more
 
-    async def _next_message(self) -> _Message:
+    async def _next_message(self) -> Message:
         """The next message, or the deadline. What people see is written when nothing is to be done at once: beside the
         runtime at its work, not before it."""
         with contextlib.suppress(trio.WouldBlock):
@@ -136,17 +120,20 @@ class Supervision:
                 return Happening(event=Event.DEADLINE)
             self._publish()
 
-    def _handle(self, message: _Message, nursery: trio.Nursery) -> None:
+    def _handle(self, message: Message, nursery: trio.Nursery) -> None:
         match message:
             case Happening():
                 self._step(message, nursery)
-            case _Told(action, problems):
+            case Told(action, problems):
                 self._problems = problems
                 self._act(action, nursery)
-            case _Updated():
+            case Updated():
                 self._note_update(message)
-            case _Hurry():
+            case Hurry():
                 self._hurried = True
+            case TryAgain():
+                if self._put_off and self._target is not None:
+                    self._replace(self._target, nursery)
         if self._hurried and self._life.phase is Phase.STOPPING:
             self._step(Happening(event=Event.DEADLINE), nursery)
         self._update_if_due(nursery)
@@ -172,9 +159,10 @@ class Supervision:
                 self._step(Happening(event=Event.GO), nursery)
             case Replace(target):
                 self._take(target)
-                self._step(Happening(event=Event.REPLACE), nursery)
+                self._replace(target, nursery)
             case Stop():
                 self._target = None
+                self._successor.drop()
                 self._step(Happening(event=Event.HALT), nursery)
             case Update(target) | Retune(target):
                 self._take(target)
@@ -186,7 +174,23 @@ class Supervision:
                 """The problems are published by the caller."""
 
     def _take(self, target: Target) -> None:
-        self._target, self._policy, self._refused = target, target.policy, None
+        self._target, self._policy, self._refused, self._put_off = target, target.policy, None, ""
+
+    def _replace(self, target: Target, nursery: trio.Nursery) -> None:
+        """Make the new instance ready, then end the old one; what cannot be made ready costs nothing that runs."""
+        if self._life.phase is Phase.RUNNING:
+            try:
+                self._successor.build(target)
+            except OutsideError as error:
+                self._put_off = str(error)
+                nursery.start_soon(self._try_again_later)
+                return
+        self._put_off = ""
+        self._step(Happening(event=Event.REPLACE), nursery)
+
+    async def _try_again_later(self) -> None:
+        await trio.sleep(REPLACE_AGAIN_AFTER)
+        self._send.send_nowait(TryAgain())
 
     def _may_start_now(self, target: Target, *, updated: bool) -> bool:
         """Whether new settings are a reason to start: it waits for a retry, it gave up and has other resources now, or
@@ -201,11 +205,15 @@ class Supervision:
     def _step(self, happening: Happening, nursery: trio.Nursery) -> None:
         if self._policy is None:
             return  # it was never told to be anything, so there is no life to go on with
+        # What runs is stopped as its own definition says, whatever the next one does.
+        policy = self._policy if self._live is None else evolve(self._policy, stop=self._live.state.stop)
         self._life, effects = step(
-            self._life, happening, self._policy, now=trio.current_time(), chance=self._outside.chance()
+            self._life, happening, policy, now=trio.current_time(), chance=self._outside.chance()
         )
         if happening.event is Event.EXITED and self._live is not None:
             self._live.note(exit=happening.exit)
+            if self._put_off:  # its end was wanted, and nothing that runs stands in the way now
+                self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         for effect in effects:
             self._perform(effect, nursery)
 
@@ -226,7 +234,7 @@ class Supervision:
             case Effect.WATCH:
                 nursery.start_soon(self._watch, self._current())
             case Effect.SIGNAL:
-                self._ask_to_end()
+                self._current().ask_to_end()
             case Effect.KILL:
                 self._current().kill()
             case Effect.CLEAN:
@@ -252,9 +260,8 @@ class Supervision:
 
     def _build(self) -> None:
         assert self._target is not None, "a life that builds is wanted, so it was told what to be"
-        self._live = LiveInstance.from_target(self._name, self._target, self._life.restarts, self._outside)
         try:
-            self._live.build()
+            self._live = self._successor.take(self._target, self._life.restarts)
         except OutsideError as error:
             self._fail(Event.BUILD_FAILED, error)
         else:
@@ -289,14 +296,10 @@ class Supervision:
                 return
             if live.was_left:
                 self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
-            self._live = self._refused = None
+            self._live, self._refused, self._put_off = None, None, ""
             if self._target is None or self._target.bundle.digest != live.state.bundle:
                 self._outside.sweep()
         self._answer(Event.CLEANED)
-
-    def _ask_to_end(self) -> None:
-        assert self._policy is not None, "a life has a policy"
-        self._current().ask_to_end(self._policy.stop.signal)
 
     def _current(self) -> LiveInstance:
         assert self._live is not None, "BUILD makes the instance, and only CLEAN takes it away"
@@ -319,14 +322,17 @@ class Supervision:
             await live.update(wanted)
         except OutsideError as error:
             message = str(error)
-        self._send.send_nowait(_Updated(live.state.instance, wanted, message))
+        self._send.send_nowait(Updated(live.state.instance, wanted, message))
 
-    def _note_update(self, updated: _Updated) -> None:
+    def _note_update(self, updated: Updated) -> None:
         self._updating = False
         if self._live is not None and self._live.state.instance == updated.instance:
             self._refused = updated if updated.message else None
+            if not updated.message:
+                self._outside.report.say(f"{self._name}: updated live")
 
     def _publish(self) -> None:
-        refusal = self._refused.message if self._refused is not None else ""
+        refusal = f"cannot update: {self._refused.message}" if self._refused is not None else ""
+        refusal = f"cannot replace: {self._put_off}" if self._put_off else refusal
         state = self._live.state if self._live is not None else None
         self._publisher.publish(self._life, self._policy, state, problems=self._problems, refusal=refusal)

@@ -12,7 +12,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.definition import Duration, OnExit, Resources, Restart, Size
+from orchestrator.model.definition import Duration, OnExit, Resources, Restart, SignalName, Size
 from orchestrator.model.definition import Stop as StopPolicy
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
@@ -514,3 +514,66 @@ async def test_the_state_file_tells_how_to_stop_it_now(autojump_clock: MockClock
         stage.web.tell(Retune(make_target(policy=evolve(POLICY, stop=StopPolicy(timeout=Duration(1.0))))))
         await wait_all_tasks_blocked()
         assert stage.disk.instances["web-000"].stop.timeout == 1.0
+
+
+@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "prepare_instance"])
+async def test_a_replacement_that_cannot_be_made_ready_costs_nothing_that_runs(
+    autojump_clock: MockClock, method: str
+) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        pid = stage.state.pid
+        stage.disk.fail(method, times=2)
+        stage.web.tell(Replace(make_target("b")))
+        await trio.sleep(4)
+        assert (stage.state.state, stage.state.pid) == (PublicState.RUNNING, pid)
+        assert stage.state.message == "cannot replace: no space left on device"
+        assert set(stage.disk.prepared) == {"web-000"}
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert stage.state.message == ""
+        assert len(stage.disk.prepared) == 1
+
+
+async def test_an_application_that_ends_while_its_replacement_is_put_off_is_replaced(autojump_clock: MockClock) -> None:
+    oneshot = evolve(POLICY, restart=evolve(POLICY.restart, on_success=OnExit.STOP))
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target(policy=oneshot)))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("store_bundle")
+        stage.web.tell(Replace(make_target("b", policy=oneshot)))
+        await wait_all_tasks_blocked()
+        stage.runtime.process_of("web").finish(code=0)
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+
+
+async def test_a_successor_that_is_not_wanted_any_more_is_given_up(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGTERM})))
+
+    async with open_stage(deaf) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Replace(make_target("b")))
+        await wait_all_tasks_blocked()
+        assert set(stage.disk.prepared) == {"web-000", "web-001"}
+        assert stage.web.bundles_in_use == {"a", "b"}
+        stage.web.tell(Replace(make_target("c")))
+        await stage.until(lambda: stage.state.bundle == "c" and stage.state.ready)
+        assert len(stage.disk.prepared) == 1
+        stage.web.tell(Replace(make_target("d")))
+        await wait_all_tasks_blocked()
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert (stage.disk.prepared, stage.disk.instances) == ({}, {})
+
+
+async def test_what_runs_is_stopped_as_its_own_definition_says(autojump_clock: MockClock) -> None:
+    quits = evolve(POLICY, stop=StopPolicy(signal=SignalName("SIGQUIT")))
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        process = stage.runtime.process_of("web")
+        stage.web.tell(Replace(make_target("b", policy=quits)))
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert process.signals == [signal.SIGTERM]

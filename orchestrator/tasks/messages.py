@@ -1,0 +1,38 @@
+"""What a supervision is told, beside the happenings of its life. Floor: tasks."""
+
+from attrs import frozen
+
+from orchestrator.core.lifecycle import Happening
+from orchestrator.model.action import Action
+from orchestrator.model.definition import Resources
+from orchestrator.model.problem import Problem
+
+
+@frozen
+class Told:
+    """A message from outside: an action of a plan, with the problems that the definition has now."""
+
+    action: Action
+    problems: tuple[Problem, ...]
+
+
+@frozen
+class Updated:
+    """The answer of a live update of an instance: what it tried, and why it failed or an empty text."""
+
+    instance: str
+    resources: Resources
+    message: str
+
+
+@frozen
+class Hurry:
+    """A message from outside: do not wait for a stop's time to run out."""
+
+
+@frozen
+class TryAgain:
+    """A message from a clock: a replacement that was put off may be possible now."""
+
+
+Message = Happening | Told | Updated | Hurry | TryAgain

@@ -1,0 +1,60 @@
+"""The instance that is to follow one that runs: made before the old one is asked to end. Floor: tasks.
+
+What can fail for want of room on a disk fails while the old one still runs, so an edit never costs a container that
+nothing can take the place of.
+"""
+
+from orchestrator.model.action import Target
+from orchestrator.ports import OutsideError
+from orchestrator.tasks.instance import LiveInstance
+from orchestrator.tasks.outside import Outside
+
+
+class Successor:
+    """At most one instance that has been built and not created."""
+
+    def __init__(self, name: str, outside: Outside) -> None:
+        self._name = name
+        self._outside = outside
+        self._target: Target | None = None
+        self._live: LiveInstance | None = None
+
+    @property
+    def bundle(self) -> str | None:
+        """The digest of its bundle."""
+        return self._live.state.bundle if self._live is not None else None
+
+    def build(self, target: Target, restarts: int = 0) -> None:
+        """Build the one for ``target``, in place of any other. Raises OutsideError; then there is none."""
+        self.drop()
+        live = LiveInstance.from_target(self._name, target, restarts, self._outside)
+        try:
+            live.build()
+        except OutsideError:
+            self._discard(live)
+            raise
+        self._target, self._live = target, live
+
+    def take(self, target: Target, restarts: int) -> LiveInstance:
+        """The one for ``target``, which is the caller's from now on: that which was built, or one that is built here.
+
+        Raises OutsideError.
+        """
+        if self._live is None or self._target != target:
+            self.build(target, restarts)
+        live = self._live
+        assert live is not None, "build makes it or raises"
+        self._target = self._live = None
+        return live
+
+    def drop(self) -> None:
+        """Give up the one that was built, if any."""
+        if self._live is not None:
+            self._discard(self._live)
+        self._target = self._live = None
+
+    def _discard(self, live: LiveInstance) -> None:
+        try:
+            self._outside.disk.remove_instance(live.state.instance)
+        except OutsideError as error:
+            self._outside.report.say(f"{self._name}: {error}")

@@ -45,6 +45,8 @@ from orchestrator.tasks.report import Reporter
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import newest_by_name, undo_strays
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""Those that mean something, and those that would end the agent and leave its containers alone for no reason."""
 LOOKS_STABLE_AFTER = 1.0
 """Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
 
@@ -74,7 +76,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         hold_lock(layout.state_lock),
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
-        trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals,
+        trio.open_signal_receiver(*_SIGNALS) as signals,
     ):
         keep_descriptors_private()
         become_subreaper()
@@ -214,6 +216,8 @@ class _Ending:
             if number == signal.SIGHUP:
                 say(f"{name}: looking at everything again")
                 look_again()
+            elif number in (signal.SIGUSR1, signal.SIGUSR2):
+                say(f"{name}: it means nothing here")
             elif self.asked.is_set():
                 say(f"{name} again: killing what has not ended")
                 hurry()
@@ -259,8 +263,9 @@ def _agent_file(layout: Layout, disk: HostDisk, agent: AgentState) -> Iterator[A
 
 def say(text: str) -> None:
     """A line for whoever reads the agent's output: a person in the foreground, the journal under systemd."""
+    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
     with suppress(OSError):  # nobody reads any more, which must not end a container
-        print(text, file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def encode_settings(settings: Settings) -> str:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 )
 def command(config: str, state: str, run: str, runtime: str, once: bool, exit_policy: str) -> int:
     """Run the containers of a directory of definitions and follow its edits, until SIGTERM or SIGINT."""
+    if len({config, state, run}) < 3:
+        raise click.UsageError("--config, --state and --run must be three different directories")
     from orchestrator.agent import Settings, encode_settings
 
     settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once)

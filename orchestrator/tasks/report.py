@@ -59,9 +59,11 @@ class Reporter:
         agent = evolve(self._agent, message=message, problems=problems)
         if agent == self._agent:
             return
-        for text in (message, *map(str, problems)):
-            if text:
-                self._say(text)
+        if message != self._agent.message:
+            self._say(message or "the directory is read and watched again")
+        for problem in problems:
+            if problem not in self._agent.problems:
+                self._say(str(problem))
         self._write(agent)
         self._wake()
 

@@ -38,5 +38,11 @@ def test_a_failure_is_told_with_its_reason() -> None:
     assert describe_change(RUNNING, failed) == ("web: backoff: exited with code 3",)
 
 
+def test_only_what_is_asked_to_stop_is_told_to_be_stopping() -> None:
+    stopping = evolve(RUNNING, state=PublicState.STOPPING)
+    assert describe_change(RUNNING, stopping) == ("web: stopping",)
+    assert describe_change(RUNNING, evolve(stopping, pid=None)) == ()
+
+
 def test_a_message_that_changes_is_told() -> None:
     assert describe_change(RUNNING, evolve(RUNNING, message="cannot update")) == ("web: cannot update",)

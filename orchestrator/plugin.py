@@ -18,7 +18,7 @@ from orchestrator.model.facts import (
 from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.option import Change, option
-from orchestrator.model.problem import At, Fault
+from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Registry
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "FileEntry",
     "FolderEntry",
     "Group",
+    "Guess",
     "HostFacts",
     "HostName",
     "LinkEntry",

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
+import attrs
+
 from orchestrator.core.reject import Hook, Rejected, expect, reject
 from orchestrator.core.scalars import read_str
-from orchestrator.core.suggest import list_choices, quote, suggest_similar
+from orchestrator.core.suggest import list_choices, quote
 from orchestrator.core.tables import HookOf, option_keys, required_options
-from orchestrator.model.problem import At, Fault
+from orchestrator.model.problem import At, Fault, Guess
 
 TYPE = "type"
 """The key that says the kind."""
@@ -29,7 +31,7 @@ def make_kind_hook(noun: str, kinds: Mapping[str, type[Any]], hook_of: HookOf, d
             raise Rejected(*(fault.below(*path) for fault in rejected.faults)) from None
         if name not in kinds:
             known = f"expected {list_choices(kinds)}" if kinds else "none is installed"
-            reject(f"unknown kind of {noun} {quote(name)}: {known}", suggest_similar(name, kinds), *path)
+            reject(f"unknown kind of {noun} {quote(name)}: {known}", "", *path, guess=Guess(name, tuple(kinds)))
         return name
 
     def read_kind(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an instance of one of the kinds
@@ -66,6 +68,6 @@ def _explain_bare(name: str, required: Mapping[str, str]) -> list[Fault]:
 
 def _suggest_type(fault: Fault, table: Mapping[str, Any]) -> Fault:
     """``type`` is no option of a kind, so the kind's own hook cannot have it in mind for a key that is misspelt."""
-    unknown = fault.at is At.KEY and len(fault.path) == 1 and "did you mean" not in fault.hint
-    hint = suggest_similar(str(fault.path[0]), [TYPE]) if unknown and TYPE not in table else ""
-    return Fault(fault.path, fault.message, hint, fault.at) if hint else fault
+    if fault.guess is None or fault.at is not At.KEY or len(fault.path) != 1 or TYPE in table:
+        return fault
+    return attrs.evolve(fault, guess=Guess(fault.guess.word, (*fault.guess.known, TYPE)))

@@ -11,11 +11,20 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from orchestrator.core.reject import MOST_FOUND
+from orchestrator.core.suggest import complete_hint
+from orchestrator.core.toml import read_toml
 from orchestrator.model.place import KeyPath, Place
 from orchestrator.model.problem import At, Fault, Problem, dotted
 
 if TYPE_CHECKING:
     from tree_sitter import Node
+
+MOST_TOLD = 100
+"""Problems of one file that are told; a person mends the first ones first."""
+
+LONGEST_KEY = 300
+"""Characters of a key that are shown; the rest is cut off."""
 
 _TOP = Place(1, 1)
 _KEYS = ("bare_key", "quoted_key", "dotted_key")
@@ -32,19 +41,38 @@ class _Spot:
 
 
 def locate_faults(file: str, text: str | None, faults: Iterable[Fault]) -> tuple[Problem, ...]:
-    """Each fault as a problem of ``file``, sorted by place.
+    """Each fault as a problem of ``file``, sorted by place: the first `MOST_TOLD`, and one that counts the others.
+    Of more than `MOST_FOUND` the first ones found are looked at.
 
     A path that is not in the text (a missing key, or an item of nothing) has the place of what is nearest above it.
-    Without text, or with text that is not TOML, a fault without a place of its own stands at 1:1.
+    Without text a fault without a place of its own stands at 1:1, and with text whose syntax is not TOML's.
     """
-    faults = tuple(faults)
+    all_faults = tuple(faults)
+    faults = all_faults[:MOST_FOUND]
     sought = [fault.path for fault in faults if fault.place is None and fault.path]
-    spots = _find_spots(text, sought) if text is not None and sought and _is_toml(text) else {}
-    problems = []
-    for fault in faults:
-        place = fault.place or _choose_place(fault, spots)
-        problems.append(Problem(file, place.line, place.column, dotted(fault.path), fault.message, fault.hint))
-    return tuple(sorted(problems))
+    spots = _find_spots(text, sought) if text is not None and sought else {}
+    placed = [(fault.place or _choose_place(fault, spots), fault) for fault in faults]
+    placed.sort(key=lambda each: (each[0].line, each[0].column))
+    problems = [
+        Problem(file, place.line, place.column, dotted(_cut(fault.path)), fault.message, complete_hint(fault))
+        for place, fault in placed[:MOST_TOLD]
+    ]
+    problems.sort()
+    if len(placed) > MOST_TOLD:
+        count = len(all_faults) - MOST_TOLD
+        shown = f"at least {count}" if len(all_faults) >= MOST_FOUND else str(count)
+        message = f"{shown} more problem{'' if count == 1 else 's'} from here on: only the first {MOST_TOLD} are told"
+        # At the place of the first that is not told, so that it stays the last.
+        place = placed[MOST_TOLD][0]
+        problems.append(Problem(file, place.line, place.column, "", message))
+    return tuple(problems)
+
+
+def _cut(path: KeyPath) -> KeyPath:
+    """The path as it is shown: a key may be as long as a file, and have a hundred problems below it."""
+    return tuple(
+        f"{key[: LONGEST_KEY - 1]}…" if isinstance(key, str) and len(key) > LONGEST_KEY else key for key in path
+    )
 
 
 def _choose_place(fault: Fault, spots: dict[KeyPath, _Spot]) -> Place:
@@ -55,14 +83,6 @@ def _choose_place(fault: Fault, spots: dict[KeyPath, _Spot]) -> Place:
     return next((spot.value for spot in above if spot is not None), _TOP)
 
 
-def _is_toml(text: str) -> bool:
-    try:
-        tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
 def _find_spots(text: str, sought: Iterable[KeyPath]) -> dict[KeyPath, _Spot]:
     """The places of the sought paths and of all that lies on the way to them."""
     import tree_sitter_toml
@@ -71,15 +91,19 @@ def _find_spots(text: str, sought: Iterable[KeyPath]) -> dict[KeyPath, _Spot]:
     # A file is decoded strictly, but a caller's text may have what UTF-8 cannot write.
     encoded = text.encode("utf-8", "surrogatepass")
     root = Parser(Language(tree_sitter_toml.language())).parse(encoded).root_node
+    # To read all of it once more by TOML's own reader would take as long as the rest.
+    if root.has_error and isinstance(read_toml(text), Fault):
+        return {}
     return _Walk(encoded, sought).run(root)
 
 
 class _Walk:
-    """One walk over a syntax tree along the sought paths, by a stack of its own: a key may have thousands of dots."""
+    """One walk over a syntax tree along the sought paths; what leads to none of them is not looked into."""
 
     def __init__(self, encoded: bytes, sought: Iterable[KeyPath]) -> None:
-        self._lines = encoded.split(b"\n")
-        self._wanted = {path[:length] for path in sought for length in range(len(path) + 1)}
+        self._columns = _Columns(encoded)
+        self._sought = set(sought)
+        self._above = {path[:length] for path in self._sought for length in range(len(path))}
         self._spots: dict[KeyPath, _Spot] = {}
         self._counts: dict[KeyPath, int] = {}
         """How many items each array of tables has so far."""
@@ -97,14 +121,14 @@ class _Walk:
         path: KeyPath = ()
         parts = _split_key(section)
         for left, part in enumerate(parts, start=1 - len(parts)):
-            path, place = (*path, _read_key(part)), self._place(part)
-            self._record(path, place, place, implied=left < 0)
+            path = (*path, _read_key(part))
+            self._record(path, part, part, implied=left < 0)
             if left == 0 and section.type == "table_array_element":
                 self._counts[path] = self._counts.get(path, 0) + 1
             if path in self._counts:
                 path = (*path, self._counts[path] - 1)
-                self._record(path, place, place, implied=left < 0)
-            if path not in self._wanted:
+                self._record(path, part, part, implied=left < 0)
+            if path not in self._above:
                 return
         for child in section.named_children:
             if child.type == "pair":
@@ -115,37 +139,59 @@ class _Walk:
         stack = [(pair, path)]
         while stack:
             node, path = stack.pop()
-            inner = [child for child in node.named_children if child.type != "comment"]
-            if node.type == "pair" and len(inner) > 1:
-                stack += self._read_key_and_value(node, inner[-1], path)
+            if node.type == "pair":
+                stack += self._read_key_and_value(node, path)
             elif node.type == "inline_table":
-                stack += [(child, path) for child in inner]
+                stack += [(child, path) for child in reversed(node.named_children)]
             elif node.type == "array":
-                for index, item in enumerate(inner):
-                    place = self._place(item)
-                    self._record((*path, index), place, place)
-                    stack.append((item, (*path, index)))
+                items = [child for child in node.named_children if child.type != "comment"]
+                for index, item in enumerate(items):
+                    self._record((*path, index), item, item)
+                stack += [(item, (*path, index)) for index, item in enumerate(items) if (*path, index) in self._above]
 
-    def _read_key_and_value(self, pair: "Node", value: "Node", path: KeyPath) -> "Iterator[tuple[Node, KeyPath]]":
+    def _read_key_and_value(self, pair: "Node", path: KeyPath) -> "Iterator[tuple[Node, KeyPath]]":
+        *_, value = (child for child in pair.named_children if child.type != "comment")
         parts = _split_key(pair)
         for part in parts:
-            path, place = (*path, _read_key(part)), self._place(part)
+            path = (*path, _read_key(part))
             last = part is parts[-1]
-            self._record(path, place, self._place(value) if last else place, implied=not last)
-            if path not in self._wanted:
+            self._record(path, part, value if last else part, implied=not last)
+            if path not in self._above:
                 return
         yield value, path
 
-    def _record(self, path: KeyPath, key: Place, value: Place, *, implied: bool = False) -> None:
+    def _record(self, path: KeyPath, key: "Node", value: "Node", *, implied: bool = False) -> None:
         """Keep the first mention, or the first that is not only on the way to something else."""
+        if path not in self._sought and path not in self._above:
+            return
         known = self._spots.get(path)
-        if path in self._wanted and (known is None or (known.implied and not implied)):
-            self._spots[path] = _Spot(key, value, implied)
+        if known is None or (known.implied and not implied):
+            place = self._columns.place(key)
+            self._spots[path] = _Spot(place, place if value is key else self._columns.place(value), implied)
 
-    def _place(self, node: "Node") -> Place:
+
+class _Columns:
+    """Places of nodes: the columns of the grammar are bytes. Each is counted on from the last one in its line."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._lines = encoded.split(b"\n")
+        self._row = self._bytes = self._characters = 0
+
+    def place(self, node: "Node") -> Place:
         row, column = node.start_point
-        before = self._lines[row][:column].decode("utf-8", "surrogatepass")
-        return Place(row + 1, len(before) + 1)
+        if row != self._row:
+            self._row, self._bytes, self._characters = row, 0, 0
+        line = self._lines[row]
+        if column >= self._bytes:
+            self._characters += _count(line[self._bytes : column])
+        else:
+            self._characters -= _count(line[column : self._bytes])
+        self._bytes = column
+        return Place(row + 1, self._characters + 1)
+
+
+def _count(encoded: bytes) -> int:
+    return len(encoded.decode("utf-8", "surrogatepass"))
 
 
 def _split_key(node: "Node") -> "list[Node]":
@@ -164,4 +210,8 @@ def _split_key(node: "Node") -> "list[Node]":
 def _read_key(part: "Node") -> str:
     """The key that a part stands for: TOML's own reader knows its escapes."""
     text = (part.text or b"").decode("utf-8", "surrogatepass")
-    return text if part.type == "bare_key" else next(iter(tomllib.loads(f"{text} = 0")))
+    if part.type == "bare_key":
+        return text
+    if text.startswith("'") or "\\" not in text:
+        return text[1:-1]
+    return next(iter(tomllib.loads(f"{text} = 0")))

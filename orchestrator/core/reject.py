@@ -4,10 +4,13 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
 from orchestrator.core.suggest import describe_value
-from orchestrator.model.problem import At, Fault
+from orchestrator.model.problem import Fault, Guess
 
 Hook = Callable[[Any, Any], Any]
 """What cattrs calls a structure hook: of a plain value and the wanted type."""
+
+MOST_FOUND = 1000
+"""Faults after which no further part of a value is read: nobody mends so many from one list."""
 
 T = TypeVar("T")
 
@@ -21,13 +24,15 @@ class Rejected(Exception):
 
 
 class Collector:
-    """Gathers the faults of the parts of one value, so that the parts after a bad one are read too."""
+    """Gathers the faults of the parts of one value, so that the parts after a bad one are read too (`MOST_FOUND`)."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
     def read(self, hook: Hook, value: object, wanted: object, key: str | int) -> tuple[Any, bool]:
         """The part ``key`` as ``wanted``, and whether it was good; its faults are kept."""
+        if len(self.faults) >= MOST_FOUND:
+            return None, False
         try:
             return hook(value, wanted), True
         except Rejected as rejected:
@@ -44,9 +49,9 @@ class Collector:
             raise Rejected(*self.faults)
 
 
-def reject(message: str, hint: str = "", *path: str | int, at: At = At.VALUE) -> NoReturn:
+def reject(message: str, hint: str = "", *path: str | int, guess: Guess | None = None) -> NoReturn:
     """Raise Rejected with one fault."""
-    raise Rejected(Fault(path, message, hint, at))
+    raise Rejected(Fault(path, message, hint, guess=guess))
 
 
 def expect(noun: str, value: object, hint: str = "") -> NoReturn:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from orchestrator.core import values
 from orchestrator.core.reject import Hook, expect, reject, unwrap
-from orchestrator.core.suggest import list_choices, quote, show_value, suggest_similar
+from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.definition import (
     AbsolutePath,
     Duration,
@@ -22,7 +22,7 @@ from orchestrator.model.definition import (
     Size,
     UserName,
 )
-from orchestrator.model.problem import Fault
+from orchestrator.model.problem import Fault, Guess
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -79,7 +79,7 @@ def make_enum_hook(enum: type[Enum]) -> Hook:
         if type(value) is not str:
             expect(list_choices(choices), value)
         if value not in choices:
-            reject(f"expected {list_choices(choices)}, found {quote(value)}", suggest_similar(value, choices))
+            reject(f"expected {list_choices(choices)}, found {quote(value)}", guess=Guess(value, tuple(choices)))
         return choices[value]
 
     return read_enum

@@ -6,6 +6,8 @@ import difflib
 import json
 from collections.abc import Iterable
 
+from orchestrator.model.problem import Fault
+
 LONGEST_QUOTE = 80
 """Characters of an offending string that a message shows; the rest is cut off."""
 
@@ -21,6 +23,11 @@ def suggest_similar(word: str, known: Iterable[str]) -> str:
     """The hint ``did you mean "x"?``, or an empty one where nothing is similar."""
     similar = find_similar(word, known)
     return "" if similar is None else f"did you mean {quote(similar)}?"
+
+
+def complete_hint(fault: Fault) -> str:
+    """The hint of a fault: what was probably meant, or what the fault says itself."""
+    return suggest_similar(fault.guess.word, fault.guess.known) or fault.hint if fault.guess else fault.hint
 
 
 def list_choices(known: Iterable[str]) -> str:

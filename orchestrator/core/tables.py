@@ -3,17 +3,20 @@
 Every part is read, whatever is wrong with the others. Floor: core.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any, get_args, get_type_hints
 
 from attrs import NOTHING, frozen
 
 from orchestrator.core import values
 from orchestrator.core.reject import Collector, Hook, Rejected, expect, reject
-from orchestrator.core.suggest import quote, show_value, suggest_similar
+from orchestrator.core.suggest import quote, show_value
 from orchestrator.model.definition import Duration, Size
 from orchestrator.model.option import options_of
-from orchestrator.model.problem import At, Fault
+from orchestrator.model.problem import At, Fault, Guess
+
+MOST_ENTRIES = 1000
+"""Items of a list and keys of a table: what has more is no definition, and is not looked at piece by piece."""
 
 HookOf = Callable[[Any], Hook]
 """Finds the hook of a type."""
@@ -33,6 +36,7 @@ def make_list_hook(wanted: object, hook_of: HookOf) -> Hook:
         if type(value) is not list:
             words = value.split()[:4] if isinstance(value, str) else []
             expect("a list", value, f"write [{', '.join(quote(word) for word in words)}]" if words else "")
+        _check_count("list", "items", value)
         collector = Collector()
         items = tuple(collector.read(item_hook, item, item_type, index)[0] for index, item in enumerate(value))
         collector.settle()
@@ -49,6 +53,7 @@ def make_mapping_hook(wanted: object, hook_of: HookOf) -> Hook:
     def read_mapping(value: object, _wanted: object) -> dict[Any, Any]:
         if type(value) is not dict:
             expect("a table", value)
+        _check_count("table", "entries", value)
         collector = Collector()
         result: dict[Any, Any] = {}
         written: dict[Any, str] = {}
@@ -72,6 +77,11 @@ def make_mapping_hook(wanted: object, hook_of: HookOf) -> Hook:
     return read_mapping
 
 
+def _check_count(noun: str, parts: str, value: Sized) -> None:
+    if len(value) > MOST_ENTRIES:
+        reject(f"the {noun} has {len(value)} {parts}, {MOST_ENTRIES} are the most")
+
+
 @frozen
 class _Field:
     """What the hook of a table must know of one key."""
@@ -93,16 +103,20 @@ def make_table_hook(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]
     user's mistake, a fault of the table.
     """
     fields = {known.key: known for known in _read_fields(cls, hook_of, checks or {})}
+    keys = tuple(fields)
+    hint_of_keys = f"known keys: {', '.join(sorted(keys))}" if keys else "it takes no keys"
 
     def read_table(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an instance of cls
         if type(value) is not dict:
             expect("a table", value)
+        _check_count("table", "keys", value)
         collector = Collector()
         arguments: dict[str, Any] = {}
         for key, raw in value.items():
             known = fields.get(key)
             if known is None:
-                collector.add(_explain_unknown(key, fields))
+                message = f"unknown key {quote(key)}"
+                collector.add(Fault((key,), message, hint_of_keys, At.KEY, guess=Guess(key, keys)))
                 continue
             arguments[key], good = collector.read(known.hook, raw, known.type, key)
             fault = _check_field(known, arguments[key], raw) if good else None
@@ -159,13 +173,6 @@ def _read_fields(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]) -
             )
         )
     return fields
-
-
-def _explain_unknown(key: str, known: Mapping[str, object]) -> Fault:
-    hint = suggest_similar(key, known)
-    if not hint:
-        hint = f"known keys: {', '.join(sorted(known))}" if known else "it takes no keys"
-    return Fault((key,), f"unknown key {quote(key)}", hint, At.KEY)
 
 
 def _check_field(known: _Field, value: Any, raw: object) -> Fault | None:  # noqa: ANN401 - a value of any option

@@ -23,11 +23,21 @@ class At(Enum):
 
 
 @frozen
+class Guess:
+    """A ``word`` that was probably meant to be one of ``known``. Which is looked for when the fault is told, so that a
+    file with thousands of faults costs no thousands of searches."""
+
+    word: str
+    known: tuple[str, ...]
+
+
+@frozen
 class Fault:
     """What is wrong with the value (or the key) at ``path`` of a definition, before its place is looked up.
 
     ``message`` is lower case, without a period, and quotes the offending value; ``hint`` says what to write instead.
     ``place`` is given only where it is known already, as for a syntax error. A missing key is a fault of its table.
+    ``guess`` becomes the hint "did you mean" where something similar is known; ``hint`` is for the other case.
     """
 
     path: KeyPath
@@ -35,10 +45,11 @@ class Fault:
     hint: str = ""
     at: At = At.VALUE
     place: Place | None = None
+    guess: Guess | None = None
 
     def below(self, *prefix: str | int) -> "Fault":
         """The same fault seen from further up: ``prefix`` is put before its path."""
-        return Fault((*prefix, *self.path), self.message, self.hint, self.at, self.place)
+        return Fault((*prefix, *self.path), self.message, self.hint, self.at, self.place, self.guess)
 
 
 @frozen(order=True)

@@ -3,7 +3,6 @@
 Beside `orchestrator.plugin` it imports nothing of the agent. Floor: plugin.
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from orchestrator.plugin import (
     Fault,
     FileEntry,
     FolderEntry,
+    Guess,
     Mount,
     PathKind,
     PathQuestion,
@@ -96,13 +96,12 @@ def _choose_options(written: tuple[str, ...], *, recursive: bool) -> tuple[str, 
 
 
 def _find_faults(options: tuple[str, ...]) -> Iterable[Fault]:
+    first: dict[tuple[str, ...], str] = {}
     for index, name in enumerate(options):
         if name not in OPTIONS:
-            close = difflib.get_close_matches(name, OPTIONS, n=1)
-            hint = f'did you mean "{close[0]}"?' if close else f"one of {', '.join(OPTIONS)}"
-            yield Fault(("options", index), f'unknown mount option "{name}"', hint)
+            message = f'unknown mount option "{name}"'
+            yield Fault(("options", index), message, f"one of {', '.join(OPTIONS)}", guess=Guess(name, OPTIONS))
             continue
         row = next((row for row in _CHOICES if name in row), ())
-        earlier = next((other for other in options[:index] if other in row and other != name), None)
-        if earlier is not None:
-            yield Fault(("options", index), f'"{name}" contradicts "{earlier}"', "write one of them")
+        if row and first.setdefault(row, name) != name:
+            yield Fault(("options", index), f'"{name}" contradicts "{first[row]}"', "write one of them")

@@ -3,16 +3,22 @@
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.locate import locate_faults
+from orchestrator.core import suggest
+from orchestrator.core.locate import MOST_TOLD, locate_faults
+from orchestrator.core.parse import Parser
+from orchestrator.core.reject import MOST_FOUND
+from orchestrator.core.shape import MOST_PARTS
 from orchestrator.model.place import KeyPath, Place
-from orchestrator.model.problem import At, Fault
+from orchestrator.model.problem import At, Fault, dotted
+from orchestrator.model.source import Source
 from orchestrator.testing import strategies
+from tests.core.helpers_kinds import REGISTRY
 
 
 def find(text: str | None, path: KeyPath, at: At = At.VALUE) -> tuple[int, int]:
@@ -120,7 +126,7 @@ def test_windows_line_ends_and_tabs() -> None:
     assert find("a = 1\r\n\tb\t= 2\r\n", ("b",)) == (2, 6)
 
 
-@pytest.mark.parametrize("text", [None, "", "a = ", "[a\n", "a = " + "[" * 20000, "a = " + "9" * 5000])
+@pytest.mark.parametrize("text", [None, "", "a = ", "[a\n", "a = " + "[" * 20000, "a = 1 = 2"])
 def test_without_good_text_all_stands_at_the_top(text: str | None) -> None:
     assert find(text, ("a", "b")) == (1, 1)
 
@@ -143,9 +149,77 @@ def test_problems_are_sorted_by_place() -> None:
 
 
 def test_keys_of_many_parts() -> None:
-    path = tuple(["a"] * 1000)
-    assert find(".".join(path) + " = 1", path) == (1, 2003)
+    path = tuple(["a"] * MOST_PARTS)
+    assert find(".".join(path) + " = 1", path) == (1, 2 * MOST_PARTS + 3)
     assert find("[" + ".".join(path) + "]\nx = 1", (*path, "x")) == (2, 5)
+
+
+def test_the_first_hundred_are_told_and_the_others_counted() -> None:
+    text = "".join(f"k{number} = 1\n" for number in range(250))
+    faults = [Fault((f"k{number}",), "wrong", at=At.KEY) for number in reversed(range(250))]
+    problems = locate_faults("x.toml", text, faults)
+    assert [problem.path for problem in problems[:-1]] == [f"k{number}" for number in range(MOST_TOLD)]
+    assert str(problems[-1]) == "x.toml:101:1: 150 more problems from here on: only the first 100 are told"
+    assert problems == tuple(sorted(problems))
+    (*told, last) = locate_faults("x.toml", text, faults[: MOST_TOLD + 1])
+    assert len(told) == MOST_TOLD
+    assert last.message == "1 more problem from here on: only the first 100 are told"
+    assert len(locate_faults("x.toml", text, faults[:MOST_TOLD])) == MOST_TOLD
+
+
+def test_when_there_is_no_end_of_faults_reading_stops() -> None:
+    lists = "".join(f'mounts."/{number}" = {{ source = "/a", options = [{"1, " * 999}] }}\n' for number in range(20))
+    text = f'args = ["a"]\n{lists}'
+    faults = Parser(REGISTRY).parse(Source("web", "web.toml", text))
+    assert isinstance(faults, tuple)
+    assert MOST_FOUND <= len(faults) < 3 * MOST_FOUND
+    (*told, last) = locate_faults("x.toml", text, faults)
+    assert [problem.path for problem in told] == [f'mounts."/0".options[{number}]' for number in range(MOST_TOLD)]
+    assert last.message.startswith(f"at least {len(faults) - MOST_TOLD} more problems")
+    assert last.line == 2
+
+
+def test_of_many_at_one_place_the_count_comes_last() -> None:
+    problems = locate_faults("x.toml", None, [Fault((f"k{number}",), "wrong") for number in range(250)])
+    assert len(problems) == MOST_TOLD + 1
+    assert problems[-1].message.startswith("150 more problems")
+
+
+def test_a_long_key_is_shown_cut_and_still_found() -> None:
+    key = "k" * 30_000
+    text = f'[env]\nx = 1\n"{key}" = 1\n'
+    (problem,) = locate_faults("x.toml", text, [Fault(("env", key), "wrong", at=At.KEY)])
+    assert (problem.line, problem.column) == (3, 1)
+    assert problem.path == f'env."{"k" * 299}…"'
+
+
+def test_what_was_meant_is_searched_only_for_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    searches: list[str] = []
+
+    def search(word: str, known: Iterable[str]) -> str:
+        searches.append(word)
+        return "did you mean it?"
+
+    monkeypatch.setattr(suggest, "suggest_similar", search)
+    text = "".join(f"argz{number} = 1\n" for number in range(900))
+    faults = Parser(REGISTRY).parse(Source("web", "web.toml", text))
+    assert isinstance(faults, tuple)
+    problems = locate_faults("x.toml", text, faults)
+    assert len(faults) == 901
+    # The missing `args` is the first of them.
+    assert searches == [f"argz{number}" for number in range(MOST_TOLD - 1)]
+    assert problems[1].hint == "did you mean it?"
+
+
+def test_columns_count_characters_in_whatever_order_they_are_asked_for() -> None:
+    line = '"größe" = { "ü" = [["é", "é"], { "ß" = "ä", z = ["ö"] }], x = [1, "é"] }'
+    for path in (("größe", "ü", 0, 1), ("größe", "ü", 1, "z", 0), ("größe", "x", 1)):
+        faults = [Fault(sought, "wrong") for sought, _ in walk_paths(tomllib.loads(line)) if sought]
+        problems = locate_faults("x.toml", line, faults)
+        (place,) = [problem.column for problem in problems if problem.path == dotted(path)]
+        assert find(line, path) == (1, place)
+    assert find(line, ("größe", "x", 1)) == (1, line.rindex('"é"') + 1)
+    assert find(line, ("größe", "ü", 1, "z", 0)) == (1, line.index('"ö"') + 1)
 
 
 def test_the_reader_of_positions_is_loaded_only_when_there_is_something_to_place() -> None:
@@ -156,7 +230,7 @@ def test_the_reader_of_positions_is_loaded_only_when_there_is_something_to_place
         "from orchestrator.model.place import Place\n"
         "from orchestrator.model.problem import Fault\n"
         "locate_faults('x', 'a = 1', [Fault((), 'x'), Fault(('a',), 'x', place=Place(1, 1))])\n"
-        "locate_faults('x', 'a = ', [Fault(('a',), 'x')])\n"
+        "locate_faults('x', None, [Fault(('a',), 'x')])\n"
         "sys.exit('tree_sitter' in sys.modules)\n"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

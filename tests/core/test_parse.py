@@ -3,10 +3,12 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.core.parse import Parser, parse_definition
+from orchestrator.core.suggest import complete_hint
 from orchestrator.model.definition import (
     AbsolutePath,
     ClosureRootfs,
@@ -40,7 +42,7 @@ def refuse(text: str) -> tuple[Fault, ...]:
     result = parse(text)
     assert isinstance(result, tuple), result
     assert result
-    return result
+    return tuple(evolve(fault, hint=complete_hint(fault)) for fault in result)
 
 
 def refuse_once(text: str) -> Fault:

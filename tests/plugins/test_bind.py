@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from orchestrator_mounts.bind import OPTIONS, Bind
 
-from orchestrator.plugin import Contribution, Fault, FileEntry, FolderEntry, Group, Mount, MountKind, Registry, Use
+from orchestrator.plugin import (
+    Contribution,
+    Fault,
+    FileEntry,
+    FolderEntry,
+    Group,
+    Guess,
+    Mount,
+    MountKind,
+    Registry,
+    Use,
+)
 from tests.core.helpers_world import HOST, answer, bind
 
 USE = Use("web", "/data")
@@ -64,8 +75,15 @@ def test_options_take_the_place_of_the_defaults() -> None:
 @pytest.mark.parametrize(
     ("options", "fault"),
     [
-        (("ro", "noexce"), Fault(("options", 1), 'unknown mount option "noexce"', 'did you mean "noexec"?')),
-        (("zzz",), Fault(("options", 0), 'unknown mount option "zzz"', f"one of {', '.join(OPTIONS)}")),
+        (
+            ("ro", "noexce"),
+            Fault(
+                ("options", 1),
+                'unknown mount option "noexce"',
+                f"one of {', '.join(OPTIONS)}",
+                guess=Guess("noexce", OPTIONS),
+            ),
+        ),
         (("ro", "rw"), Fault(("options", 1), '"rw" contradicts "ro"', "write one of them")),
         (("slave", "noexec", "shared"), Fault(("options", 2), '"shared" contradicts "slave"', "write one of them")),
     ],
@@ -79,3 +97,9 @@ def test_the_order_of_options_says_nothing(options: list[str]) -> None:
     one, other = contribution_of(bind("/srv/data", *options)), contribution_of(bind("/srv/data", *sorted(options)))
     assert one.mounts == other.mounts
     assert bool(one.faults) is bool(other.faults)
+
+
+def test_many_options_are_each_compared_with_the_first_of_their_row() -> None:
+    faults = contribution_of(bind("/srv/data", *["ro"] * 1000, *["rw", "ro"] * 1000)).faults
+    assert [fault.path for fault in faults] == [("options", index) for index in range(1000, 3000, 2)]
+    assert {fault.message for fault in faults} == {'"rw" contradicts "ro"'}

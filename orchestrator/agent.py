@@ -24,6 +24,7 @@ from attrs import asdict, frozen
 
 from orchestrator import __version__
 from orchestrator.core.parse import Parser
+from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
 from orchestrator.ports import OutsideError, Runtime
@@ -32,6 +33,7 @@ from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
+from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.probe_runtime import choose_runtime
@@ -80,10 +82,12 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
     ):
         keep_descriptors_private()
         become_subreaper()
+        open_files = raise_descriptor_limit()
         async with trio.open_nursery() as background:
             children, cgroups = Children(), Cgroups()
             await background.start(reap_orphans, children)
             background.start_soon(logs.run)
+            await background.start(disk.empty_trash_for_ever, say)
             runtime = await choose_runtime(
                 settings.runtime,
                 root=layout.runtime_root,
@@ -93,8 +97,9 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                 cgroups=cgroups,
             )
             with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
+                limits = HostLimits(open_files=open_files, limits_swap=cgroups.limits_swap)
                 code = await _run_containers(
-                    settings, layout, disk, directory, logs, runtime, agent, signals, when_settled
+                    settings, layout, disk, directory, logs, runtime, limits, agent, signals, when_settled
                 )
             background.cancel_scope.cancel()
     return code
@@ -107,6 +112,7 @@ async def _run_containers(
     directory: WatchedDirectory,
     logs: HostLogs,
     runtime: Runtime,
+    limits: HostLimits,
     agent: AgentState,
     signals: AsyncIterator[int],
     when_settled: Callable[[], object],
@@ -145,6 +151,7 @@ async def _run_containers(
         disk=disk,
         layout=layout,
         cgroup_root=cgroup_root,
+        host_limits=limits,
         starts=trio.CapacityLimiter(starts_at_a_time),
         chance=random.random,
         token=lambda: secrets.token_hex(5),

@@ -25,7 +25,8 @@ def describe_name(
     """The state of a name.
 
     before: what was written last, whose times stand as long as the state is the same. refusal: why an edit has not
-    taken effect though it is valid, or empty. now: the monotonic clock that ``life`` goes by; wall_clock: epoch seconds.
+    taken effect though it is valid, or empty. now: the monotonic clock that ``life`` goes by. wall_clock: epoch
+    seconds.
     """
     word = public_state(life, has_problems=bool(problems))
     same = before is not None and before.state is word

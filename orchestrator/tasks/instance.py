@@ -164,4 +164,5 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
         rootfs=rootfs,
         cgroups_path=f"{outside.cgroup_root}/{identity}",
         log=outside.layout.log(name),
+        host_limits=outside.host_limits,
     )

@@ -6,6 +6,7 @@ from typing import Protocol
 import trio
 from attrs import frozen
 
+from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
 from orchestrator.ports import Disk, Runtime
@@ -40,6 +41,8 @@ class Outside:
     layout: Layout
     cgroup_root: str
     """The agent's own cgroup, absolute as ``linux.cgroupsPath`` has it: instances are below it."""
+    host_limits: HostLimits
+    """What the host says of the limits of every instance."""
     starts: trio.CapacityLimiter
     """How many may start at a time."""
     chance: Callable[[], float]

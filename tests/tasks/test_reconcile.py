@@ -9,6 +9,7 @@ from orchestrator_mounts.bind import Bind
 from trio.testing import MockClock
 
 from orchestrator.core.parse import Parser
+from orchestrator.model.bundle import HostLimits
 from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.facts import PathKind
 from orchestrator.model.layout import Layout
@@ -71,6 +72,7 @@ class Stage:
             disk=self.disk,
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
+            host_limits=HostLimits(),
             starts=trio.CapacityLimiter(2),
             chance=lambda: 0.5,
             token=lambda: next(tokens),

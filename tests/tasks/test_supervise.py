@@ -11,7 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
-from orchestrator.model.bundle import Bundle
+from orchestrator.model.bundle import Bundle, HostLimits
 from orchestrator.model.definition import Duration, OnExit, Resources, Restart, SignalName, Size
 from orchestrator.model.definition import Stop as StopPolicy
 from orchestrator.model.layout import Layout
@@ -79,6 +79,7 @@ class Stage:
             disk=self.disk,
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
+            host_limits=HostLimits(),
             starts=trio.CapacityLimiter(1),
             chance=lambda: 0.5,
             token=lambda: next(tokens),

@@ -17,7 +17,8 @@ import cattrs
 from orchestrator.core.choice import TYPE, make_kind_hook
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
-from orchestrator.core.tables import make_list_hook, make_mapping_hook, make_table_hook
+from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
+from orchestrator.core.values import check_depth
 from orchestrator.model.definition import ROOTFS_KINDS, Definition, Rootfs
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.option import options_of
@@ -26,6 +27,9 @@ from orchestrator.model.registry import Group, Registry
 
 DEFAULT_MOUNT = "bind"
 """The kind of a mount that does not say its ``type``."""
+
+MOST_MOUNTS = 256
+"""Mounts of one definition: a start takes longer with each, and crun runs out of descriptors below a thousand."""
 
 _SCALARS: dict[type[Any], Hook] = {str: read_str, bool: read_bool, int: read_int, float: read_float}
 
@@ -71,7 +75,8 @@ def make_converter(registry: Registry) -> cattrs.Converter:
         (NetworkKind, make_kind_hook("network", networks, hook_of)),
     ):
         _register_exact(converter, wanted, hook)
-    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, {"args": _check_args}))
+    checks: Mapping[str, Check] = {"args": _check_args, "cwd": check_depth, "mounts": _check_mounts}
+    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, checks))
     return converter
 
 
@@ -84,6 +89,12 @@ def _check_args(args: tuple[str, ...]) -> Fault | None:
     if not args:
         return Fault((), "there is no command: the list is empty", 'write ["/usr/bin/env"]')
     return None if args[0] else Fault((0,), 'the command is empty: ""')
+
+
+def _check_mounts(mounts: Mapping[str, object]) -> Fault | None:
+    if len(mounts) <= MOST_MOUNTS:
+        return None
+    return Fault((), f"there are {len(mounts)} mounts, {MOST_MOUNTS} are the most", "mount a folder above them")
 
 
 def _check_kind(kind: type[Any]) -> None:

@@ -88,7 +88,8 @@ def find_obstacle(path: str, *, file: bool, host: HostFacts, mounts: Iterable[Mo
     runtime can make no mount point, so the host must have one, of the right kind. Below a mount of the definition the
     runtime makes it, or says why not.
     """
-    above = [mount for mount in mounts if mount.destination in _parents(path)]
+    parents = set(_parents(path))
+    above = [mount for mount in mounts if mount.destination in parents]
     nearest = max(above, key=lambda mount: len(mount.destination), default=None)
     if nearest is None or nearest not in host_mounts(host) or nearest.type != "bind":
         return None

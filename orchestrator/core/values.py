@@ -31,6 +31,15 @@ LARGEST_SIZE = 2**63 - 1
 LARGEST_ID = 2**32 - 2
 """The largest uid or gid; 2^32 - 1 means "unchanged" to chown(2) and setresuid(2)."""
 
+LONGEST_PATH = 4095
+"""Bytes: PATH_MAX of limits.h without the NUL at the end."""
+
+LONGEST_PART = 255
+"""Bytes of a file's name: NAME_MAX of limits.h."""
+
+MOST_FOLDERS = 32
+"""Parts of a path inside the container, each of which may have to be made for it."""
+
 _UNITS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 """Milliseconds, largest first."""
 _DURATION = re.compile("".join(rf"(?:(?P<{unit}>[0-9]{{1,12}}){unit})?" for unit in _UNITS))
@@ -160,13 +169,30 @@ def _count_realtime(name: str) -> int | None:
 
 
 def parse_absolute_path(text: str) -> AbsolutePath | Fault:
-    """A path from ``/`` without ``..``, normalised: one slash between its parts, no ``.``, none at its end."""
+    """A path from ``/`` without ``..``, normalised: one slash between its parts, no ``.``, none at its end.
+
+    What the kernel would refuse as too long is a fault (path_resolution(7)): a part, or what is left after that.
+    """
     if not text.startswith("/"):
         hint = f"write {quote('/' + text.lstrip('./'))}" if text.strip("./") else ""
         return Fault((), f"the path {quote(text)} is not absolute: it must begin with '/'", hint)
+    path = _normalise(text)
     if ".." in text.split("/"):
-        return Fault((), f"the path {quote(text)} contains '..'", f"write {quote(_normalise(text))}")
-    return AbsolutePath(_normalise(text))
+        return Fault((), f"the path {quote(text)} contains '..'", f"write {quote(path)}")
+    if (length := _count_bytes(path)) > LONGEST_PATH:
+        return Fault((), f"the path {quote(text)} has {length} bytes, {LONGEST_PATH} are the most")
+    for part in path.split("/"):
+        if (length := _count_bytes(part)) > LONGEST_PART:
+            return Fault((), f"the name {quote(part)} in a path has {length} bytes, {LONGEST_PART} are the most")
+    return AbsolutePath(path)
+
+
+def check_depth(path: str) -> Fault | None:
+    """Whether an absolute, normalised path inside the container has few enough parts."""
+    count = path.count("/")
+    if count <= MOST_FOLDERS:
+        return None
+    return Fault((), f"the path {quote(path)} has {count} parts, {MOST_FOLDERS} are the most inside a container")
 
 
 def parse_mount_path(text: str) -> MountPath | Fault:
@@ -181,7 +207,12 @@ def parse_mount_path(text: str) -> MountPath | Fault:
             return Fault((), f"cannot mount over {quote(text)}: it is one of the system's own mounts")
         if path.startswith(f"{own}/"):
             return Fault((), f"cannot mount at {quote(text)}: it is below {own}, one of the system's own mounts")
-    return MountPath(path)
+    return check_depth(path) or MountPath(path)
+
+
+def _count_bytes(text: str) -> int:
+    # A file is decoded strictly, but a caller's text may have what UTF-8 cannot write.
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def _normalise(path: str) -> str:

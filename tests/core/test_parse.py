@@ -240,6 +240,39 @@ def test_what_is_said_of_args(text: str, path: KeyPath, message: str, hint: str)
     assert hint in fault.hint
 
 
+def many(count: int, form: str, separator: str = "\n") -> str:
+    return separator.join(form.format(number) for number in range(count))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "message"),
+    [
+        ('cwd = "' + "/a" * 33 + '"', ("cwd",), "has 33 parts, 32 are the most inside a container"),
+        ('cwd = "' + "/a" * 20000 + '"', ("cwd",), "has 40000 bytes, 4095 are the most"),
+        ('mounts."' + "/a" * 20000 + '" = "tmpfs"', ("mounts", "/a" * 20000), "has 40000 bytes, 4095 are the most"),
+        ("[mounts]\n" + many(257, '"/{}" = "tmpfs"'), ("mounts",), "there are 257 mounts, 256 are the most"),
+        ("[env]\n" + many(1001, 'A{} = ""'), ("env",), "the table has 1001 entries, 1000 are the most"),
+        (many(1001, "k{} = 1"), (), "the table has 1002 keys, 1000 are the most"),
+        ("[restart]\n" + many(1001, "k{} = 1"), ("restart",), "the table has 1001 keys, 1000 are the most"),
+        (
+            'mounts."/a" = { source = "/b", options = [' + many(1001, '"ro"', ", ") + "] }",
+            ("mounts", "/a", "options"),
+            "the list has 1001 items, 1000 are the most",
+        ),
+    ],
+)
+def test_what_is_too_much_is_one_fault_that_names_the_limit(text: str, path: KeyPath, message: str) -> None:
+    fault = refuse_once(text)
+    assert fault.path == path
+    assert message in fault.message
+
+
+def test_as_much_as_is_allowed() -> None:
+    args, env = many(1000, '"a"', ", "), many(1000, 'A{} = ""')
+    definition = read(f"args = [{args}]\n[env]\n{env}\n[mounts]\n" + many(256, '"/{}" = "tmpfs"'))
+    assert (len(definition.args), len(definition.env), len(definition.mounts)) == (1000, 1000, 256)
+
+
 @pytest.mark.parametrize(
     ("key", "hint"),
     [

@@ -142,6 +142,36 @@ def test_other_paths_are_faults(text: str) -> None:
     assert isinstance(values.parse_absolute_path(text), Fault)
 
 
+@pytest.mark.parametrize("part", ["a" * 255, "é" * 127, "." * 255])
+def test_the_longest_names_and_paths(part: str) -> None:
+    assert values.parse_absolute_path(f"/{part}") == f"/{part}"
+    assert values.parse_absolute_path("/a" * 2047 + "b") == "/a" * 2047 + "b"
+    assert values.parse_absolute_path("/." * 5000 + "/a") == "/a"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("/a/" + "a" * 256, "has 256 bytes, 255 are the most"),
+        ("/" + "é" * 128, "has 256 bytes, 255 are the most"),
+        ("/a" * 2048, "has 4096 bytes, 4095 are the most"),
+        ("/a" * 20000, "has 40000 bytes, 4095 are the most"),
+    ],
+)
+def test_longer_ones_are_faults_that_name_the_limit(text: str, message: str) -> None:
+    fault = values.parse_absolute_path(text)
+    assert isinstance(fault, Fault)
+    assert message in fault.message
+    assert len(fault.message) < 200
+
+
+def test_how_deep_a_mount_may_be() -> None:
+    assert values.parse_mount_path("/a" * 32) == "/a" * 32
+    fault = values.parse_mount_path("/a" * 33)
+    assert isinstance(fault, Fault)
+    assert "has 33 parts, 32 are the most inside a container" in fault.message
+
+
 @pytest.mark.parametrize(
     "text", ["/", "//.", "/proc", "/proc/", "/sys/fs/cgroup", "/dev/shm", "//dev//mqueue", "/a/.."]
 )

@@ -33,8 +33,9 @@ def describe_change(before: NameState | None, state: NameState) -> tuple[str, ..
         lines.extend(str(problem) for problem in state.problems)
     if before is not None and before.problems and not state.problems:
         lines.append(f"{state.name}: mended")
-    ended_by_itself = state.state is PublicState.STOPPING and state.pid is None
-    if (before is None or before.state is not state.state) and state.state in _WORTH_A_LINE and not ended_by_itself:
+    if state.state is PublicState.STOPPING and state.pid is None:
+        return tuple(lines)  # it ended by itself and is cleared away: what that leads to is told in a moment
+    if (before is None or before.state is not state.state) and state.state in _WORTH_A_LINE:
         lines.append(_describe_state(state))
     elif before is not None and state.message and before.message != state.message:
         lines.append(f"{state.name}: {state.message}")

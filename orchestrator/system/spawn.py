@@ -14,6 +14,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
+from orchestrator.ports import OutsideError
 from orchestrator.system.reaper import Children, list_children
 
 KILL_GRACE = 5.0
@@ -60,9 +61,14 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def keep_descriptors_private() -> None:
     """Let no command inherit a descriptor above 2 that this process was started with; once, before the first command.
 
-    Those that Python opens are private already; those of a shell or of systemd (sd_listen_fds(3)) are not.
+    Those that Python opens are private already; those of a shell or of systemd (sd_listen_fds(3)) are not. Raises
+    OutsideError.
     """
-    for number in map(int, os.listdir("/proc/self/fd")):
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError as error:
+        raise OutsideError(f"cannot see which descriptors this process has: {error.strerror}") from error
+    for number in numbers:
         if number > 2:
             with contextlib.suppress(OSError):  # the descriptor of the folder itself is closed by now
                 os.set_inheritable(number, False)

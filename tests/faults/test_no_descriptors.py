@@ -15,7 +15,7 @@ from orchestrator.system.process import ProcessGone, open_process
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.system.runtime_output import open_scratch, read_from
-from orchestrator.system.spawn import run_command
+from orchestrator.system.spawn import keep_descriptors_private, run_command
 from tests.faults.helpers_descriptors import no_descriptors_left
 from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
 
@@ -46,6 +46,14 @@ async def test_orphans_are_reaped_without_a_descriptor() -> None:
 async def test_a_reaper_that_cannot_begin_says_so() -> None:
     with no_descriptors_left(), pytest.raises(OutsideError, match=r"cannot see which children .*Too many open files"):
         await reap_orphans(Children())
+
+
+def test_an_agent_that_cannot_see_its_descriptors_says_so() -> None:
+    with (
+        no_descriptors_left(),
+        pytest.raises(OutsideError, match=r"cannot see which descriptors .*Too many open files"),
+    ):
+        keep_descriptors_private()
 
 
 def test_a_process_that_cannot_be_held() -> None:

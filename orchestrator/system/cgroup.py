@@ -7,9 +7,8 @@ The runtime makes them; here they are read, emptied and removed, also where a ki
 import contextlib
 import errno
 import os
-import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import trio
 from attrs import frozen
 
 from orchestrator.ports import OutsideError
+from orchestrator.system.mountinfo import MountLine, read_mounts
 
 REMOVE_DEADLINE = 5.0
 """Seconds that the kernel may take to let go of a group whose processes have been killed."""
@@ -25,7 +25,6 @@ _KILL_ROUNDS = 100
 _FREEZE_AFTER = 3
 _UNLIMITED = 1 << 62
 """cgroup v1 writes "no limit" as a number near 2**63."""
-_ESCAPE = re.compile(r"\\([0-7]{3})")
 
 
 class CgroupBusy(OutsideError):
@@ -54,20 +53,14 @@ class MemoryLimit:
     memory_and_swap: int | None
 
 
-def parse_hierarchies(mountinfo: str) -> tuple[Hierarchy, ...]:
-    """The hierarchies of /proc/PID/mountinfo, proc(5); each once, at its first mount point."""
+def find_hierarchies(mounts: Iterable[MountLine]) -> tuple[Hierarchy, ...]:
+    """The hierarchies among these mounts; each once, at its first mount point."""
     found: dict[str, Hierarchy] = {}
-    for line in mountinfo.splitlines():
-        mount, _, rest = line.partition(" - ")
-        kind, _, options = rest.split(" ", 2)
-        if kind not in ("cgroup", "cgroup2"):
-            continue
-        _, _, device, _, mount_point, *_ = mount.split(" ")
-        path = _ESCAPE.sub(lambda match: chr(int(match[1], 8)), mount_point)
-        if kind == "cgroup2":
-            found.setdefault(device, Hierarchy(2, path, frozenset()))
-        else:
-            found.setdefault(device, Hierarchy(1, path, frozenset(options.split(","))))
+    for mount in mounts:
+        if mount.kind == "cgroup2":
+            found.setdefault(mount.device, Hierarchy(2, mount.point, frozenset()))
+        elif mount.kind == "cgroup":
+            found.setdefault(mount.device, Hierarchy(1, mount.point, frozenset(mount.super_options)))
     return tuple(found.values())
 
 
@@ -82,7 +75,7 @@ class Cgroups:
         """hierarchies: those of this process's mount namespace unless given."""
         if hierarchies is None:
             with _reading("/proc/self/mountinfo"):
-                hierarchies = parse_hierarchies(Path("/proc/self/mountinfo").read_text())
+                hierarchies = find_hierarchies(read_mounts())
         self.hierarchies = hierarchies
 
     @property

@@ -11,12 +11,12 @@ import select
 import signal
 import struct
 import time
-from pathlib import Path
 
 import trio
 
 from orchestrator.model.state import Exit
 from orchestrator.ports import OutsideError
+from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children
 
 PARENT_GRACE = 5.0
@@ -103,37 +103,24 @@ def open_process(pid: int, children: Children, start_time: int | None = None) ->
 
     start_time: what it must be, for a process that is known from earlier. Raises ProcessGone.
     """
+    pidfd = -1
     try:
         before = read_start_time(pid)
         pidfd = os.pidfd_open(pid)
+        after = read_start_time(pid)
     except ProcessLookupError as error:
         raise ProcessGone(f"cannot open process {pid}: it is gone") from error
     except OSError as error:
-        raise ProcessGone(f"cannot open process {pid}: {error.strerror}") from error
-    try:
-        after = read_start_time(pid)
-    except ProcessLookupError:
-        after = -1
-    except OSError as error:
-        os.close(pidfd)
+        if pidfd >= 0:
+            os.close(pidfd)
         raise ProcessGone(f"cannot open process {pid}: {error.strerror}") from error
     # The same start time on both sides: the pid was not given to another between the look and the open.
-    if before != after or start_time not in (None, before):
+    if before is None or before != after or start_time not in (None, before):
         os.close(pidfd)
         raise ProcessGone(f"cannot open process {pid}: the process that is meant is gone")
     if _is_child(pidfd):
         children.add(pid)
     return PidfdProcess(pid, before, pidfd, children)
-
-
-def read_start_time(pid: int) -> int:
-    """Field 22 of /proc/PID/stat, proc(5): clock ticks since boot. Raises ProcessLookupError."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except FileNotFoundError as error:
-        raise ProcessLookupError(f"no process {pid}") from error
-    # The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
-    return int(stat.rpartition(b")")[2].split()[19])
 
 
 def _is_child(pidfd: int) -> bool:

@@ -9,7 +9,6 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import trio
 from attrs import frozen
@@ -170,12 +169,11 @@ async def _reap_member(pidfd: int) -> None:
 
 
 def _group_of(pid: int) -> int | None:
-    """The process group of a child, from /proc/PID/stat, which answers for zombies too; None if it is gone."""
+    """The process group of a child, a zombie too; None if it is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
+        return os.getpgid(pid)
+    except ProcessLookupError:
         return None
-    return int(stat.rpartition(")")[2].split()[2])
 
 
 def _has_succeeded(pidfd: int) -> bool:

@@ -21,7 +21,7 @@ from orchestrator.model.definition import Resources, Size
 from orchestrator.model.spec import FolderRoot
 from orchestrator.ports import Process, Runtime
 from orchestrator.system.cgroup import Cgroups
-from orchestrator.system.process import read_start_time
+from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children, become_subreaper, list_children, reap_orphans
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.testing.runtime import FakeProgram, FakeRuntime

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from orchestrator.system.cgroup import CgroupBusy, Cgroups, Hierarchy, MemoryLimit, parse_hierarchies
+from orchestrator.system.cgroup import CgroupBusy, Cgroups, Hierarchy, MemoryLimit, find_hierarchies
+from orchestrator.system.mountinfo import parse_mounts
 
 HYBRID = """\
 31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755
@@ -21,12 +22,12 @@ HYBRID = """\
 
 
 def test_the_hierarchies_of_a_hybrid_host() -> None:
-    cpu, systemd, unified = parse_hierarchies(HYBRID)
+    cpu, systemd, unified = find_hierarchies(parse_mounts(HYBRID.encode()))
     assert (cpu.version, cpu.mount_point) == (1, "/sys/fs/cgroup/cpu,cpuacct")
     assert {"cpu", "cpuacct"} <= cpu.controllers
     assert "name=systemd" in systemd.controllers
     assert unified == Hierarchy(2, "/sys/fs/cgroup/uni fied", frozenset())
-    assert parse_hierarchies("") == ()
+    assert find_hierarchies(()) == ()
 
 
 def make_v2(mount: Path, **files: str) -> Cgroups:

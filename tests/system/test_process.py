@@ -11,7 +11,8 @@ import pytest
 import trio
 import trio.testing
 
-from orchestrator.system.process import ProcessGone, open_process, read_start_time
+from orchestrator.system.process import ProcessGone, open_process
+from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children, become_subreaper, list_children, reap_orphans
 from orchestrator.system.runtime_output import MESSAGE_LIMIT, find_message, open_scratch, read_from
 from orchestrator.system.spawn import clean_environment, keep_descriptors_private, run_command
@@ -162,7 +163,8 @@ async def test_a_process_whose_name_looks_like_a_stat_file(children: Children, t
     child = begin([str(program), "1000"], children)
     children.discard(child.pid)
     process = open_process(child.pid, children)
-    assert process.start_time == read_start_time(child.pid) > 1
+    assert process.start_time == read_start_time(child.pid)
+    assert process.start_time > 1
     with pytest.raises(ProcessGone, match="is gone"):
         open_process(child.pid, children, process.start_time + 1)
     process.send_signal(signal.SIGKILL)

@@ -20,7 +20,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from orchestrator import __version__
 from orchestrator.core.parse import Parser
@@ -32,7 +32,7 @@ from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry
-from orchestrator.system.facts import HostWorld
+from orchestrator.system.facts import HostWorld, probe_host
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import hold_lock
 from orchestrator.system.logwatch import HostLogs
@@ -142,7 +142,7 @@ async def _run_containers(
 
     def look_again() -> None:
         try:
-            reconciler.look_again(HostWorld.probe())
+            reconciler.look_again(evolve(world, host=probe_host()))
         except OutsideError as error:
             reporter.say(f"cannot look at the host again: {error}")
 
@@ -160,7 +160,8 @@ async def _run_containers(
         trim_log=trim,
         sweep=sweep,
     )
-    reconciler = Reconciler(directory, HostWorld.probe(), Parser(load_registry()), outside, reporter.directory)
+    world = HostWorld.probe()
+    reconciler = Reconciler(directory, world, Parser(load_registry()), outside, reporter.directory)
     ending = _Ending(signals)
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
@@ -171,6 +172,7 @@ async def _run_containers(
             reconciler.take_over(taken_over, supervisions)
             async with trio.open_nursery() as following:
                 await following.start(reconciler.run, supervisions)
+                following.start_soon(reconciler.follow_world)
                 following.start_soon(_announce, reporter)
                 code = 0
                 if settings.once:

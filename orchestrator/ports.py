@@ -200,6 +200,10 @@ class World(Protocol):
         """Answer all questions. Never raises: a path that cannot be looked at is answered so."""
         ...
 
+    async def wait_news(self) -> None:
+        """Wait until what did not answer (`Facts.unanswered`) may answer now. Cancellation-safe."""
+        ...
+
 
 class Notifier(Protocol):
     """sd_notify(3): what systemd is told. Nothing where nobody listens; never raises."""

@@ -13,7 +13,7 @@ from orchestrator.cli.errors import INTERRUPTED, warn
 from orchestrator.cli.settings import layout_of, state_option
 from orchestrator.model.layout import Layout
 from orchestrator.ports import OutsideError
-from orchestrator.system.logs import LogFollower, LogReader, Piece
+from orchestrator.system.logs import CHUNK, LogFollower, LogReader, Piece
 
 DEFAULT_LINES = 100
 
@@ -66,9 +66,9 @@ def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) ->
                 warn(f"there is no log of {name} yet, waiting for {path}")
             trio.run(_follow, path, lines)
         with LogReader(path) as reader:
-            reader.seek_tail(lines)
+            end = reader.seek_tail(lines)  # as it is now: under a fast writer there would be no other
             output = _Output()
-            while piece := reader.read():
+            while reader.position < end and (piece := reader.read(min(CHUNK, end - reader.position))):
                 output.write(piece)
     except BrokenPipeError:
         raise  # it is of the output, not of the log

@@ -60,31 +60,37 @@ class LogReader:
         """The descriptor of the log."""
         return self._file
 
-    def seek_tail(self, lines: int | None) -> None:
+    @property
+    def position(self) -> int:
+        """How many bytes of all that was ever written lie before what is read next."""
+        return self._at
+
+    def seek_tail(self, lines: int | None) -> int:
         """Go to where the last ``lines`` lines begin (a last one without its end counts); None: to the log's head, 0:
-        to its end."""
+        to its end. Returns the position of the end as it is now."""
         found = self._find(0, 0)
         self._at, self._skipping = found.at, found.cut
         if lines is None:
-            return
+            return found.end
         # Backwards over the ends of lines. The last byte is left out: it ends the last line, or is a part of it.
         at, missing = max(found.at, found.end - 1), lines
         if lines == 0:
             self._at, self._skipping = found.end, False
-            return
+            return found.end
         while at > self._at:
             lower = max(self._at, at - CHUNK)
             part = self._find(lower, at - lower)
             if part.at > lower:
                 self._at, self._skipping = part.at, True
-                return
+                return found.end
             index = len(part.data)
             while (index := part.data.rfind(b"\n", 0, index)) >= 0:
                 missing -= 1
                 if missing == 0:
                     self._at, self._skipping = lower + index + 1, False
-                    return
+                    return found.end
             at = lower
+        return found.end
 
     def read(self, limit: int = CHUNK) -> Piece | None:
         """The next bytes, ``limit`` at most, or None at the end of the log. After an application has truncated its log

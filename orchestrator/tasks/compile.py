@@ -29,6 +29,7 @@ class Compiled:
     parsed: bool = True
     """False if its text alone is wrong, so that no change of the world can mend it."""
     awaits: frozenset[str] = field(factory=frozenset)
+    """Not those that did not answer: to look at them is to hang."""
 
     def still_holds(self, source: Source) -> bool:
         """Whether compiling ``source`` would give this again."""
@@ -63,7 +64,7 @@ async def compile_sources(
     for name, (source, definition) in definitions.items():
         spec = resolve_spec(name, definition, facts)
         if isinstance(spec, tuple):
-            done[name] = Compiled(source, _broken(source, spec), awaits=_paths(questions[name]))
+            done[name] = Compiled(source, _broken(source, spec), awaits=_paths(set(questions[name]) - facts.unanswered))
         else:
             done[name] = Compiled(source, Target(render_bundle(spec), spec.resources, spec.policy))
     return done

@@ -46,7 +46,8 @@ class Reconciler:
         self._vanished: dict[str, float] = {}
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
-        self._asked_to_look = False
+        self._look_at_once = False
+        self._compile_anew = False
 
     async def run(
         self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -63,7 +64,7 @@ class Reconciler:
                 task_status.started()
                 started = True
             with trio.CancelScope(deadline=self._next_vanishing()) as self._waiting:
-                if not self._asked_to_look:
+                if not self._look_at_once:
                     await self._directory.wait_changed()
             await trio.sleep_until(planned_at + BETWEEN_PLANS)
 
@@ -79,7 +80,17 @@ class Reconciler:
         world: instead of the one so far.
         """
         self._world = world or self._world
-        self._asked_to_look = True
+        self._compile_anew = True
+        self._hint()
+
+    async def follow_world(self) -> None:
+        """Plan again when what did not answer may answer now, until cancelled."""
+        while True:
+            await self._world.wait_news()
+            self._hint()
+
+    def _hint(self) -> None:
+        self._look_at_once = True
         self._waiting.cancel()
 
     def stop_all(self) -> None:
@@ -97,8 +108,8 @@ class Reconciler:
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
 
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
-        before = {} if self._asked_to_look else self._compiled
-        self._asked_to_look = False
+        before = {} if self._compile_anew else self._compiled
+        self._look_at_once = self._compile_anew = False
         listing = await self._directory.read()
         sources, misnamed = _sort_out(listing)
         if listing.error is None:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 
 import trio
-from attrs import evolve
 
 from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
 from orchestrator.model.source import Listing, Source
@@ -76,8 +75,17 @@ class FakeWorld:
         self.paths = dict(paths or {})
         self.texts = dict(texts or {})
         self.asked: list[Question] = []
+        self.news = trio.Event()
+        """To be set when what did not answer may answer now."""
+        self.unanswered: frozenset[Question] = frozenset()
+        """What does not answer."""
         self.delay = 0.0
         """Seconds until it answers."""
+
+    async def wait_news(self) -> None:
+        """Wait for `news`, once."""
+        await self.news.wait()
+        self.news = trio.Event()
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
         """Answer from what was given."""
@@ -90,4 +98,4 @@ class FakeWorld:
             if isinstance(question, PathQuestion)
         }
         texts = {question: self.texts.get(question.path) for question in asked if isinstance(question, TextQuestion)}
-        return evolve(Facts(self.host), paths=paths, texts=texts)
+        return Facts(self.host, paths, texts, self.unanswered & set(asked))

@@ -419,3 +419,15 @@ def test_nothing_is_left_open(log: Path) -> None:
         read_tail(str(log), 5)
     assert count() == before
     assert sorted(os.listdir(log.parent)) == ["web.log", "web.log.dropped"]
+
+
+def test_the_end_is_where_it_was_when_the_reading_began(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    log.write_bytes(b"one\ntwo\n")
+    with LogReader(str(log)) as reader:
+        end = reader.seek_tail(1)
+        with log.open("ab") as application:
+            application.write(b"three\n")
+        piece = reader.read(end - reader.position)
+        assert piece is not None
+        assert (piece.data, reader.position) == (b"two\n", end)

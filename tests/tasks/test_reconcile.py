@@ -11,7 +11,7 @@ from trio.testing import MockClock
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.definition import Resources, Stop
-from orchestrator.model.facts import PathKind
+from orchestrator.model.facts import PathKind, PathQuestion
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Group, Registry
@@ -334,6 +334,25 @@ async def test_what_an_earlier_agent_left_is_ended_before_its_name_starts(autoju
         removed = [identity for method, identity in stage.runtime.calls if method == "remove"]
         assert set(removed) == {"web-old", "gone-old"}
         assert len(removed) == 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_did_not_answer_is_asked_again_when_it_may(autojump_clock: MockClock) -> None:
+    text = WEB + 'mounts."/data".source = "/net/data"\n'
+
+    def hang(stage: Stage) -> None:
+        stage.world.paths["/net/data"] = PathKind.DENIED
+        stage.world.unanswered = frozenset({PathQuestion("/net/data")})
+
+    async with open_stage({"web": text}, hang) as stage, trio.open_nursery() as nursery:
+        nursery.start_soon(stage.reconciler.follow_world)
+        assert stage.state("web").state is PublicState.INVALID
+        assert "/net/data" not in stage.directory.also
+        stage.world.paths["/net/data"] = PathKind.DIRECTORY
+        stage.world.unanswered = frozenset()
+        stage.world.news.set()
+        await stage.settle()
+        assert stage.state("web").state is PublicState.RUNNING
         nursery.cancel_scope.cancel()
 
 

@@ -18,18 +18,21 @@ MOST_PARTS = 16
 MOST_NESTED = 16
 """Lists and inline tables within each other."""
 
-_PART = r"""(?:[A-Za-z0-9_-]++|"(?:[^"\\\n]|\\[^\n])*+"|'[^'\n]*+')"""
+_PART = r"""(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\[^\n])*"|'[^'\n]*')"""
 
 _TOKEN = re.compile(
-    r"(?P<text>\"{3}(?:[^\"\\]|\\[\s\S]|\"{1,2}(?!\"))*+\"{3,5}+|'{3}[\s\S]*?'{3,5}+)"
+    r"(?P<text>\"{3}(?:[^\"\\]|\\[\s\S]|\"{1,2}(?!\"))*\"{3,5}|'{3}[\s\S]*?'{3,5})"
     r"|(?P<unclosed>\"{3}|'{3})"
-    rf"|(?P<key>{_PART}(?:[ \t]*+\.[ \t]*+{_PART})*+)"
+    rf"|(?P<key>{_PART}(?:[ \t]*\.[ \t]*{_PART})*)"
     r"|(?P<open>[\[{])"
     r"|(?P<close>[\]}])"
-    r"|(?P<other>#[^\n]*+|[^\[\]{}\"'#A-Za-z0-9_-]++)"
+    r"|(?P<other>#[^\n]*|[^\[\]{}\"'#A-Za-z0-9_-]+)"
 )
 """A piece of a TOML text: strings over several lines, keys and what looks like them (other strings, numbers, dates:
-none has more than one dot outside of quotes), brackets, comments and the rest."""
+none has more than one dot outside of quotes), brackets, comments and the rest.
+
+Without possessive quantifiers, which Python 3.11.2 (Debian 12's) gets wrong around groups: no two alternatives begin
+alike and nothing follows them that could fail, so there is little to go back over."""
 
 
 def check_shape(text: str) -> Fault | None:

@@ -27,7 +27,7 @@ from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
-from orchestrator.ports import OutsideError, Runtime
+from orchestrator.ports import OutsideError, Runtime, single_errors
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
@@ -291,7 +291,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"orchestrator: {error}")
     except BaseExceptionGroup as group:
         outside, defects = group.split(OutsideError)
-        for leaf in _leaves(outside):
+        for leaf in single_errors(outside):
             say(f"orchestrator: {leaf}")
         if defects is not None:
             return _report_defect(defects, settings)
@@ -301,14 +301,6 @@ def main(arguments: Sequence[str]) -> int:
         # The one place that catches everything: what it says stands in the journal, where it may be the only trace.
         return _report_defect(error, settings)
     return 1
-
-
-def _leaves(error: BaseException | None) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    elif error is not None:
-        yield error
 
 
 def _report_defect(error: BaseException, settings: Settings) -> int:
@@ -321,7 +313,7 @@ def _report_defect(error: BaseException, settings: Settings) -> int:
         where = f"the traceback is in {path}"
     except OSError as failure:
         where = f"cannot write the traceback to {path}: {failure.strerror}"
-    for leaf in _leaves(error):
+    for leaf in single_errors(error):
         say(f"orchestrator: internal error: {type(leaf).__name__}: {leaf} ({where})")
     return 70
 

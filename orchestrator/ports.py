@@ -4,7 +4,7 @@ Floor: above core, beside plugin. Every error of the outside is an `OutsideError
 tried.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
 from orchestrator.model.bundle import Bundle, Instance
@@ -16,6 +16,15 @@ from orchestrator.model.state import AgentState, Exit, InstanceState, NameState
 
 class OutsideError(Exception):
     """The world's fault: what was tried and why it failed, in one line (``str(error)``)."""
+
+
+def single_errors(error: BaseException | None) -> Iterator[BaseException]:
+    """An error, or those that a nursery has gathered, one by one; nothing for None."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from single_errors(inner)
+    elif error is not None:
+        yield error
 
 
 class RuntimeFailed(OutsideError):
@@ -122,7 +131,8 @@ class Disk(Protocol):
         ...
 
     def remove_instance(self, instance_id: str) -> None:
-        """Remove the instance's folder and writable rootfs, then its state file. Idempotent."""
+        """Remove the instance's folder and writable rootfs, then its state file. Idempotent. The room that they took
+        may be free a little later."""
         ...
 
     def write_instance(self, state: InstanceState) -> None:

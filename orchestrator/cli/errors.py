@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
-from orchestrator.ports import OutsideError
+from orchestrator.ports import OutsideError, single_errors
 
 FAILED = 1
 INTERNAL = 70
@@ -89,7 +89,7 @@ def one_line(text: str) -> str:
 
 
 def _report(error: BaseException) -> int:
-    leaves = list(_leaves(error))
+    leaves = list(single_errors(error))
     if any(isinstance(leaf, BrokenPipeError | OutputUnread) for leaf in leaves):
         _drop_output()
         return UNREAD
@@ -108,15 +108,6 @@ def _report(error: BaseException) -> int:
         hint = "" if asked else f" (set {TRACEBACK}=1 to see where)"
         warn(f"internal error: {type(bug).__name__}: {bug}{hint}")
     return INTERNAL
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    """An error, or those that a nursery has gathered."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error
 
 
 def _flush() -> None:

@@ -5,6 +5,7 @@ The stages are pure functions of `orchestrator.core`; the one thing awaited is t
 
 from collections.abc import Iterable, Mapping
 
+import trio
 from attrs import field, frozen
 
 from orchestrator.core.locate import locate_faults
@@ -52,6 +53,7 @@ async def compile_sources(
         if known is not None and known.still_holds(source):
             done[source.name] = known
             continue
+        await trio.lowlevel.checkpoint()  # many files that change at once must not hold up what supervises
         parsed = parser.parse(source)
         if isinstance(parsed, Definition):
             definitions[source.name] = source, parsed
@@ -62,6 +64,7 @@ async def compile_sources(
     questions = {name: ask_questions(name, definition) for name, (_, definition) in definitions.items()}
     facts = await world.gather(question for asked in questions.values() for question in asked)
     for name, (source, definition) in definitions.items():
+        await trio.lowlevel.checkpoint()
         spec = resolve_spec(name, definition, facts)
         if isinstance(spec, tuple):
             done[name] = Compiled(source, _broken(source, spec), awaits=_paths(set(questions[name]) - facts.unanswered))

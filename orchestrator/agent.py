@@ -26,6 +26,7 @@ from orchestrator import __version__
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
+from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
 from orchestrator.ports import OutsideError, Runtime, single_errors
 from orchestrator.system.cgroup import Cgroups
@@ -34,7 +35,7 @@ from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld, probe_host
 from orchestrator.system.limits import raise_descriptor_limit
-from orchestrator.system.lock import hold_lock
+from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
@@ -74,8 +75,8 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
     disk = HostDisk(layout)
     disk.make_folders()
     with (
-        hold_lock(layout.lock),
-        hold_lock(layout.state_lock),
+        hold_lock(layout.lock) as lock,
+        hold_lock(layout.state_lock) as state_lock,
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
         trio.open_signal_receiver(*_SIGNALS) as signals,
@@ -97,9 +98,10 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                 cgroups=cgroups,
             )
             with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
+                locks = (lock, state_lock)
                 limits = HostLimits(open_files=open_files, limits_swap=cgroups.limits_swap)
                 code = await _run_containers(
-                    settings, layout, disk, directory, logs, runtime, limits, agent, signals, when_settled
+                    settings, layout, disk, directory, logs, runtime, limits, locks, agent, signals, when_settled
                 )
             background.cancel_scope.cancel()
     return code
@@ -113,6 +115,7 @@ async def _run_containers(
     logs: HostLogs,
     runtime: Runtime,
     limits: HostLimits,
+    locks: Sequence[Lock],
     agent: AgentState,
     signals: AsyncIterator[int],
     when_settled: Callable[[], object],
@@ -160,8 +163,26 @@ async def _run_containers(
         trim_log=trim,
         sweep=sweep,
     )
+
+    def look_after_directories(message: str, problems: tuple[Problem, ...]) -> None:
+        try:
+            # Who removes a directory of ours must not make room for a second agent, nor leave `status` without a word.
+            lost = [lock for lock in locks if not lock.is_held()]
+            if lost or not os.path.exists(layout.agent):
+                reporter.say(f"somebody has removed {layout.run} or {layout.state}: making them again")
+                disk.make_folders()
+                for lock in lost:
+                    lock.take_again()
+                reporter.write_again()
+                reconciler.write_again_all()
+        except OutsideError as error:
+            message = f"{message}; {error}" if message else str(error)
+        reporter.directory(message, problems)
+
     world = HostWorld.probe()
-    reconciler = Reconciler(directory, world, Parser(load_registry()), outside, reporter.directory)
+    parser = Parser(load_registry())
+    ours = (layout.agent, layout.lock, layout.state_lock)
+    reconciler = Reconciler(directory, world, parser, outside, look_after_directories, ours)
     ending = _Ending(signals)
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:

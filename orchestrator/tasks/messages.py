@@ -35,4 +35,9 @@ class TryAgain:
     """A message from a clock: a replacement that was put off may be possible now."""
 
 
-Message = Happening | Told | Updated | Hurry | TryAgain
+@frozen
+class WriteAgain:
+    """A message from outside: what was written down is gone."""
+
+
+Message = Happening | Told | Updated | Hurry | TryAgain | WriteAgain

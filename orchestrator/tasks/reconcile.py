@@ -36,12 +36,17 @@ class Reconciler:
         parser: Parser,
         outside: Outside,
         on_directory: Callable[[str, tuple[Problem, ...]], None],
+        always_watched: Iterable[str] = (),
     ) -> None:
+        """on_directory: called at each plan with what is wrong with the directory as a whole. always_watched: paths
+        beside it that are a reason to plan when they come or go."""
         self._directory = directory
         self._world = world
         self._parser = parser
         self._outside = outside
         self._on_directory = on_directory
+        self._always_watched = frozenset(always_watched)
+        directory.watch_also(self._always_watched)
         self._compiled: dict[str, Compiled] = {}
         self._vanished: dict[str, float] = {}
         self._supervisions: dict[str, Supervision] = {}
@@ -103,6 +108,11 @@ class Reconciler:
         for supervision in self._supervisions.values():
             supervision.hurry()
 
+    def write_again_all(self) -> None:
+        """What was written down in the run directory is gone: write it once more."""
+        for supervision in self._supervisions.values():
+            supervision.write_again()
+
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that any name needs on disk."""
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
@@ -115,7 +125,8 @@ class Reconciler:
         if listing.error is None:
             compiled = await compile_sources(sources.values(), before, self._parser, self._world)
             self._compiled = {**self._linger(compiled), **compiled}
-            self._directory.watch_also(frozenset(path for each in compiled.values() for path in each.awaits))
+            awaited = frozenset(path for each in compiled.values() for path in each.awaits)
+            self._directory.watch_also(self._always_watched | awaited)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished = {}

@@ -67,6 +67,10 @@ class Reporter:
         self._write(agent)
         self._wake()
 
+    def write_again(self) -> None:
+        """The agent's file is gone: write it once more."""
+        self._write(self._agent)
+
     @property
     def states(self) -> tuple[NameState, ...]:
         """Every name's state, by name."""

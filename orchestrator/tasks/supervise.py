@@ -19,7 +19,7 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, InstanceState, Phase
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
-from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated
+from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
 from orchestrator.tasks.successor import Successor
@@ -93,6 +93,10 @@ class Supervision:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
         self._send.send_nowait(Hurry())
 
+    def write_again(self) -> None:
+        """What was written down of it is gone: write it once more. Never blocks."""
+        self._send.send_nowait(WriteAgain())
+
     async def run(self) -> None:
         """Supervise until the name is not wanted any more and nothing of it is left."""
         async with trio.open_nursery() as nursery:
@@ -131,6 +135,10 @@ class Supervision:
                 self._note_update(message)
             case Hurry():
                 self._hurried = True
+            case WriteAgain():
+                self._publisher.again_at = trio.current_time()
+                if self._live is not None:
+                    self._live.note()
             case TryAgain():
                 if self._put_off and self._target is not None:
                     self._replace(self._target, nursery)

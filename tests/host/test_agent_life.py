@@ -1,6 +1,7 @@
 """The agent itself: its start and end, signals, kills, a second agent, systemd, and the ways to its directory."""
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.system.states import read_start_time
-from tests.host.agent_process import PATIENCE, AgentProcess, definition
+from tests.host.agent_process import PATIENCE, STAYS, AgentProcess, definition
 from tests.host.host_view import find_cgroups, is_running
 
 pytestmark = pytest.mark.real
@@ -54,6 +55,23 @@ def test_a_second_agent_on_a_run_directory_says_so_and_ends(own_agent: AgentProc
     assert line == f"orchestrator: another agent (pid {own_agent.pid}) has {own_agent.run}"
     assert own_agent.row("mine") == before
     assert own_agent.end() == 0
+
+
+def test_a_run_directory_that_is_removed_is_made_again(own_agent: AgentProcess) -> None:
+    before = own_agent.start().start_container("mine")
+    shutil.rmtree(own_agent.run)
+    own_agent.wait_until(lambda: os.path.exists(f"{own_agent.run}/names/mine.json"), "the name's file, made again")
+    after = own_agent.row("mine")
+    assert (after["pid"], after["state"]) == (before["pid"], "running")
+    second = own_agent.run_here()
+    assert second.returncode == 1
+    assert "another agent" in second.stderr
+    # Without the runtime's own state too, the container is followed and ended whole.
+    own_agent.define("mine", definition(STAYS, env={"NEW": "1"}))
+    own_agent.wait_replaced("mine", before)
+    assert own_agent.end() == 0
+    assert not find_cgroups(own_agent.cgroup_root)
+    assert not os.path.exists(f"/proc/{before['pid']}")
 
 
 def test_what_a_killed_agent_left_is_ended_whole_and_begun_anew(own_agent: AgentProcess) -> None:

@@ -44,6 +44,31 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
     holder.stdout.close()
 
 
+def test_a_lock_file_that_was_removed_is_taken_again(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "lock"
+    path.parent.mkdir()
+    with hold_lock(str(path)) as lock:
+        assert lock.is_held()
+        path.unlink()
+        assert not lock.is_held()
+        lock.take_again()
+        assert lock.is_held()
+        with pytest.raises(LockTaken), hold_lock(str(path)):
+            pass
+        path.unlink()
+        with hold_lock(str(path)):
+            assert not lock.is_held()
+            with pytest.raises(LockTaken):
+                lock.take_again()
+        path.unlink()
+        path.parent.rmdir()
+        with pytest.raises(LockTaken, match="cannot open"):
+            lock.take_again()
+        path.parent.mkdir()
+        lock.take_again()
+        assert lock.is_held()
+
+
 def test_a_lock_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(LockTaken, match="cannot open the lock"), hold_lock(f"{tmp_path}/no/lock"):
         pass

@@ -105,6 +105,8 @@ class Life:
     outcome: Outcome = Outcome.NONE
     message: str = ""
     """Why, in one line: of the last failure, until the next success."""
+    trouble: str = ""
+    """Why what it left cannot be removed, until it is."""
 
 
 Cell = tuple[Phase, tuple[Effect, ...]] | None
@@ -254,7 +256,9 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
                 message=happening.message,
             )
         case Event.CLEAN_FAILED:
-            return evolve(life, message=happening.message)
+            return evolve(life, trouble=happening.message)
+        case Event.CLEANED:
+            return evolve(life, trouble="")
         case _:
             return life
 

@@ -48,7 +48,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.message,
+        message=refusal or life.trouble or life.message,
         problems=problems,
         log=log,
     )

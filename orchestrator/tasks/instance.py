@@ -30,6 +30,7 @@ class LiveInstance:
         self._instance = instance
         self._outside = outside
         self._process: Process | None = None
+        self._removed = False
         self.state = state
 
     @classmethod
@@ -125,6 +126,7 @@ class LiveInstance:
 
     async def _remove(self) -> None:
         await self._outside.runtime.remove(self.state.instance, self.state.folder, self.state.cgroups_path)
+        self._removed = True  # from here on nothing writes its file again: not the late answer of an update either
         self._outside.disk.remove_instance(self.state.instance)
         if self._process is not None:
             self._process.close()
@@ -143,7 +145,8 @@ class LiveInstance:
 
     def _write(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
         self.state = evolve(self.state, **changes)
-        self._outside.disk.write_instance(self.state)
+        if not self._removed:
+            self._outside.disk.write_instance(self.state)
 
 
 def _make_instance(name: str, target: Target, outside: Outside) -> Instance:

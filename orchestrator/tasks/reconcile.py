@@ -118,11 +118,12 @@ class Reconciler:
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
 
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
-        before = {} if self._compile_anew else self._compiled
-        self._look_at_once = self._compile_anew = False
+        self._look_at_once = False
         listing = await self._directory.read()
         sources, misnamed = _sort_out(listing)
         if listing.error is None:
+            before = {} if self._compile_anew else self._compiled
+            self._compile_anew = False
             compiled = await compile_sources(sources.values(), before, self._parser, self._world)
             self._compiled = {**self._linger(compiled), **compiled}
             awaited = frozenset(path for each in compiled.values() for path in each.awaits)

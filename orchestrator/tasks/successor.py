@@ -18,6 +18,7 @@ class Successor:
         self._outside = outside
         self._target: Target | None = None
         self._live: LiveInstance | None = None
+        self._discarded: list[LiveInstance] = []
 
     @property
     def bundle(self) -> str | None:
@@ -49,12 +50,21 @@ class Successor:
 
     def drop(self) -> None:
         """Give up the one that was built, if any."""
-        if self._live is not None:
-            self._discard(self._live)
+        live = self._live
         self._target = self._live = None
+        if live is not None:
+            self._discard(live)
+            self._outside.sweep()
+
+    def clear(self) -> None:
+        """Remove what could not be removed when it was given up. Raises OutsideError if it still cannot."""
+        while self._discarded:
+            self._outside.disk.remove_instance(self._discarded[-1].state.instance)
+            self._discarded.pop()
 
     def _discard(self, live: LiveInstance) -> None:
+        self._discarded.append(live)
         try:
-            self._outside.disk.remove_instance(live.state.instance)
+            self.clear()
         except OutsideError as error:
             self._outside.report.say(f"{self._name}: {error}")

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, Life, Outcome, judge, step
 from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
-from orchestrator.model.definition import OnExit, Resources, Restart
+from orchestrator.model.definition import OnExit, Restart
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, InstanceState, Phase
@@ -23,6 +23,7 @@ from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated,
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
 from orchestrator.tasks.successor import Successor
+from orchestrator.tasks.update import LiveUpdates
 
 REPLACE_AGAIN_AFTER = 5.0
 """Seconds until a replacement is tried again that could not be made ready: a full disk may have room by then."""
@@ -52,11 +53,11 @@ class Supervision:
         self._problems: tuple[Problem, ...] = ()
         self._hurried = False
         self._gone = False
-        self._updating = False
-        self._refused: Updated | None = None
         self._put_off = ""
         """Why the replacement that is wanted has not begun: the old one runs meanwhile."""
+        self._clock_runs = False
         self._send, self._receive = trio.open_memory_channel[Message](math.inf)
+        self._updates = LiveUpdates(name, outside, self._send)
         if left is not None:
             self._live = LiveInstance.from_state(left, outside)
             self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)
@@ -132,25 +133,28 @@ class Supervision:
                 self._problems = problems
                 self._act(action, nursery)
             case Updated():
-                self._note_update(message)
+                self._updates.note(message, self._live)
             case Hurry():
                 self._hurried = True
             case WriteAgain():
                 self._publisher.again_at = trio.current_time()
+                self._successor.drop()  # its folder is gone too
                 if self._live is not None:
                     self._live.note()
             case TryAgain():
+                self._clock_runs = False
                 if self._put_off and self._target is not None:
                     self._replace(self._target, nursery)
         if self._hurried and self._life.phase is Phase.STOPPING:
             self._step(Happening(event=Event.DEADLINE), nursery)
-        self._update_if_due(nursery)
+        if self._life.phase is Phase.RUNNING and self._target is not None:
+            self._updates.begin_if_due(self._current(), self._target, nursery)
         self._publisher.due = True
-        if self._is_wanted() or self._updating or self._receive.statistics().current_buffer_used:
+        if self._is_wanted() or self._updates.under_way or self._receive.statistics().current_buffer_used:
             return
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
         if left_behind:
-            self._outside.report.say(f"{self._name}: left behind: {self._life.message}")
+            self._outside.report.say(f"{self._name}: left behind: {self._life.trouble}")
         if left_behind or self._life.phase is Phase.IDLE:
             # Without an await since the look at the mailbox, so that nothing that is told is lost.
             self._gone = True
@@ -169,32 +173,47 @@ class Supervision:
                 self._take(target)
                 self._replace(target, nursery)
             case Stop():
-                self._target = None
+                self._target, self._put_off = None, ""
                 self._successor.drop()
                 self._step(Happening(event=Event.HALT), nursery)
             case Update(target) | Retune(target):
+                put_off = self._put_off
                 self._take(target)
-                if self._live is not None:
-                    self._live.note(stop=target.policy.stop)
+                if put_off:
+                    self._replace(target, nursery)
+                elif self._is_made_from(target):
+                    self._current().note(stop=target.policy.stop)
                 if self._may_start_now(target, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
             case Keep():
                 """The problems are published by the caller."""
 
     def _take(self, target: Target) -> None:
-        self._target, self._policy, self._refused, self._put_off = target, target.policy, None, ""
+        self._target, self._policy, self._put_off = target, target.policy, ""
+        self._updates.forget()
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:
         """Make the new instance ready, then end the old one; what cannot be made ready costs nothing that runs."""
+        self._put_off = ""
+        if self._life.phase is Phase.RUNNING and self._is_made_from(target):
+            # An edit that was put off has been taken back.
+            self._successor.drop()
+            self._current().note(stop=target.policy.stop)
+            return
         if self._life.phase is Phase.RUNNING:
             try:
                 self._successor.build(target)
             except OutsideError as error:
                 self._put_off = str(error)
-                nursery.start_soon(self._try_again_later)
+                if not self._clock_runs:
+                    self._clock_runs = True
+                    nursery.start_soon(self._try_again_later)
                 return
-        self._put_off = ""
         self._step(Happening(event=Event.REPLACE), nursery)
+
+    def _is_made_from(self, target: Target) -> bool:
+        """Whether the instance that there is was made from the bundle of ``target``."""
+        return self._live is not None and self._live.state.bundle == target.bundle.digest
 
     async def _try_again_later(self) -> None:
         await trio.sleep(REPLACE_AGAIN_AFTER)
@@ -220,7 +239,8 @@ class Supervision:
         )
         if happening.event is Event.EXITED and self._live is not None:
             self._live.note(exit=happening.exit)
-            if self._put_off:  # its end was wanted, and nothing that runs stands in the way now
+            if self._put_off and self._target is not None:
+                # Its end was wanted, and nothing that runs stands in the way now.
                 self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         for effect in effects:
             self._perform(effect, nursery)
@@ -296,15 +316,18 @@ class Supervision:
 
     async def _clean(self) -> None:
         live = self._live
-        if live is not None:
-            try:
+        try:
+            self._successor.clear()
+            if live is not None:
                 await live.remove()
-            except OutsideError as error:
-                self._answer(Event.CLEAN_FAILED, message=str(error))
-                return
+        except OutsideError as error:
+            self._answer(Event.CLEAN_FAILED, message=str(error))
+            return
+        if live is not None:
             if live.was_left:
                 self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
-            self._live, self._refused, self._put_off = None, None, ""
+            self._live, self._put_off = None, ""
+            self._updates.forget()
             if self._target is None or self._target.bundle.digest != live.state.bundle:
                 self._outside.sweep()
         self._answer(Event.CLEANED)
@@ -313,34 +336,7 @@ class Supervision:
         assert self._live is not None, "BUILD makes the instance, and only CLEAN takes it away"
         return self._live
 
-    # Live updates
-
-    def _update_if_due(self, nursery: trio.Nursery) -> None:
-        if self._updating or self._life.phase is not Phase.RUNNING or self._target is None or self._live is None:
-            return
-        wanted = self._target.resources
-        refused = self._refused is not None and self._refused.resources == wanted
-        if wanted != self._live.state.resources and not refused:
-            self._updating = True
-            nursery.start_soon(self._update, self._live, wanted)
-
-    async def _update(self, live: LiveInstance, wanted: Resources) -> None:
-        message = ""
-        try:
-            await live.update(wanted)
-        except OutsideError as error:
-            message = str(error)
-        self._send.send_nowait(Updated(live.state.instance, wanted, message))
-
-    def _note_update(self, updated: Updated) -> None:
-        self._updating = False
-        if self._live is not None and self._live.state.instance == updated.instance:
-            self._refused = updated if updated.message else None
-            if not updated.message:
-                self._outside.report.say(f"{self._name}: updated live")
-
     def _publish(self) -> None:
-        refusal = f"cannot update: {self._refused.message}" if self._refused is not None else ""
-        refusal = f"cannot replace: {self._put_off}" if self._put_off else refusal
+        refusal = f"cannot replace: {self._put_off}" if self._put_off else self._updates.refusal
         state = self._live.state if self._live is not None else None
         self._publisher.publish(self._life, self._policy, state, problems=self._problems, refusal=refusal)

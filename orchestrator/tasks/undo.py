@@ -8,18 +8,25 @@ from collections.abc import Callable, Iterable
 import trio
 
 from orchestrator.model.layout import Layout
-from orchestrator.model.state import InstanceState
+from orchestrator.model.state import InstanceState, Step
 from orchestrator.ports import Disk, OutsideError, Runtime
 
 
 def newest_by_name(states: Iterable[InstanceState]) -> dict[str, InstanceState]:
-    """Of several instances of one name, the one that was made last; the others are strays."""
+    """Of several instances of one name, the one that was made last; the others are strays.
+
+    One that has begun comes before one that was only made ready to follow it.
+    """
     newest: dict[str, InstanceState] = {}
     for state in states:
         known = newest.get(state.name)
-        if known is None or state.created_at > known.created_at:
+        if known is None or _rank(state) > _rank(known):
             newest[state.name] = state
     return newest
+
+
+def _rank(state: InstanceState) -> tuple[bool, float]:
+    return state.step is not Step.CREATING, state.created_at
 
 
 async def undo_strays(

@@ -165,9 +165,11 @@ def test_wanted_again_while_stopping_starts_anew() -> None:
 
 def test_what_cannot_be_removed_is_tried_again_and_said() -> None:
     life, _ = drive(*START, exited(FAILURE), Happening(event=Event.CLEAN_FAILED, message="device busy"))
-    assert (life.phase, life.deadline, life.message) == (Phase.CLEANING, 5.0, "device busy")
+    assert (life.phase, life.deadline, life.trouble) == (Phase.CLEANING, 5.0, "device busy")
     life, effects = drive(Event.DEADLINE, life=life)
     assert (effects, life.deadline) == ([Effect.CLEAN], None)
+    life, _ = drive(Event.CLEANED, life=life)
+    assert (life.trouble, life.message) == ("", "exited with code 3")
 
 
 def test_exits_in_words() -> None:

@@ -281,6 +281,18 @@ async def test_an_operators_word_during_a_plan_is_not_lost(autojump_clock: MockC
         assert len(stage.world.asked) == 2 + 4
 
 
+async def test_an_operators_word_while_the_directory_is_away_is_not_lost(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.directory.break_down("cannot read /c")
+        await stage.settle()
+        stage.reconciler.look_again()
+        await stage.settle()
+        stage.world.asked.clear()
+        stage.directory.break_down(None)
+        await stage.settle()
+        assert stage.world.asked
+
+
 async def test_a_user_that_comes_is_looked_for(autojump_clock: MockClock) -> None:
     async with open_stage({"web": WEB + 'user = "web"\n'}) as stage:
         assert stage.state("web").state is PublicState.INVALID

@@ -578,3 +578,104 @@ async def test_what_runs_is_stopped_as_its_own_definition_says(autojump_clock: M
         stage.web.tell(Replace(make_target("b", policy=quits)))
         await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
         assert process.signals == [signal.SIGTERM]
+
+
+async def put_off(stage: Stage, target: Target) -> None:
+    """A replacement that cannot be made ready, of a container that runs."""
+    stage.web.tell(Start(make_target()))
+    await stage.reach(PublicState.RUNNING)
+    stage.disk.fail("store_bundle", times=1)
+    stage.web.tell(Replace(target))
+    await wait_all_tasks_blocked()
+    assert stage.state.message.startswith("cannot replace")
+
+
+async def test_put_off_then_stopped(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        await put_off(stage, make_target("b"))
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+        assert (stage.runtime.containers, stage.disk.instances, stage.disk.prepared) == ({}, {}, {})
+
+
+@pytest.mark.parametrize("action", [Retune, Update])
+async def test_put_off_then_changed_otherwise_is_not_lost(
+    autojump_clock: MockClock, action: type[Retune] | type[Update]
+) -> None:
+    async with open_stage() as stage:
+        await put_off(stage, make_target("b"))
+        slower = evolve(POLICY, stop=StopPolicy(signal=SignalName("SIGQUIT")))
+        process = stage.runtime.process_of("web")
+        memory = 2**26 if action is Update else None
+        stage.web.tell(action(make_target("b", memory=memory, policy=slower)))
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert process.signals == [signal.SIGTERM]
+        assert ("update", "web-000") not in stage.runtime.calls
+
+
+async def test_limits_of_a_replacement_that_is_put_off_are_not_the_old_ones(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        await put_off(stage, make_target("b", memory=2**23))
+        await trio.sleep(4)
+        assert "update" not in stage.methods()
+
+
+async def test_put_off_then_taken_back_touches_nothing(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        await put_off(stage, make_target("b"))
+        stage.web.tell(Replace(make_target()))
+        await trio.sleep(60)
+        assert stage.methods() == ["create", "start"]
+        assert (stage.state.state, stage.state.message) == (PublicState.RUNNING, "")
+        assert set(stage.disk.prepared) == {"web-000"}
+
+
+async def test_many_edits_that_are_put_off_have_one_clock(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("store_bundle", times=1000)
+        for number in range(20):
+            stage.web.tell(Replace(make_target(f"b{number}")))
+        await wait_all_tasks_blocked()
+        writes = len(stage.disk.calls_of("write_instance"))
+        await trio.sleep(51)
+        assert len(stage.disk.calls_of("write_instance")) - writes == 10
+
+
+async def test_what_cannot_be_discarded_is_removed_later(autojump_clock: MockClock) -> None:
+    def full(stage: Stage) -> None:
+        stage.disk.fail("prepare_instance")
+        stage.disk.fail("remove_instance", "input/output error", times=2)
+
+    async with open_stage(full) as stage:
+        stage.web.tell(Start(make_target()))
+        await trio.sleep(0.01)
+        assert stage.state.message == "input/output error"
+        await stage.reach(PublicState.RUNNING)
+        assert set(stage.disk.instances) == {str(stage.state.instance)}
+
+
+async def test_a_successor_whose_folder_is_gone_is_made_anew(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGTERM})))
+
+    async with open_stage(deaf) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Replace(make_target("b")))
+        await wait_all_tasks_blocked()
+        stage.web.write_again()
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert stage.state.instance == "web-002"
+        assert set(stage.disk.prepared) == {"web-002"}
+
+
+async def test_a_late_answer_of_an_update_writes_nothing_of_what_is_removed(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        live = stage.web._current()
+        await live.remove()
+        live.note(resources=Resources(memory=Size(2**26)))
+        assert stage.disk.instances == {}

@@ -48,3 +48,8 @@ async def test_what_cannot_be_ended_is_told_and_hinders_nobody(autojump_clock: M
 def test_of_two_instances_the_newest_is_the_names() -> None:
     older, newer = WEB, evolve(WEB, instance="web-2", created_at=5.0)
     assert newest_by_name([newer, older]) == newest_by_name([older, newer]) == {"web": newer}
+
+
+def test_what_runs_comes_before_what_was_made_ready_to_follow_it() -> None:
+    successor = evolve(WEB, instance="web-2", created_at=5.0, step=Step.CREATING)
+    assert newest_by_name([WEB, successor]) == newest_by_name([successor, WEB]) == {"web": WEB}

@@ -1,0 +1,57 @@
+"""Live updates: an instance that runs gets the limits that are wanted, one update at a time. Floor: tasks."""
+
+import trio
+
+from orchestrator.model.action import Target
+from orchestrator.model.definition import Resources
+from orchestrator.ports import OutsideError
+from orchestrator.tasks.instance import LiveInstance
+from orchestrator.tasks.messages import Message, Updated
+from orchestrator.tasks.outside import Outside
+
+
+class LiveUpdates:
+    """The updates of one name. Each answers with an `Updated` into the supervision's mailbox."""
+
+    def __init__(self, name: str, outside: Outside, mailbox: trio.MemorySendChannel[Message]) -> None:
+        self._name = name
+        self._outside = outside
+        self._mailbox = mailbox
+        self._refused: Updated | None = None
+        self.under_way = False
+        """An update has not answered yet."""
+
+    @property
+    def refusal(self) -> str:
+        """Why what is wanted does not hold, or empty."""
+        return f"cannot update: {self._refused.message}" if self._refused is not None else ""
+
+    def forget(self) -> None:
+        """What was refused may be tried again: there is another target, or another instance."""
+        self._refused = None
+
+    def begin_if_due(self, live: LiveInstance, target: Target, nursery: trio.Nursery) -> None:
+        """Begin one if the limits of ``live``, which runs, are not those of ``target`` and were not refused."""
+        if self.under_way or live.state.bundle != target.bundle.digest:
+            return  # of another bundle the next instance begins with them
+        wanted = target.resources
+        if wanted == live.state.resources or (self._refused is not None and self._refused.resources == wanted):
+            return
+        self.under_way = True
+        nursery.start_soon(self._update, live, wanted)
+
+    def note(self, updated: Updated, live: LiveInstance | None) -> None:
+        """Hear an answer. ``live``: the instance that there is now, which may be another."""
+        self.under_way = False
+        if live is not None and live.state.instance == updated.instance:
+            self._refused = updated if updated.message else None
+            if not updated.message:
+                self._outside.report.say(f"{self._name}: updated live")
+
+    async def _update(self, live: LiveInstance, wanted: Resources) -> None:
+        message = ""
+        try:
+            await live.update(wanted)
+        except OutsideError as error:
+            message = str(error)
+        self._mailbox.send_nowait(Updated(live.state.instance, wanted, message))

@@ -8,13 +8,12 @@ import math
 import os
 import threading
 from collections.abc import Collection
-from types import TracebackType
-from typing import Self
 
 import trio
 from attrs import frozen
 
 from orchestrator.model.source import Listing
+from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, NoWatchesLeft
 from orchestrator.system.links import walk_links
 from orchestrator.system.sources import list_links, read_sources
@@ -38,7 +37,7 @@ class _Look:
     reliable: bool
 
 
-class WatchedDirectory:
+class WatchedDirectory(Closing):
     """The directory at ``path`` (absolute), which may be missing, be a link, or become another at any time.
 
     One task at a time may use it. Close it when done; it is a context manager too. Mounting something over the
@@ -102,14 +101,6 @@ class WatchedDirectory:
         if self._inotify is not None:
             self._inotify.close()
             self._inotify = self._watches = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take_hints(self) -> bool:
         if self._inotify is None or self._watches is None:

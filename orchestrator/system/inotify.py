@@ -10,14 +10,14 @@ import errno
 import logging
 import os
 from enum import IntFlag
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pyinotify
 import trio
 from attrs import frozen
 
 from orchestrator.ports import OutsideError
+from orchestrator.system.closing import Closing
 
 # pyinotify writes to stderr through a handler of its own whenever it meets a watch that could not be added or that it
 # no longer knows; both are ordinary here and are answered by return values.
@@ -71,7 +71,7 @@ class Event:
 OVERFLOW = Event(-1, Mask.Q_OVERFLOW)
 
 
-class Inotify:
+class Inotify(Closing):
     """An inotify instance. One task at a time may wait. Close it when done; it is a context manager too.
 
     Raises NoWatchesLeft when the instance cannot be made.
@@ -158,14 +158,6 @@ class Inotify:
 
     def _collect(self, event: Any) -> None:  # noqa: ANN401 - pyinotify has no types
         self._events.append(Event(getattr(event, "wd", -1), Mask(event.mask), getattr(event, "name", "")))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _limit(name: str) -> str:

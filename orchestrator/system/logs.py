@@ -6,13 +6,13 @@ whatever is dropped; see `collapse` for how the count is kept. Dropping is not d
 
 import fcntl
 import os
-from types import TracebackType
 from typing import Self
 
 import trio
 from attrs import frozen
 
 from orchestrator.ports import OutsideError
+from orchestrator.system.closing import Closing
 from orchestrator.system.collapse import find_data, read_record, record_path
 from orchestrator.system.inotify import Inotify, Mask
 from orchestrator.system.links import walk_links
@@ -46,7 +46,7 @@ class _Found:
     cut: bool
 
 
-class LogReader:
+class LogReader(Closing):
     """An open log. Raises OSError when ``path`` cannot be opened. Close it when done; it is a context manager too."""
 
     def __init__(self, path: str) -> None:
@@ -155,14 +155,6 @@ class LogReader:
         data = os.pread(self._file, limit, start) if limit else b""
         return _Found(data, collapsed + start, collapsed + size, collapsed + start > 0)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
 
 def read_tail(path: str, lines: int | None) -> bytes:
     """The last ``lines`` lines of the log ``path`` (None: all that it holds, from its first whole line). Raises OSError
@@ -175,7 +167,7 @@ def read_tail(path: str, lines: int | None) -> bytes:
     return b"".join(parts)
 
 
-class LogFollower:
+class LogFollower(Closing):
     """Follows the log ``path`` (absolute): an asynchronous iterator without an end, and a context manager.
 
     It begins with the last ``lines`` lines (None: all). The log may be missing at first, and be removed or replaced:
@@ -237,11 +229,3 @@ class LogFollower:
             if watch != self._file_watch:
                 self._file_watch, steady = watch, False
         return steady
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

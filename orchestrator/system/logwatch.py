@@ -6,18 +6,17 @@ for `orchestrator.tasks.trim`, the dropping itself for `collapse`. Floor: system
 
 import os
 import stat
-from types import TracebackType
-from typing import Self
 
 import trio
 
 from orchestrator.core.trim import MAX_LOOK
 from orchestrator.ports import DiskFailed
+from orchestrator.system.closing import Closing
 from orchestrator.system.collapse import drop_head_of, held_bytes
 from orchestrator.system.inotify import Inotify, Mask, NoWatchesLeft
 
 
-class HostLogs:
+class HostLogs(Closing):
     """All logs of the agent. `run` must run while any of them is waited for. Close it when done; it is a context
     manager too."""
 
@@ -86,16 +85,8 @@ class HostLogs:
     def _complain(self, error: NoWatchesLeft) -> None:
         self.message = f"{error}; looking at logs every {MAX_LOOK:g} s instead"
 
-    def __enter__(self) -> Self:
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class HostLog:
+class HostLog(Closing):
     """One log, held open from the first `arm` on, so that it stays bounded even when its name is removed."""
 
     def __init__(self, logs: HostLogs, path: str) -> None:
@@ -151,11 +142,3 @@ class HostLog:
         if self._file is not None:
             os.close(self._file)
             self._file = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()

@@ -4,7 +4,6 @@ A kind is a frozen attrs class; its fields, declared with `option`, are its opti
 """
 
 from orchestrator.model.contribution import Contribution
-from orchestrator.model.definition import AbsolutePath, Duration, EnvName, HostName, SignalName, Size, UserName
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
     Facts,
@@ -20,6 +19,7 @@ from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Registry
+from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, SignalName, Size, UserName
 
 __all__ = [
     "AbsolutePath",

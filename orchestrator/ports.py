@@ -5,11 +5,15 @@ tried.
 """
 
 from collections.abc import Collection, Iterable, Iterator
-from typing import Protocol
+from enum import Enum
+from typing import Any, Protocol
 
+from orchestrator.model.action import Planned
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Resources
+from orchestrator.model.eventlog import Record
 from orchestrator.model.facts import Facts, HostFacts, Question
+from orchestrator.model.problem import Problem
+from orchestrator.model.resources import Resources
 from orchestrator.model.source import Listing
 from orchestrator.model.state import AgentState, Exit, InstanceState, NameState
 
@@ -155,6 +159,22 @@ class Disk(Protocol):
         """Remove the stored bundles whose digests are not in ``keep``."""
         ...
 
+    def hold(self, name: str) -> None:
+        """Note that an operator has stopped ``name``. Idempotent."""
+        ...
+
+    def release(self, name: str) -> None:
+        """Note that ``name`` may run again. Idempotent."""
+        ...
+
+    def list_held(self) -> frozenset[str]:
+        """The names that are held."""
+        ...
+
+    def append_record(self, record: Record) -> None:
+        """Add a line to the event log: whole or not at all."""
+        ...
+
 
 class Directory(Protocol):
     """The watched directory. Events are hints only; `read` says what is there now."""
@@ -212,6 +232,81 @@ class World(Protocol):
 
     async def wait_news(self) -> None:
         """Wait until what did not answer (`Facts.unanswered`) may answer now. Cancellation-safe."""
+        ...
+
+
+class UnknownName(OutsideError):
+    """There is no container of that name. ``known`` are those that there are."""
+
+    def __init__(self, name: str, known: Collection[str]) -> None:
+        super().__init__(f'there is no container "{name}"')
+        self.name = name
+        self.known = tuple(sorted(known))
+
+
+class Refused(OutsideError):
+    """What an operator asked for cannot be done as things stand: not running, problems in its definition."""
+
+    def __init__(self, message: str, problems: Iterable[Problem] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class Part(Enum):
+    """What there is to show of a container."""
+
+    DEFINITION = "definition"
+    """Its definition as it is live, defaults in."""
+    SPEC = "spec"
+    """What it was resolved to."""
+    CONFIG = "config"
+    """The config.json of its instance, without what its files of variables say."""
+
+
+class Operation(Enum):
+    """What an operator may ask for of several containers."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+
+
+class Operator(Protocol):
+    """What may be asked of the agent while it runs. Names that are not there raise UnknownName."""
+
+    @property
+    def agent(self) -> AgentState:
+        """The agent itself."""
+        ...
+
+    def list_states(self) -> tuple[NameState, ...]:
+        """Every name's state, by name."""
+        ...
+
+    async def plan(self) -> tuple[Planned, ...]:
+        """What reading the directory now would lead to, name by name, also for those of which nothing would be done."""
+        ...
+
+    async def show(self, name: str, part: Part) -> dict[str, Any]:
+        """A part of what a container is, as JSON data. Raises Refused where there is no such part (yet)."""
+        ...
+
+    def operate(self, operation: Operation, names: Collection[str] | None) -> tuple[str, ...]:
+        """Begin an operation on the names (None: on all); returns them in the order in which it works on them. What
+        holds from now on is written down before this returns. Raises UnknownName, Refused or DiskFailed before
+        anything is done."""
+        ...
+
+    async def wait_done(self, name: str) -> NameState | None:
+        """Wait until nothing is under way for a name; its state, or None if it is gone."""
+        ...
+
+    def send_signal(self, name: str, number: int) -> None:
+        """Send a signal to the first process of a container. Raises Refused where none runs."""
+        ...
+
+    def shut_down(self) -> None:
+        """Stop all containers, then end the agent. Returns at once."""
         ...
 
 

@@ -1,6 +1,6 @@
 """How long to wait before an application is started again: two pure functions. Floor: core."""
 
-from orchestrator.model.definition import Restart
+from orchestrator.model.policy import Restart
 
 _LONGEST_EXPONENT = 64
 """Beyond it a float could overflow; any growth has met its cap long before, or does not grow."""

@@ -19,11 +19,13 @@ from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
 from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
 from orchestrator.core.values import check_depth
-from orchestrator.model.definition import ROOTFS_KINDS, Definition, Rootfs
+from orchestrator.model.definition import Definition
 from orchestrator.model.kinds import MountKind, NetworkKind
+from orchestrator.model.log import LOG_KINDS, Log
 from orchestrator.model.option import options_of
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group, Registry
+from orchestrator.model.rootfs import ROOTFS_KINDS, Rootfs
 
 DEFAULT_MOUNT = "bind"
 """The kind of a mount that does not say its ``type``."""
@@ -71,6 +73,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
         _check_kind(kind)
     for wanted, hook in (
         (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
+        (Log, make_kind_hook("log", LOG_KINDS, hook_of)),
         (MountKind, make_kind_hook("mount", mounts, hook_of, DEFAULT_MOUNT)),
         (NetworkKind, make_kind_hook("network", networks, hook_of)),
     ):

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from orchestrator.model.eventlog import Record
 from orchestrator.model.state import SCHEMA, AgentState, InstanceState, NameState
 
 State = NameState | InstanceState | AgentState
@@ -52,6 +53,26 @@ def decode_state(kind: type[StateT], text: str) -> StateT:
     schema: Any = kind
     state: StateT = _reader_of(schema)(data, "")
     return state
+
+
+def encode_record(record: Record) -> str:
+    """A line of the event log: JSON in ASCII, without what is at its default."""
+    plain = {
+        attribute.name: to_plain(getattr(record, attribute.name))
+        for attribute in attrs.fields(Record)
+        if getattr(record, attribute.name) != attribute.default
+    }
+    return json.dumps(plain, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def decode_record(line: str) -> Record:
+    """The record that a line of the event log holds. Raises DamagedState."""
+    try:
+        data = json.loads(line, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise DamagedState(f"it is not JSON: {error}") from None
+    record: Record = _reader_of(Record)(data, "")
+    return record
 
 
 def to_plain(value: object) -> Any:  # noqa: ANN401 - JSON data

@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 
 from orchestrator.core.backoff import count_failures, delay_after
 from orchestrator.core.exits import describe_exit
-from orchestrator.model.definition import OnExit
+from orchestrator.model.policy import OnExit
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, Phase
 

@@ -4,8 +4,9 @@ Every answer that `orchestrator.core.resolve` looks up was asked here. Floor: co
 """
 
 from orchestrator.core.rootfs import is_of_host
-from orchestrator.model.definition import Definition, DirectoryRootfs, HostRootfs
+from orchestrator.model.definition import Definition
 from orchestrator.model.facts import PathQuestion, Question, TextQuestion
+from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 
 
 def ask_questions(name: str, definition: Definition) -> tuple[Question, ...]:

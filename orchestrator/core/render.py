@@ -10,9 +10,9 @@ from typing import Any
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.model.bundle import Bundle, Instance, OpenFiles
-from orchestrator.model.definition import Resources
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, SkeletonRoot, Spec
 
 

@@ -22,20 +22,15 @@ from orchestrator.core.seccomp import compile_profile
 from orchestrator.core.suggest import quote
 from orchestrator.core.users import Account, find_account
 from orchestrator.model.contribution import Contribution
-from orchestrator.model.definition import (
-    ClosureRootfs,
-    ContainerType,
-    Definition,
-    DirectoryRootfs,
-    HostRootfs,
-    OnExit,
-)
+from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathKind, TextQuestion
 from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.place import KeyPath
+from orchestrator.model.policy import ContainerType, OnExit
 from orchestrator.model.problem import At, Fault
+from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot, Spec
 
 
@@ -79,8 +74,15 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | tupl
     host = facts.host
     return Spec(
         name=name,
-        args=definition.args,
+        args=definition.args or (),
         env=tuple(sorted(env.items())),
+        own_env=frozenset(str(key) for key in definition.env),
+        env_files=(),
+        files=(),
+        devices=(),
+        rlimits=(),
+        annotations=(),
+        log=definition.log,
         cwd=definition.cwd,
         user=account.user,
         hostname=hostname,
@@ -151,7 +153,7 @@ def _lay_out(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> 
             return (_closure_fault(("rootfs",)),)
         case None:
             stores = tuple(f"{folder.rstrip('/')}/" for folder in facts.host.store_dirs)
-            if any(store in arg for store in stores for arg in definition.args):
+            if any(store in arg for store in stores for arg in definition.args or ()):
                 return (_closure_fault(("args",)),)
             message = "no rootfs, and args name no store path whose closure could be one"
             return (Fault(("args",), message, 'write rootfs = "host" for the host\'s own programs'),)

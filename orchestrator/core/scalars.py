@@ -12,17 +12,8 @@ from typing import Any, TypeVar
 from orchestrator.core import values
 from orchestrator.core.reject import Hook, expect, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
-from orchestrator.model.definition import (
-    AbsolutePath,
-    Duration,
-    EnvName,
-    HostName,
-    MountPath,
-    SignalName,
-    Size,
-    UserName,
-)
 from orchestrator.model.problem import Fault, Guess
+from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, MountPath, SignalName, Size, UserName
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")

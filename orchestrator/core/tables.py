@@ -6,14 +6,14 @@ Every part is read, whatever is wrong with the others. Floor: core.
 from collections.abc import Callable, Mapping, Sized
 from typing import Any, get_args, get_type_hints
 
-from attrs import NOTHING, frozen
+from attrs import NOTHING, evolve, frozen
 
 from orchestrator.core import values
 from orchestrator.core.reject import Collector, Hook, Rejected, expect, reject
 from orchestrator.core.suggest import quote, show_value
-from orchestrator.model.definition import Duration, Size
 from orchestrator.model.option import options_of
 from orchestrator.model.problem import At, Fault, Guess
+from orchestrator.model.types import Duration, Size
 
 MOST_ENTRIES = 1000
 """Items of a list and keys of a table: what has more is no definition, and is not looked at piece by piece."""
@@ -100,13 +100,17 @@ def make_table_hook(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]
     """The hook of an options class: an attrs class whose fields are declared with `option`. ``checks`` by key.
 
     Raises TypeError for a class that is not made so. A ValueError of the class itself (an attrs validator) is the
-    user's mistake, a fault of the table.
+    user's mistake, a fault of the table. A class may name one of its options as ``shorthand``, a class variable.
     """
     fields = {known.key: known for known in _read_fields(cls, hook_of, checks or {})}
     keys = tuple(fields)
     hint_of_keys = f"known keys: {', '.join(sorted(keys))}" if keys else "it takes no keys"
 
+    shorthand: str = getattr(cls, "shorthand", "")
+
     def read_table(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an instance of cls
+        if shorthand and type(value) not in (dict, list):
+            return read_shorthand(value)
         if type(value) is not dict:
             expect("a table", value)
         _check_count("table", "keys", value)
@@ -131,6 +135,13 @@ def make_table_hook(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]
             return cls(**arguments)
         except ValueError as error:
             reject(str(error))
+
+    def read_shorthand(value: object) -> Any:  # noqa: ANN401 - an instance of cls
+        """A bare value stands for a table with one option, and is what any fault of that option is about."""
+        try:
+            return read_table({shorthand: value}, cls)
+        except Rejected as rejected:
+            raise Rejected(*(evolve(fault, path=()) for fault in rejected.faults)) from None
 
     return read_table
 

@@ -9,7 +9,8 @@ import re
 import signal
 
 from orchestrator.core.suggest import find_similar, quote
-from orchestrator.model.definition import (
+from orchestrator.model.problem import Fault
+from orchestrator.model.types import (
     NAME_PATTERN,
     AbsolutePath,
     Duration,
@@ -20,7 +21,6 @@ from orchestrator.model.definition import (
     Size,
     UserName,
 )
-from orchestrator.model.problem import Fault
 
 SYSTEM_MOUNTS = ("/proc", "/sys", "/dev")
 """What every container gets by itself: no mount of a definition may be one of them or lie below one."""

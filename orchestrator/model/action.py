@@ -1,10 +1,15 @@
 """What is to be done about one name: the result of a plan. Floor: model."""
 
-from attrs import frozen
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+from attrs import field, frozen
 
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.definition import Resources
 from orchestrator.model.problem import Problem
+from orchestrator.model.resources import Resources
+from orchestrator.model.source import Source
 from orchestrator.model.spec import Policy
 
 
@@ -15,6 +20,10 @@ class Target:
     bundle: Bundle
     resources: Resources
     policy: Policy
+    source: Source | None = field(default=None, eq=False, repr=False)
+    """What it was made from."""
+    fields: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
+    """What its definition asks for, by dotted path, as far as it is not the default: JSON data, without secrets."""
 
 
 @frozen
@@ -58,8 +67,50 @@ class Replace:
 
 
 @frozen
+class Hold:
+    """An operator has stopped it: what it would be is known, and nothing of it is to run."""
+
+    target: Target
+
+
+@frozen
 class Stop:
     """The name is no longer wanted."""
 
 
-Action = Start | Keep | Retune | Update | Replace | Stop
+Action = Start | Keep | Retune | Update | Replace | Hold | Stop
+
+
+class Verb(Enum):
+    """An action in one word, as people and programs are told of it."""
+
+    NOTHING = "nothing"
+    RETUNE = "retune"
+    UPDATE = "update"
+    REPLACE = "replace"
+    START = "start"
+    STOP = "stop"
+
+
+@frozen
+class FieldChange:
+    """A field that differs. ``path`` is dotted, as TOML writes it; None of ``old`` and ``new`` means the default.
+
+    A path that begins with ``host:`` is none of the definition but of what the host made of it (config.json's)."""
+
+    path: str
+    old: Any
+    new: Any
+
+
+@frozen(kw_only=True)
+class Planned:
+    """What would be done about a name, and why."""
+
+    name: str
+    verb: Verb
+    fields: tuple[FieldChange, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    """With problems nothing is done, whatever differs."""
+    held: bool = False
+    """An operator has stopped it, so nothing is done either."""

@@ -1,12 +1,21 @@
 """A bundle as a value, and an instance: what the OCI runtime-spec calls a bundle, and one life of it. Floor: model."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any
 
 from attrs import field, frozen
 
-from orchestrator.model.definition import Resources
-from orchestrator.model.spec import FolderRoot, SkeletonRoot
+from orchestrator.model.resources import Resources
+from orchestrator.model.spec import BundleFile, FolderRoot, SkeletonRoot
+
+
+class LogTarget(Enum):
+    """What the application's output is connected to."""
+
+    FILE = "file"
+    JOURNAL = "journal"
+    NONE = "none"
 
 
 @frozen
@@ -15,13 +24,21 @@ class Bundle:
 
     ``config`` is a config.json without what differs from instance to instance (root path, cgroup path) and without the
     resources that are changed live, so that neither is in the digest: a digest that differs means a replacement.
-    ``digest`` is the SHA-256, in hexadecimal, of the canonical JSON of config and root.
+    ``digest`` is the SHA-256, in hexadecimal, of the canonical JSON of config, root and all that an instance is made of
+    beside them: files, the files of variables with the digests of what they say, the log's kind.
     """
 
     digest: str
     config: Mapping[str, Any] = field(eq=False, repr=False)
     root: SkeletonRoot | FolderRoot = field(eq=False, repr=False)
     readonly: bool = field(eq=False)
+    files: tuple[BundleFile, ...] = field(default=(), eq=False, repr=False)
+    """What is written beside an instance's config.json and mounted into it."""
+    env_files: tuple[str, ...] = field(default=(), eq=False)
+    """Paths of the files of variables that are read for each instance, in order; what they say is in no bundle."""
+    own_env: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
+    """The names of variables that no such file changes."""
+    log: LogTarget = field(default=LogTarget.FILE, eq=False)
 
 
 @frozen

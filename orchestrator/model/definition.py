@@ -1,180 +1,115 @@
 """A definition: one file of the watched directory as its author wrote it, with defaults where the author said nothing.
 
-These classes *are* the schema: the parser, the check for unknown keys, the change classes and the reference page are
-read off them. Nothing is looked up here; that is what a spec is for. Floor: model.
+These classes *are* the schema: the parser, the check for unknown keys, the change classes, the JSON Schema and the
+reference page are read off them. Nothing is looked up here; that is what a spec is for. Floor: model.
 """
 
 from collections.abc import Mapping
-from enum import Enum
-from typing import Any, ClassVar, NewType
+from typing import ClassVar
 
 from attrs import frozen
 
 from orchestrator.model.kinds import MountKind, NetworkKind
+from orchestrator.model.log import FileLog, Log
 from orchestrator.model.option import Change, option
-
-NAME_PATTERN = r"[a-z0-9][a-z0-9._-]{0,62}"
-"""What a container may be called: the name of its file without the suffix."""
-
-Duration = NewType("Duration", float)
-"""Seconds. In a file: ``"1m30s"``, ``"100ms"``; units ms, s, m, h, d, largest first. A bare number is a problem."""
-
-Size = NewType("Size", int)
-"""Bytes. In a file: ``"256M"`` (K, M, G, T are powers of 1024, an optional ``iB`` may follow) or a bare integer."""
-
-SignalName = NewType("SignalName", str)
-"""A signal as kill(1) names it, kept with its prefix: ``"SIGTERM"``; ``"TERM"`` may be written."""
-
-AbsolutePath = NewType("AbsolutePath", str)
-"""A path that begins with ``/`` and has no ``..``; kept normalised (no ``//``, no ``.``, no slash at its end)."""
-
-UserName = NewType("UserName", str)
-"""``NAME``, ``NAME:GROUP``, ``UID`` or ``UID:GID``; names are looked up in the root file system."""
-
-HostName = NewType("HostName", str)
-"""A host name as hostname(7) has it: labels of letters, digits and ``-``, joined by dots, 64 characters at most."""
-
-EnvName = NewType("EnvName", str)
-"""The name of an environment variable: no ``=`` and no NUL, not empty."""
-
-MountPath = NewType("MountPath", str)
-"""A destination of a mount: an `AbsolutePath` that is not ``/`` and not over or below the system's own mounts."""
-
-
-class ContainerType(Enum):
-    """What it means when the application ends."""
-
-    SERVICE = "service"
-    ONESHOT = "oneshot"
-
-
-class OnExit(Enum):
-    """What the agent does when the application has ended."""
-
-    RESTART = "restart"
-    STOP = "stop"
+from orchestrator.model.policy import ContainerType, Restart, Stop
+from orchestrator.model.resources import Resources
+from orchestrator.model.rootfs import Rootfs
+from orchestrator.model.types import (
+    AbsolutePath,
+    Capability,
+    DeviceAccess,
+    EnvName,
+    GroupName,
+    HostName,
+    MountPath,
+    RlimitName,
+    RlimitValue,
+    SeccompChoice,
+    Umask,
+    UserName,
+)
 
 
 @frozen(kw_only=True)
-class HostRootfs:
-    """The host's own /usr, read-only, with the links to it and a minimal /etc; nothing else of the host."""
+class EnvFile:
+    """A file of the host with environment variables, one ``NAME=value`` a line. What it says is never shown."""
 
-    type: ClassVar[str] = "host"
+    shorthand: ClassVar[str] = "path"
+    """The option that a bare value stands for: ``"/etc/web.env"`` is ``{ path = "/etc/web.env" }``."""
 
-
-@frozen(kw_only=True)
-class DirectoryRootfs:
-    """A folder of the host as the root file system, used in place."""
-
-    type: ClassVar[str] = "directory"
     path: AbsolutePath = option(
-        doc="The folder. The runtime makes missing mount points in it.",
+        doc="The file, on the host. It is read at each start.",
         change=Change.REPLACE,
-        example='"/srv/alpine"',
+        example='"/etc/web.env"',
+    )
+    watch: bool = option(
+        default=True,
+        doc="Whether a change of what it says replaces the container.",
+        change=Change.REPLACE,
+        example="false",
     )
 
 
 @frozen(kw_only=True)
-class ClosureRootfs:
-    """The Nix store paths that the definition names, with all they need, and nothing else of the store."""
+class Rlimit:
+    """A limit of getrlimit(2)."""
 
-    type: ClassVar[str] = "closure"
+    shorthand: ClassVar[str] = "hard"
 
-
-Rootfs = HostRootfs | DirectoryRootfs | ClosureRootfs
-"""Where the root file system comes from: a closed set."""
-
-ROOTFS_KINDS: Mapping[str, type[Any]] = {kind.type: kind for kind in (HostRootfs, DirectoryRootfs, ClosureRootfs)}
-
-
-@frozen(kw_only=True)
-class Resources:
-    """Limits that the kernel keeps; a runtime changes them while the container runs."""
-
-    memory: Size | None = option(
+    hard: RlimitValue = option(
+        doc='The most that the process may raise the limit to; a number or `"unlimited"`.',
+        change=Change.REPLACE,
+        example="4096",
+    )
+    soft: RlimitValue | None = option(
         default=None,
-        doc="The most memory that the container may use, swap included. Beyond it the kernel kills in it.",
-        change=Change.UPDATE,
-        minimum=6 * 1024 * 1024,
-        example='"256M"',
+        doc="The limit that it begins with. Default: `hard`.",
+        change=Change.REPLACE,
+        example="1024",
     )
 
 
 @frozen(kw_only=True)
-class Restart:
-    """What happens when the application ends, and how long the agent waits before it starts it again."""
+class Capabilities:
+    """What the application may do beyond, or short of, the defaults for its user."""
 
-    on_failure: OnExit = option(
-        default=OnExit.RESTART,
-        doc="After a failure: an exit code other than 0, a signal, out of memory, a start that failed.",
-        change=Change.RETUNE,
-        example='"stop"',
+    add: tuple[Capability, ...] = option(
+        default=(),
+        doc="Those that it gets beside the defaults.",
+        change=Change.REPLACE,
+        example='["NET_ADMIN"]',
     )
-    on_success: OnExit | None = option(
+    drop: tuple[Capability, ...] = option(
+        default=(),
+        doc='Those of the defaults that it does not get; `"ALL"` for all. What is added stays.',
+        change=Change.REPLACE,
+        example='["CHOWN"]',
+    )
+
+
+@frozen(kw_only=True)
+class Device:
+    """A device of the host."""
+
+    shorthand: ClassVar[str] = "path"
+
+    path: AbsolutePath = option(
+        doc="The device, on the host.",
+        change=Change.REPLACE,
+        example='"/dev/fuse"',
+    )
+    destination: AbsolutePath | None = option(
         default=None,
-        doc="After an exit with code 0. Default: restart, for a oneshot stop.",
-        change=Change.RETUNE,
-        example='"stop"',
+        doc="Where it is inside. Default: `path`.",
+        change=Change.REPLACE,
+        example='"/dev/other"',
     )
-    delay: Duration = option(
-        default=Duration(0.1),
-        doc="How long to wait before the first restart.",
-        change=Change.RETUNE,
-        minimum=0.0,
-        maximum=86400.0,
-        example='"100ms"',
-    )
-    factor: float = option(
-        default=2.0,
-        doc="By how much the wait grows with each failure that follows.",
-        change=Change.RETUNE,
-        minimum=1.0,
-        maximum=100.0,
-        example="2.0",
-    )
-    max_delay: Duration = option(
-        default=Duration(60.0),
-        doc="The longest wait.",
-        change=Change.RETUNE,
-        minimum=0.0,
-        maximum=86400.0,
-        example='"1m"',
-    )
-    jitter: float = option(
-        default=0.2,
-        doc="The part of the wait, more or less, that is left to chance, so that many do not start as one.",
-        change=Change.RETUNE,
-        minimum=0.0,
-        maximum=1.0,
-        example="0.2",
-    )
-    reset_after: Duration = option(
-        default=Duration(60.0),
-        doc="After running and ready for so long, the next failure waits `delay` again.",
-        change=Change.RETUNE,
-        minimum=0.0,
-        maximum=86400.0 * 7,
-        example='"1m"',
-    )
-
-
-@frozen(kw_only=True)
-class Stop:
-    """How the application is asked to end, and how long it may take."""
-
-    signal: SignalName = option(
-        default=SignalName("SIGTERM"),
-        doc="The signal that asks it to end.",
-        change=Change.RETUNE,
-        example='"SIGQUIT"',
-    )
-    timeout: Duration = option(
-        default=Duration(10.0),
-        doc="After so long everything in the container is killed.",
-        change=Change.RETUNE,
-        minimum=0.0,
-        maximum=86400.0,
-        example='"30s"',
+    access: DeviceAccess = option(
+        default=DeviceAccess("rw"),
+        doc="What may be done with it: `r`ead, `w`rite, `m`ake.",
+        change=Change.REPLACE,
+        example='"r"',
     )
 
 
@@ -182,10 +117,29 @@ class Stop:
 class Definition:
     """What the user wants to run as one container."""
 
-    args: tuple[str, ...] = option(
+    args: tuple[str, ...] | None = option(
+        default=None,
         doc="The command and its arguments; a command without a slash is looked up in PATH inside.",
         change=Change.REPLACE,
         example='["/usr/bin/python3", "-m", "http.server"]',
+    )
+    cmd: str | None = option(
+        default=None,
+        doc="Instead of `args`: lines of a script, which `shell` runs inside.",
+        change=Change.REPLACE,
+        example='"cd /srv && exec python3 -m http.server"',
+    )
+    shell: AbsolutePath = option(
+        default=AbsolutePath("/bin/sh"),
+        doc="What runs `cmd`, inside.",
+        change=Change.REPLACE,
+        example='"/bin/bash"',
+    )
+    bundle: AbsolutePath | None = option(
+        default=None,
+        doc="Instead of `args` and all that makes a bundle: the folder of a ready OCI bundle, run as it is.",
+        change=Change.REPLACE,
+        example='"/srv/bundles/web"',
     )
     rootfs: Rootfs | None = option(
         default=None,
@@ -199,6 +153,12 @@ class Definition:
         change=Change.REPLACE,
         example='{ LANG = "C.UTF-8" }',
     )
+    env_files: tuple[EnvFile, ...] = option(
+        default=(),
+        doc="Files of the host with further variables; `env` wins over them, a later file over an earlier one.",
+        change=Change.REPLACE,
+        example='["/etc/web.env"]',
+    )
     cwd: AbsolutePath = option(
         default=AbsolutePath("/"),
         doc="The working directory inside.",
@@ -211,6 +171,18 @@ class Definition:
         change=Change.REPLACE,
         example='"www-data"',
     )
+    groups: tuple[GroupName, ...] = option(
+        default=(),
+        doc="Further groups, beside those that the root file system lists the user in.",
+        change=Change.REPLACE,
+        example='["video"]',
+    )
+    umask: Umask = option(
+        default=Umask(0o022),
+        doc="The umask(2), in octal digits.",
+        change=Change.REPLACE,
+        example='"0027"',
+    )
     hostname: HostName | None = option(
         default=None,
         doc="The host name inside. Default: the container's name.",
@@ -222,6 +194,24 @@ class Definition:
         doc="Whether the root file system is read-only. Default: true for `host` and `closure`, false for `directory`.",
         change=Change.REPLACE,
         example="true",
+    )
+    os: str = option(
+        default="linux",
+        doc="The operating system that it is for: a problem where the host is another.",
+        change=Change.RETUNE,
+        example='"linux"',
+    )
+    arch: str | None = option(
+        default=None,
+        doc="The architecture that it is for, `amd64` or `x86_64`: a problem where the host is another. Default: any.",
+        change=Change.RETUNE,
+        example='"amd64"',
+    )
+    annotations: Mapping[str, str] = option(
+        factory=dict,
+        doc="Annotations of config.json, for the runtime and its hooks.",
+        change=Change.REPLACE,
+        example='{ "org.example.team" = "web" }',
     )
     type: ContainerType = option(
         default=ContainerType.SERVICE,
@@ -241,11 +231,59 @@ class Definition:
         change=Change.REPLACE,
         example='"host"',
     )
+    devices: tuple[Device, ...] = option(
+        default=(),
+        doc="Devices of the host that it may use, beside null, zero, full, random, urandom, tty and its terminals.",
+        change=Change.REPLACE,
+        example='["/dev/fuse"]',
+    )
+    capabilities: Capabilities = option(
+        factory=Capabilities,
+        doc="What the application may do beyond, or short of, the defaults for its user.",
+        change=Change.BY_FIELD,
+        example='{ add = ["NET_ADMIN"], drop = ["CHOWN"] }',
+    )
+    no_new_privileges: bool = option(
+        default=True,
+        doc="Whether set-user-ID programs and file capabilities give nothing (PR_SET_NO_NEW_PRIVS).",
+        change=Change.REPLACE,
+        example="false",
+    )
+    seccomp: SeccompChoice = option(
+        default=SeccompChoice("default"),
+        doc="The system calls it may make: `default`, `unconfined` (all), or the path of a profile.",
+        change=Change.REPLACE,
+        example='"unconfined"',
+    )
+    masked_paths: tuple[AbsolutePath, ...] | None = option(
+        default=None,
+        doc="What cannot be read inside, instead of the default list.",
+        change=Change.REPLACE,
+        example='["/proc/kcore"]',
+    )
+    readonly_paths: tuple[AbsolutePath, ...] | None = option(
+        default=None,
+        doc="What cannot be written to inside, instead of the default list.",
+        change=Change.REPLACE,
+        example='["/proc/sys"]',
+    )
+    rlimits: Mapping[RlimitName, Rlimit] = option(
+        factory=dict,
+        doc="Limits of a process (getrlimit(2)), by name in lower case.",
+        change=Change.REPLACE,
+        example="{ core = 0, nofile = { soft = 1024, hard = 4096 } }",
+    )
     resources: Resources = option(
         factory=Resources,
         doc="Limits that the kernel keeps.",
         change=Change.BY_FIELD,
         example='{ memory = "256M" }',
+    )
+    log: Log = option(
+        factory=FileLog,
+        doc="Where its output goes: `file`, `journal` or `none`.",
+        change=Change.REPLACE,
+        example='{ type = "file", max_size = "64M" }',
     )
     restart: Restart = option(
         factory=Restart,

@@ -35,7 +35,21 @@ class TextQuestion:
     root: str = "/"
 
 
-Question = PathQuestion | TextQuestion
+@frozen
+class DigestQuestion:
+    """What is the SHA-256 of the file ``path``, read as variables? What it says is not in the answer."""
+
+    path: str
+
+
+@frozen
+class DeviceQuestion:
+    """Which device stands at ``path`` of the host, links followed?"""
+
+    path: str
+
+
+Question = PathQuestion | TextQuestion | DigestQuestion | DeviceQuestion
 
 
 @frozen
@@ -44,6 +58,28 @@ class PathAnswer:
 
     kind: PathKind
     resolved: str
+    detail: str = ""
+
+
+@frozen
+class DigestAnswer:
+    """The digest of a file of variables, in hexadecimal, or (with ``digest`` None) why there is none: it cannot be
+    read, or a line is no variable (which is named by its number and never shown)."""
+
+    digest: str | None
+    detail: str = ""
+
+
+@frozen
+class DeviceAnswer:
+    """A device: ``type`` is ``c`` or ``b``, or empty where ``detail`` says why there is none."""
+
+    type: str
+    major: int = 0
+    minor: int = 0
+    mode: int = 0
+    uid: int = 0
+    gid: int = 0
     detail: str = ""
 
 
@@ -65,6 +101,8 @@ class HostFacts:
     """Which of the files and folders of a minimal /etc the host has."""
     seccomp_profile: Mapping[str, Any] | None
     """The parsed profile of the host (containers-seccomp.json(5)), None where there is none."""
+    controllers: frozenset[str] = frozenset({"memory", "swap", "cpu", "pids", "io"})
+    """What the kernel's control groups can limit: ``swap`` is memory and swap together, ``io`` the weight of disks."""
     store_dirs: tuple[str, ...] = ("/nix/store",)
     """Where Nix stores are, to tell a store path when one is named."""
 
@@ -77,6 +115,10 @@ class Facts:
     paths: Mapping[str, PathAnswer] = field(factory=dict)
     texts: Mapping[TextQuestion, str | None] = field(factory=dict)
     """None where there is no such file, or no answer."""
+    digests: Mapping[str, DigestAnswer] = field(factory=dict)
+    """By path."""
+    devices: Mapping[str, DeviceAnswer] = field(factory=dict)
+    """By path."""
     unanswered: frozenset[Question] = frozenset()
     """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
     would be to decide by a disk's speed."""

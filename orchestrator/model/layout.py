@@ -73,6 +73,21 @@ class Layout:
         return f"{self.names}/{name}.json"
 
     @property
+    def held(self) -> str:
+        """Folder of the operator's stops: an empty file for each name that is not to run until it is started."""
+        return f"{self.run}/held"
+
+    @property
+    def control(self) -> str:
+        """The socket of the HTTP interface; only its owner and root may connect to it."""
+        return f"{self.run}/control.sock"
+
+    @property
+    def events(self) -> str:
+        """The event log: one JSON object a line, its head cut off as a log's is."""
+        return f"{self.state}/events.log"
+
+    @property
     def agent(self) -> str:
         """The state file of the agent."""
         return f"{self.run}/agent.json"

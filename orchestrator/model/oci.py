@@ -31,3 +31,30 @@ class User:
     uid: int
     gid: int
     additional_gids: tuple[int, ...] = ()
+    umask: int = 0o022
+
+
+@frozen
+class Rlimit:
+    """An entry of ``process.rlimits``: ``type`` is ``RLIMIT_NOFILE``; no limit is 2^64 - 1."""
+
+    type: str
+    soft: int
+    hard: int
+
+
+@frozen(kw_only=True)
+class Device:
+    """An entry of ``linux.devices``, and the rule of ``linux.resources.devices`` that allows it.
+
+    ``type`` is ``c`` or ``b``; ``mode`` has the permission bits only; ``access`` is made of ``r``, ``w`` and ``m``.
+    """
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int
+    uid: int
+    gid: int
+    access: str

@@ -1,6 +1,25 @@
 """A source: the text of one file of the watched directory, as it is now. Floor: model."""
 
-from attrs import frozen
+from enum import Enum
+
+from attrs import field, frozen
+
+
+class Form(Enum):
+    """How a definition is written; the value is the suffix of its file."""
+
+    TOML = ".toml"
+    JSON = ".json"
+
+
+@frozen(kw_only=True)
+class Edit:
+    """Which state of a file is meant: ``modified_at`` is its mtime in epoch seconds, ``digest`` the SHA-256, in
+    hexadecimal, of its text."""
+
+    file: str
+    modified_at: float
+    digest: str
 
 
 @frozen
@@ -15,6 +34,9 @@ class Source:
     file: str
     text: str | None
     error: str | None = None
+    form: Form = Form.TOML
+    modified_at: float = field(default=0.0, eq=False)
+    """The file's mtime in epoch seconds. Not compared: a file that is written anew with the same text is the same."""
 
 
 @frozen

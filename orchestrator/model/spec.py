@@ -5,9 +5,11 @@ from typing import Any
 
 from attrs import frozen
 
-from orchestrator.model.definition import Resources, Restart, Stop
 from orchestrator.model.entry import Entry
-from orchestrator.model.oci import Mount, Namespace, User
+from orchestrator.model.log import Log
+from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
+from orchestrator.model.policy import Restart, Stop
+from orchestrator.model.resources import Resources
 
 
 @frozen(kw_only=True)
@@ -24,6 +26,24 @@ class FolderRoot:
     path: str
 
 
+@frozen
+class BundleFile:
+    """A small file that is a part of the bundle and is mounted read-only at ``path`` inside."""
+
+    path: str
+    text: str
+    mode: int = 0o444
+
+
+@frozen
+class EnvFileUse:
+    """A file of the host whose variables an instance gets. ``digest`` is the SHA-256, in hexadecimal, of what it said
+    when the spec was made; None where a change of it means nothing."""
+
+    path: str
+    digest: str | None
+
+
 @frozen(kw_only=True)
 class Policy:
     """What only the agent uses: a change of it touches no process."""
@@ -32,6 +52,8 @@ class Policy:
     restart: Restart
     """``on_success`` is decided here: never None."""
     stop: Stop
+    log_bound: int | None = None
+    """How many bytes of its log file are kept; None where the log is no file."""
 
 
 @frozen(kw_only=True)
@@ -42,6 +64,11 @@ class Spec:
     args: tuple[str, ...]
     env: tuple[tuple[str, str], ...]
     """Sorted by name."""
+    own_env: frozenset[str]
+    """Those of its names that the definition itself sets: no file of variables changes them."""
+    env_files: tuple[EnvFileUse, ...]
+    """In order: of a variable in two, the later file's value stands."""
+    files: tuple[BundleFile, ...]
     cwd: str
     user: User
     hostname: str
@@ -54,8 +81,30 @@ class Spec:
     """With the prefix ``CAP_``, sorted; every set of the process gets just these."""
     seccomp: Mapping[str, Any] | None
     """``linux.seccomp`` as the runtime-spec has it."""
+    devices: tuple[Device, ...]
+    """Beside the default ones."""
+    rlimits: tuple[Rlimit, ...]
+    """Sorted by type."""
+    annotations: tuple[tuple[str, str], ...]
+    """Sorted by name."""
     masked_paths: tuple[str, ...]
     readonly_paths: tuple[str, ...]
     no_new_privileges: bool
     resources: Resources
+    log: Log
+    policy: Policy
+
+
+@frozen(kw_only=True)
+class ReadySpec:
+    """A container whose bundle stands on the host already: decided by its own config.json."""
+
+    name: str
+    folder: str
+    """The bundle's folder, absolute and without a link in it."""
+    config: Mapping[str, Any]
+    """Its config.json, in which every relative path is made absolute."""
+    root: FolderRoot
+    resources: Resources
+    log: Log
     policy: Policy

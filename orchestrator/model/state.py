@@ -12,8 +12,11 @@ from typing import Any
 
 from attrs import field, frozen
 
-from orchestrator.model.definition import Resources, Stop
+from orchestrator.model.bundle import LogTarget
+from orchestrator.model.policy import Stop
 from orchestrator.model.problem import Problem
+from orchestrator.model.resources import Resources
+from orchestrator.model.source import Edit
 
 SCHEMA = 1
 """The version of both kinds of file."""
@@ -99,6 +102,8 @@ class InstanceState:
     rootfs: str
     cgroups_path: str
     log: str
+    """The log file; it stays empty unless ``log_target`` is the file."""
+    log_target: LogTarget = LogTarget.FILE
     step: Step
     created_at: float
     restarts: int = 0
@@ -142,6 +147,15 @@ class NameState:
     """Why it is so, in one line: the runtime's own message after a start that failed."""
     problems: tuple[Problem, ...] = ()
     log: str | None = None
+    """The log file; None where its output goes elsewhere."""
+    log_target: LogTarget = LogTarget.FILE
+    held: bool = False
+    """An operator has stopped it: it stays so until it is started, its file is removed or the host is booted."""
+    edit: Edit | None = None
+    """The edit of its file that is live, or that it would be started from."""
+    fields: dict[str, Any] = field(factory=dict)
+    """What that edit asks for, by dotted path, as far as it is not the default."""
+    cgroups_path: str | None = None
 
 
 @frozen(kw_only=True)

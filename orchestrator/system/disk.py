@@ -12,15 +12,16 @@ from contextlib import contextmanager
 
 import trio
 
-from orchestrator.core.encode import encode_state
+from orchestrator.core.encode import encode_record, encode_state
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.eventlog import Record
 from orchestrator.model.layout import Layout
 from orchestrator.model.spec import SkeletonRoot
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_new
-from orchestrator.system.files import make_folders, remove_file, remove_tree, temporary_name, write_atomic
+from orchestrator.system.files import append_line, make_folders, remove_file, remove_tree, temporary_name, write_atomic
 from orchestrator.system.trash import Trash
 
 
@@ -46,6 +47,7 @@ class HostDisk:
             (layout.run, 0o711),
             (layout.instances, 0o700),
             (layout.names, 0o700),
+            (layout.held, 0o700),
         ):
             with _tried(f"cannot make the folder {path}"):
                 make_folders(path, mode)
@@ -114,6 +116,30 @@ class HostDisk:
     def write_agent(self, state: AgentState) -> None:
         """See `orchestrator.ports.Disk.write_agent`."""
         self._write(self.layout.agent, state)
+
+    def hold(self, name: str) -> None:
+        """See `orchestrator.ports.Disk.hold`."""
+        path = f"{self.layout.held}/{name}"
+        with _tried(f"cannot write {path}"):
+            make_folders(self.layout.held, 0o700)
+            write_atomic(path, b"")
+
+    def release(self, name: str) -> None:
+        """See `orchestrator.ports.Disk.release`."""
+        path = f"{self.layout.held}/{name}"
+        with _tried(f"cannot remove {path}"):
+            remove_file(path)
+
+    def list_held(self) -> frozenset[str]:
+        """See `orchestrator.ports.Disk.list_held`."""
+        with _tried(f"cannot look through {self.layout.held}"):
+            return frozenset(name for name in list_folder(self.layout.held) if not name.startswith("."))
+
+    def append_record(self, record: Record) -> None:
+        """See `orchestrator.ports.Disk.append_record`."""
+        path = self.layout.events
+        with _tried(f"cannot write {path}"):
+            append_line(path, encode_record(record).encode(), 0o640)
 
     def sweep_bundles(self, keep: Collection[str]) -> None:
         """See `orchestrator.ports.Disk.sweep_bundles`. Writable roots that no instance has go too: the run directory,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Resources
 from orchestrator.model.oci import Mount
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, SkeletonRoot
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import make_skeleton

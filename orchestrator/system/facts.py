@@ -61,7 +61,7 @@ class HostWorld:
                 paths[question.path] = answer
             else:
                 paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
-        return Facts(self.host, paths, texts, frozenset(asked) - answers.keys())
+        return Facts(self.host, paths, texts, unanswered=frozenset(asked) - answers.keys())
 
     async def wait_news(self) -> None:
         """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""

@@ -45,6 +45,18 @@ def temporary_name(path: str) -> str:
     return f"{folder}/.{name}.tmp"
 
 
+def append_line(path: str, line: bytes, mode: int) -> None:
+    """Add a line (with its end) to a file that readers follow: all of it, or nothing where the disk is full."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        written = os.write(descriptor, line)
+        if written < len(line):
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    finally:
+        os.close(descriptor)
+
+
 def write_all(descriptor: int, data: bytes) -> None:
     """write(2) until all is written: a full disk may take a part first."""
     view = memoryview(data)

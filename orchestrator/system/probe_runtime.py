@@ -15,8 +15,9 @@ from typing import Any
 import trio
 
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Resources, Size
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
+from orchestrator.model.types import Size
 from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.process import PidfdProcess

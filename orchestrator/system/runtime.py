@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 
 from orchestrator.model.bundle import Instance
-from orchestrator.model.definition import Resources
+from orchestrator.model.resources import Resources
 from orchestrator.ports import OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.leftovers import end_commands, watch_processes

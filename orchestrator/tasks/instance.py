@@ -15,7 +15,7 @@ from orchestrator.core.render import digest_skeleton
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Instance
-from orchestrator.model.definition import Resources
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import Exit, InstanceState, Step
 from orchestrator.ports import DiskFailed, OutsideError, Process

@@ -4,8 +4,8 @@ from attrs import frozen
 
 from orchestrator.core.lifecycle import Happening
 from orchestrator.model.action import Action
-from orchestrator.model.definition import Resources
 from orchestrator.model.problem import Problem
+from orchestrator.model.resources import Resources
 
 
 @frozen

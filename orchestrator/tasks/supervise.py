@@ -13,7 +13,7 @@ from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, Life, Outcome, judge, step
 from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
-from orchestrator.model.definition import OnExit, Restart
+from orchestrator.model.policy import OnExit, Restart
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, InstanceState, Phase

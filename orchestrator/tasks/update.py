@@ -3,7 +3,7 @@
 import trio
 
 from orchestrator.model.action import Target
-from orchestrator.model.definition import Resources
+from orchestrator.model.resources import Resources
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.messages import Message, Updated

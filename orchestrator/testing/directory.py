@@ -98,4 +98,4 @@ class FakeWorld:
             if isinstance(question, PathQuestion)
         }
         texts = {question: self.texts.get(question.path) for question in asked if isinstance(question, TextQuestion)}
-        return Facts(self.host, paths, texts, self.unanswered & set(asked))
+        return Facts(self.host, paths, texts, unanswered=self.unanswered & set(asked))

@@ -6,6 +6,7 @@ Nothing is rendered or encoded; that is tested where it is done. Floor: testing.
 from collections.abc import Collection
 
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.eventlog import Record
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
 
@@ -14,7 +15,7 @@ class FakeDisk:
     """`orchestrator.ports.Disk` in memory.
 
     ``calls`` has every call that did not fail: the method's name and what it was given. ``bundles``, ``prepared``,
-    ``instances``, ``names`` and ``agent`` are what a real disk would hold now.
+    ``instances``, ``names``, ``agent``, ``held`` and ``records`` are what a real disk would hold now.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,8 @@ class FakeDisk:
         self.instances: dict[str, InstanceState] = {}
         self.names: dict[str, NameState] = {}
         self.agent: AgentState | None = None
+        self.held: set[str] = set()
+        self.records: list[Record] = []
         self._failures: dict[str, tuple[str, int]] = {}
 
     def fail(self, method: str, message: str = "no space left on device", times: int = 1) -> None:
@@ -76,6 +79,25 @@ class FakeDisk:
         """See `orchestrator.ports.Disk`."""
         self._record("sweep_bundles", frozenset(keep))
         self.bundles = {digest: bundle for digest, bundle in self.bundles.items() if digest in keep}
+
+    def hold(self, name: str) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("hold", name)
+        self.held.add(name)
+
+    def release(self, name: str) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("release", name)
+        self.held.discard(name)
+
+    def list_held(self) -> frozenset[str]:
+        """See `orchestrator.ports.Disk`."""
+        return frozenset(self.held)
+
+    def append_record(self, record: Record) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("append_record", record)
+        self.records.append(record)
 
     def _record(self, method: str, given: object) -> None:
         message, times = self._failures.get(method, ("", 0))

@@ -11,7 +11,7 @@ import trio
 from attrs import define, frozen
 
 from orchestrator.model.bundle import Instance
-from orchestrator.model.definition import Resources
+from orchestrator.model.resources import Resources
 from orchestrator.model.state import Exit
 from orchestrator.ports import RuntimeFailed
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from orchestrator.model.definition import NAME_PATTERN
+from orchestrator.model.types import NAME_PATTERN
 
 Table = dict[str, Any]
 """A table as tomllib reads it."""

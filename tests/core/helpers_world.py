@@ -19,21 +19,13 @@ from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import (
-    AbsolutePath,
-    ContainerType,
-    Definition,
-    DirectoryRootfs,
-    EnvName,
-    HostName,
-    HostRootfs,
-    MountPath,
-    Resources,
-    Size,
-    UserName,
-)
+from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.policy import ContainerType
+from orchestrator.model.resources import Resources
+from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import SkeletonRoot, Spec
+from orchestrator.model.types import AbsolutePath, EnvName, HostName, MountPath, Size, UserName
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
 

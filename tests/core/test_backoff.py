@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.backoff import count_failures, delay_after
-from orchestrator.model.definition import Duration, Restart
+from orchestrator.model.policy import Restart
+from orchestrator.model.types import Duration
 
 
 def test_default_delays_double_up_to_a_minute() -> None:

@@ -13,8 +13,9 @@ from hypothesis import event, given, settings
 from orchestrator.core.converter import make_converter
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.reject import Rejected
-from orchestrator.model.definition import Definition, Resources
+from orchestrator.model.definition import Definition
 from orchestrator.model.registry import Group, Registry
+from orchestrator.model.resources import Resources
 from orchestrator.model.source import Source
 from orchestrator.plugin import Change, option
 from orchestrator.testing import strategies

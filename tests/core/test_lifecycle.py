@@ -19,9 +19,10 @@ from orchestrator.core.lifecycle import (
     step,
 )
 from orchestrator.core.naming import is_ready, public_state
-from orchestrator.model.definition import Duration, OnExit, Restart, Stop
+from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Exit, Phase, PublicState
+from orchestrator.model.types import Duration
 
 SERVICE = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=Stop())
 ONESHOT = Policy(oneshot=True, restart=Restart(on_success=OnExit.STOP, jitter=0.0), stop=Stop())

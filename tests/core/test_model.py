@@ -10,8 +10,9 @@ import pytest
 from orchestrator.core.parse import Parser
 from orchestrator.core.reject import Rejected
 from orchestrator.core.tables import make_table_hook, required_options
-from orchestrator.model.definition import ROOTFS_KINDS, Definition
+from orchestrator.model.definition import Definition
 from orchestrator.model.option import Change, options_of
+from orchestrator.model.rootfs import ROOTFS_KINDS
 from orchestrator.model.source import Source
 from tests.core.helpers_kinds import REGISTRY
 

@@ -9,18 +9,13 @@ from hypothesis import strategies as st
 
 from orchestrator.core.parse import Parser, parse_definition
 from orchestrator.core.suggest import complete_hint
-from orchestrator.model.definition import (
-    AbsolutePath,
-    ClosureRootfs,
-    ContainerType,
-    Definition,
-    DirectoryRootfs,
-    HostRootfs,
-    OnExit,
-)
+from orchestrator.model.definition import Definition
 from orchestrator.model.place import KeyPath, Place
+from orchestrator.model.policy import ContainerType, OnExit
 from orchestrator.model.problem import At, Fault
+from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
 from orchestrator.model.source import Source
+from orchestrator.model.types import AbsolutePath
 from orchestrator.plugin import Duration
 from orchestrator.testing import strategies
 from tests.core.helpers_kinds import REGISTRY, Bare, BindLike, BridgeLike, Mode, Port, TmpfsLike
@@ -270,7 +265,7 @@ def test_what_is_too_much_is_one_fault_that_names_the_limit(text: str, path: Key
 def test_as_much_as_is_allowed() -> None:
     args, env = many(1000, '"a"', ", "), many(1000, 'A{} = ""')
     definition = read(f"args = [{args}]\n[env]\n{env}\n[mounts]\n" + many(256, '"/{}" = "tmpfs"'))
-    assert (len(definition.args), len(definition.env), len(definition.mounts)) == (1000, 1000, 256)
+    assert (len(definition.args or ()), len(definition.env), len(definition.mounts)) == (1000, 1000, 256)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from orchestrator.core.plan import plan_actions
 from orchestrator.model.action import Action, Broken, Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.definition import Duration, Resources, Restart, Size
-from orchestrator.model.definition import Stop as StopPolicy
+from orchestrator.model.policy import Restart
+from orchestrator.model.policy import Stop as StopPolicy
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy, SkeletonRoot
+from orchestrator.model.types import Duration, Size
 
 ROOT = SkeletonRoot(entries=())
 

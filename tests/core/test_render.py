@@ -11,10 +11,13 @@ from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.render import render_bundle, render_instance, render_resources
 from orchestrator.model.bundle import HostLimits, OpenFiles
-from orchestrator.model.definition import Definition, Duration, Resources, Restart, Size
+from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry
 from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.policy import Restart
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import SkeletonRoot
+from orchestrator.model.types import Duration, Size
 from tests.core.helpers_world import (
     assert_valid,
     bind,

@@ -13,22 +13,17 @@ from orchestrator.core import defaults
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.contribution import Contribution
-from orchestrator.model.definition import (
-    AbsolutePath,
-    ClosureRootfs,
-    ContainerType,
-    Definition,
-    DirectoryRootfs,
-    OnExit,
-    Restart,
-)
+from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathQuestion, Question, TextQuestion
 from orchestrator.model.kinds import Use
 from orchestrator.model.oci import Namespace, User
 from orchestrator.model.place import KeyPath
+from orchestrator.model.policy import ContainerType, OnExit, Restart
 from orchestrator.model.problem import Fault
+from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs
 from orchestrator.model.spec import FolderRoot, SkeletonRoot, Spec
+from orchestrator.model.types import AbsolutePath
 from tests.core.helpers_world import HOST, answer, bind, definitions, host_definition, resolve
 
 

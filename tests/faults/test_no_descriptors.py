@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from orchestrator.model.definition import Resources, Size
+from orchestrator.model.resources import Resources
+from orchestrator.model.types import Size
 from orchestrator.ports import OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups, CgroupUnreadable
 from orchestrator.system.process import ProcessGone, open_process

@@ -8,8 +8,10 @@ from typing import Any
 import attrs
 import pytest
 
-from orchestrator.model.definition import Definition, Resources, Restart, Stop
+from orchestrator.model.definition import Definition
 from orchestrator.model.option import Change, options_of
+from orchestrator.model.policy import Restart, Stop
+from orchestrator.model.resources import Resources
 
 README = (Path(__file__).parents[2] / "README.md").read_text()
 TABLES = {"resources": Resources, "restart": Restart, "stop": Stop}

@@ -7,9 +7,10 @@ from pathlib import Path
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
+from orchestrator.model.policy import Stop
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, SkeletonRoot
 from orchestrator.model.state import InstanceState, Step
 

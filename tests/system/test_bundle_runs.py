@@ -10,16 +10,10 @@ from attrs import evolve
 from orchestrator_mounts.bind import Bind
 from orchestrator_networks.host import HostNetwork
 
-from orchestrator.model.definition import (
-    AbsolutePath,
-    Definition,
-    DirectoryRootfs,
-    HostRootfs,
-    MountPath,
-    Resources,
-    Size,
-    UserName,
-)
+from orchestrator.model.definition import Definition
+from orchestrator.model.resources import Resources
+from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
+from orchestrator.model.types import AbsolutePath, MountPath, Size, UserName
 from orchestrator.system.facts import HostWorld
 from tests.system.helpers_bundles import RUNTIMES, Ran, find_cgroups, mounted_tmpfs, run_definition
 

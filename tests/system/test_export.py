@@ -9,8 +9,8 @@ import pytest
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.definition import Resources
 from orchestrator.model.oci import Mount
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.ports import DiskFailed
 from orchestrator.system.export import export_bundle

@@ -8,8 +8,9 @@ import pytest
 import trio
 import trio.testing
 
-from orchestrator.model.definition import Resources, Size
+from orchestrator.model.resources import Resources
 from orchestrator.model.state import Exit
+from orchestrator.model.types import Size
 from orchestrator.ports import Process, RuntimeFailed
 from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
 

@@ -12,7 +12,8 @@ import trio
 import trio.testing
 
 from orchestrator.model.bundle import Instance
-from orchestrator.model.definition import Resources, Size
+from orchestrator.model.resources import Resources
+from orchestrator.model.types import Size
 from orchestrator.ports import Process, RuntimeFailed
 from orchestrator.system import runtime as runtime_module
 from orchestrator.system.leftovers import find_commands

@@ -10,11 +10,12 @@ from trio.testing import MockClock
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
-from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.facts import PathKind, PathQuestion
 from orchestrator.model.layout import Layout
+from orchestrator.model.policy import Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Group, Registry
+from orchestrator.model.resources import Resources
 from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler

@@ -12,12 +12,14 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle, HostLimits
-from orchestrator.model.definition import Duration, OnExit, Resources, Restart, SignalName, Size
-from orchestrator.model.definition import Stop as StopPolicy
 from orchestrator.model.layout import Layout
+from orchestrator.model.policy import OnExit, Restart
+from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
+from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot
 from orchestrator.model.state import InstanceState, NameState, PublicState, Step
+from orchestrator.model.types import Duration, SignalName, Size
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.disk import FakeDisk

@@ -3,8 +3,9 @@
 from attrs import evolve
 from trio.testing import MockClock
 
-from orchestrator.model.definition import Resources, Stop
 from orchestrator.model.layout import Layout
+from orchestrator.model.policy import Stop
+from orchestrator.model.resources import Resources
 from orchestrator.model.state import InstanceState, Step
 from orchestrator.tasks.undo import newest_by_name, undo_strays
 from orchestrator.testing.disk import FakeDisk

@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable
 
 import trio
 
+from orchestrator.core.listing import refuse_doubled, sort_sources
 from orchestrator.core.parse import Parser
 from orchestrator.core.plan import plan_actions
-from orchestrator.core.values import check_name
 from orchestrator.model.action import Broken, Keep, Stop
 from orchestrator.model.problem import Problem
-from orchestrator.model.source import Listing, Source
 from orchestrator.model.state import InstanceState
 from orchestrator.ports import Directory, World
 from orchestrator.tasks.compile import Compiled, compile_sources
@@ -120,18 +119,19 @@ class Reconciler:
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
         self._look_at_once = False
         listing = await self._directory.read()
-        sources, misnamed = _sort_out(listing)
+        files = sort_sources(listing.sources)
         if listing.error is None:
             before = {} if self._compile_anew else self._compiled
             self._compile_anew = False
-            compiled = await compile_sources(sources.values(), before, self._parser, self._world)
+            compiled = await compile_sources(files.sources.values(), before, self._parser, self._world)
+            compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}
             self._compiled = {**self._linger(compiled), **compiled}
             awaited = frozenset(path for each in compiled.values() for path in each.awaits)
             self._directory.watch_also(self._always_watched | awaited)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished = {}
-        self._on_directory(listing.error or self._directory.message, misnamed)
+        self._on_directory(listing.error or self._directory.message, files.misnamed)
         self._tell(supervisions)
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
@@ -163,16 +163,3 @@ class Reconciler:
                 continue
             known.tell(action, problems)
         self._supervisions = living
-
-
-def _sort_out(listing: Listing) -> tuple[dict[str, Source], tuple[Problem, ...]]:
-    """The sources by name, and the problems of files whose names cannot be a container's."""
-    sources: dict[str, Source] = {}
-    misnamed: list[Problem] = []
-    for source in listing.sources:
-        fault = check_name(source.name)
-        if fault is None:
-            sources[source.name] = source
-        else:
-            misnamed.append(Problem(source.file, 1, 1, "", fault.message, fault.hint))
-    return sources, tuple(misnamed)

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import trio
 
 from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
-from orchestrator.model.source import Listing, Source
+from orchestrator.model.source import Form, Listing, Source
 
 HOST = HostFacts(
     machine="x86_64",
@@ -25,18 +25,18 @@ class FakeDirectory:
         self.reads = 0
         self.also: frozenset[str] = frozenset()
         self.message = ""
-        self._sources = {name: Source(name, f"{name}.toml", text) for name, text in (files or {}).items()}
+        self._sources = {(name, Form.TOML): Source(name, f"{name}.toml", text) for name, text in (files or {}).items()}
         self._error: str | None = None
         self._changed = trio.Event()
 
-    def write(self, name: str, text: str) -> None:
+    def write(self, name: str, text: str, form: Form = Form.TOML) -> None:
         """A file has this text now."""
-        self._sources[name] = Source(name, f"{name}.toml", text)
+        self._sources[name, form] = Source(name, f"{name}{form.value}", text, form=form)
         self.hint()
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, form: Form = Form.TOML) -> None:
         """A file is gone. Raises KeyError if it was not there."""
-        del self._sources[name]
+        del self._sources[name, form]
         self.hint()
 
     def break_down(self, error: str | None) -> None:
@@ -55,7 +55,7 @@ class FakeDirectory:
         await trio.lowlevel.checkpoint()
         if self._error is not None:
             return Listing((), self._error)
-        return Listing(tuple(self._sources[name] for name in sorted(self._sources)))
+        return Listing(tuple(sorted(self._sources.values(), key=lambda source: (source.name, source.file))))
 
     async def wait_changed(self) -> None:
         """Wait for a hint."""

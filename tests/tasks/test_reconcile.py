@@ -16,6 +16,7 @@ from orchestrator.model.policy import Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.resources import Resources
+from orchestrator.model.source import Form
 from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
@@ -190,6 +191,23 @@ async def test_a_file_that_was_never_valid_goes(autojump_clock: MockClock) -> No
         stage.directory.remove("web")
         await trio.sleep(2)
         assert stage.disk.names == {}
+
+
+async def test_a_second_file_for_a_name_leaves_its_container_until_one_is_left(autojump_clock: MockClock) -> None:
+    other = '{"args": ["/usr/bin/other"], "rootfs": "host"}'
+    async with open_stage({"web": WEB}) as stage:
+        before = stage.pids()
+        stage.directory.write("web", other, Form.JSON)
+        await stage.settle()
+        assert stage.pids() == before
+        assert [str(problem) for problem in stage.state("web").problems] == [
+            'web.json:1:1: a second definition of "web": also in web.toml (remove or rename all but one)',
+            'web.toml:1:1: a second definition of "web": also in web.json (remove or rename all but one)',
+        ]
+        stage.directory.remove("web", Form.JSON)
+        await stage.settle()
+        assert stage.pids() == before
+        assert stage.state("web").problems == ()
 
 
 async def test_a_deleted_file_stops_its_container_after_the_grace(autojump_clock: MockClock) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -16,32 +16,26 @@ import trio
 from attrs import frozen
 
 from orchestrator.ports import OutsideError
-from orchestrator.system.mountinfo import MountLine, read_mounts
+from orchestrator.system.hierarchies import (
+    CgroupUnreadable,
+    Hierarchy,
+    find_controller,
+    read_field,
+    read_hierarchies,
+    read_number,
+    read_words,
+    reading,
+)
 
 REMOVE_DEADLINE = 5.0
 """Seconds that the kernel may take to let go of a group whose processes have been killed."""
 
 _KILL_ROUNDS = 100
 _FREEZE_AFTER = 3
-_UNLIMITED = 1 << 62
-"""cgroup v1 writes "no limit" as a number near 2**63."""
 
 
 class CgroupBusy(OutsideError):
     """A control group could not be removed or emptied."""
-
-
-class CgroupUnreadable(OutsideError):
-    """What a control group holds could not be read."""
-
-
-@frozen
-class Hierarchy:
-    """One mounted hierarchy: ``version`` 1 with its controllers (or its name as ``name=systemd``), or 2."""
-
-    version: int
-    mount_point: str
-    controllers: frozenset[str]
 
 
 @frozen
@@ -53,17 +47,6 @@ class MemoryLimit:
     memory_and_swap: int | None
 
 
-def find_hierarchies(mounts: Iterable[MountLine]) -> tuple[Hierarchy, ...]:
-    """The hierarchies among these mounts; each once, at its first mount point."""
-    found: dict[str, Hierarchy] = {}
-    for mount in mounts:
-        if mount.kind == "cgroup2":
-            found.setdefault(mount.device, Hierarchy(2, mount.point, frozenset()))
-        elif mount.kind == "cgroup":
-            found.setdefault(mount.device, Hierarchy(1, mount.point, frozenset(mount.super_options)))
-    return tuple(found.values())
-
-
 class Cgroups:
     """All hierarchies of this host, as one.
 
@@ -73,10 +56,7 @@ class Cgroups:
 
     def __init__(self, hierarchies: tuple[Hierarchy, ...] | None = None) -> None:
         """hierarchies: those of this process's mount namespace unless given."""
-        if hierarchies is None:
-            with _reading("/proc/self/mountinfo"):
-                hierarchies = find_hierarchies(read_mounts())
-        self.hierarchies = hierarchies
+        self.hierarchies = read_hierarchies() if hierarchies is None else hierarchies
 
     @property
     def has_memory(self) -> bool:
@@ -85,12 +65,12 @@ class Cgroups:
 
     def exists(self, path: str) -> bool:
         """Whether any hierarchy has it."""
-        with _reading(f"cgroup {path}"):
+        with reading(f"cgroup {path}"):
             return any(folder.is_dir() for folder in self._folders(path))
 
     def pids(self, path: str) -> frozenset[int]:
         """The processes in it and in what the container made below it. Zombies are not among them."""
-        with _reading(f"cgroup {path}"):
+        with reading(f"cgroup {path}"):
             return frozenset(
                 pid for folder in self._folders(path) for group in _walk(folder) for pid in _read_pids(group)
             )
@@ -161,8 +141,8 @@ class Cgroups:
                 return 0
             folder = Path(hierarchy.mount_point + path)
             if hierarchy.version == 2:  # counts what is below it too
-                return _read_field(folder / "memory.events", "oom_kill")
-            return sum(_read_field(group / "memory.oom_control", "oom_kill") for group in _walk(folder))
+                return read_field(folder / "memory.events", "oom_kill") or 0
+            return sum(read_field(group / "memory.oom_control", "oom_kill") or 0 for group in _walk(folder))
         except (OSError, CgroupUnreadable):
             return 0
 
@@ -172,16 +152,16 @@ class Cgroups:
         if hierarchy is None:
             return MemoryLimit(None, None)
         folder = Path(hierarchy.mount_point + path)
-        with _reading(f"the memory limit of cgroup {path}"):
+        with reading(f"the memory limit of cgroup {path}"):
             if hierarchy.version == 1:
                 swap = folder / "memory.memsw.limit_in_bytes"
                 return MemoryLimit(
-                    _read_limit(folder / "memory.limit_in_bytes"),
-                    _read_limit(swap) if swap.exists() else None,
+                    read_number(folder / "memory.limit_in_bytes"),
+                    read_number(swap) if swap.exists() else None,
                 )
-            memory = _read_limit(folder / "memory.max")
+            memory = read_number(folder / "memory.max")
             swap = folder / "memory.swap.max"
-            extra = _read_limit(swap) if swap.exists() else None
+            extra = read_number(swap) if swap.exists() else None
             return MemoryLimit(memory, None if memory is None or extra is None else memory + extra)
 
     def counts_swap(self, path: str) -> bool:
@@ -190,7 +170,7 @@ class Cgroups:
         if hierarchy is None:
             return False
         name = "memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max"
-        with _reading(f"cgroup {path}"):
+        with reading(f"cgroup {path}"):
             return Path(hierarchy.mount_point + path, name).exists()
 
     @property
@@ -201,7 +181,7 @@ class Cgroups:
         if hierarchy is None:
             return False
         root = Path(hierarchy.mount_point)
-        with _reading(f"cgroup {root}"):
+        with reading(f"cgroup {root}"):
             if hierarchy.version == 1:
                 return (root / "memory.memsw.limit_in_bytes").exists()
             # The root of v2 has no limits itself, so another group tells; without one the usual is assumed.
@@ -218,26 +198,17 @@ class Cgroups:
         if hierarchy is None or hierarchy.version == 1:
             return None
         folder = Path(hierarchy.mount_point + path)
-        with _reading(f"the memory of cgroup {path}"):
+        with reading(f"the memory of cgroup {path}"):
             try:
                 used = int((folder / "memory.current").read_text())
             except FileNotFoundError:
                 return None
             stat = folder / "memory.stat"
-            return used - _read_field(stat, "active_file") - _read_field(stat, "inactive_file")
+            return used - sum(read_field(stat, name) or 0 for name in ("active_file", "inactive_file"))
 
     @cached_property
     def _memory_hierarchy(self) -> Hierarchy | None:
-        for hierarchy in self.hierarchies:
-            if "memory" in hierarchy.controllers:
-                return hierarchy
-        for hierarchy in self.hierarchies:
-            with _reading(f"cgroup {hierarchy.mount_point}"):
-                if hierarchy.version == 2 and "memory" in _read_words(
-                    Path(hierarchy.mount_point, "cgroup.controllers")
-                ):
-                    return hierarchy
-        return None
+        return find_controller(self.hierarchies, "memory")
 
     def _folders(self, path: str) -> Iterator[Path]:
         if not path.startswith("/") or path == "/":
@@ -254,7 +225,7 @@ class Cgroups:
 
     def _try_remove(self, path: str) -> OSError | None:
         failure = None
-        with _reading(f"cgroup {path}"):
+        with reading(f"cgroup {path}"):
             groups = [group for folder in self._folders(path) for group in _walk(folder)]
         for group in groups:
             try:
@@ -266,14 +237,6 @@ class Cgroups:
                     raise CgroupBusy(f"cannot remove cgroup {group}: {error.strerror}") from error
                 failure = error
         return failure
-
-
-@contextlib.contextmanager
-def _reading(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise CgroupUnreadable(f"cannot read {what}: {error.strerror}") from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -297,28 +260,6 @@ def _put(file: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def _read_words(file: Path) -> list[str]:
-    # ENODEV: the group was removed while it was open; EOPNOTSUPP: a threaded group of v2 has no list of processes.
-    try:
-        return file.read_text().split()
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENODEV, errno.EOPNOTSUPP):
-            return []
-        raise
-
-
 def _read_pids(group: Path) -> list[int]:
     """Its processes; a 0 stands for one of another pid namespace, which cannot be reached."""
-    return [int(word) for word in _read_words(group / "cgroup.procs") if word != "0"]
-
-
-def _read_field(file: Path, name: str) -> int:
-    """A value of a file of ``name value`` lines; 0 where there is none."""
-    words = _read_words(file)
-    pairs = dict(zip(words[::2], words[1::2], strict=False))
-    return int(pairs.get(name, 0))
-
-
-def _read_limit(file: Path) -> int | None:
-    text = file.read_text().strip()
-    return None if text == "max" or int(text) >= _UNLIMITED else int(text)
+    return [int(word) for word in read_words(group / "cgroup.procs") if word != "0"]

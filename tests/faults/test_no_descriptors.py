@@ -11,7 +11,8 @@ import trio
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
 from orchestrator.ports import OutsideError, RuntimeFailed
-from orchestrator.system.cgroup import Cgroups, CgroupUnreadable
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.hierarchies import CgroupUnreadable
 from orchestrator.system.process import ProcessGone, open_process
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.runtime import OciRuntime

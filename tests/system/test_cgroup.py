@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from orchestrator.system.cgroup import CgroupBusy, Cgroups, Hierarchy, MemoryLimit, find_hierarchies
+from orchestrator.system.cgroup import CgroupBusy, Cgroups, MemoryLimit
+from orchestrator.system.hierarchies import Hierarchy, find_hierarchies
 from orchestrator.system.mountinfo import parse_mounts
 
 HYBRID = """\

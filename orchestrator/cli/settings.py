@@ -4,6 +4,7 @@ Floor: cli.
 """
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -26,6 +27,19 @@ def take_runtime(ctx: click.Context, param: click.Parameter, value: str) -> str:
     if not value:
         raise click.BadParameter("the name is empty", ctx, param)
     return make_absolute(value) if "/" in value else value
+
+
+def take_when(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """A click callback: a moment as `orchestrator.core.when` reads it, in epoch seconds."""
+    if value is None:
+        return None
+    from orchestrator.core.when import parse_when
+    from orchestrator.model.problem import Fault
+
+    moment = parse_when(value, time.time(), lambda at: time.localtime(at).tm_gmtoff)
+    if isinstance(moment, Fault):
+        raise click.BadParameter(f"{moment.message} ({moment.hint})", ctx, param)
+    return moment
 
 
 def make_absolute(path: str) -> str:
@@ -90,6 +104,16 @@ def runtime_option(command: Command) -> Command:
         show_default=True,
         show_envvar=True,
         help="The OCI runtime; auto takes the first of crun, runc and youki that works.",
+    )(command)
+
+
+def since_option(command: Command) -> Command:
+    """``--since WHEN``: parameter ``since``, epoch seconds or None."""
+    return click.option(
+        "--since",
+        metavar="WHEN",
+        callback=take_when,
+        help="Only what is not older: 10m, 12:30, 2026-01-31 or 2026-01-31T12:30:00Z.",
     )(command)
 
 

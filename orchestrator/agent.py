@@ -7,16 +7,13 @@ The only module that knows all floors below it.
 """
 
 import gc
-import hashlib
 import json
 import os
 import random
 import secrets
-import signal
 import sys
 import time
-import traceback
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import trio
@@ -24,7 +21,9 @@ from attrs import asdict, evolve, frozen
 
 from orchestrator import __version__
 from orchestrator.core.parse import Parser
+from orchestrator.core.trim import EVENTS_BOUND
 from orchestrator.model.bundle import HostLimits
+from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
@@ -37,21 +36,26 @@ from orchestrator.system.facts import HostWorld, probe_host
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
+from orchestrator.system.output import report_defect, say
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_instances, read_start_time
+from orchestrator.tasks.ending import SIGNALS, Ending
+from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import newest_by_name, undo_strays
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""Those that mean something, and those that would end the agent and leave its containers alone for no reason."""
 LOOKS_STABLE_AFTER = 1.0
 """Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
+
+DEFECT = 70
+"""The exit code of a bug of ours: EX_SOFTWARE of sysexits.h(3head)."""
 
 
 @frozen(kw_only=True)
@@ -63,6 +67,22 @@ class Settings:
     run: str
     runtime: str = "auto"
     once: bool = False
+
+
+@frozen(kw_only=True)
+class _Opened:
+    """What stands before the first container begins and after the last has ended."""
+
+    settings: Settings
+    layout: Layout
+    disk: HostDisk
+    directory: WatchedDirectory
+    logs: HostLogs
+    locks: tuple[Lock, ...]
+    runtime: Runtime
+    host_limits: HostLimits
+    reporter: Reporter
+    ending: Ending
 
 
 async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = lambda: None) -> int:
@@ -79,7 +99,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         hold_lock(layout.state_lock) as state_lock,
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
-        trio.open_signal_receiver(*_SIGNALS) as signals,
+        trio.open_signal_receiver(*SIGNALS) as signals,
     ):
         keep_descriptors_private()
         become_subreaper()
@@ -93,44 +113,41 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                 settings.runtime,
                 root=layout.runtime_root,
                 scratch=layout.probe,
-                parent_group=cgroup_root_of(layout),
+                parent_group=layout.cgroup_root,
                 children=children,
                 cgroups=cgroups,
             )
             with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
-                locks = (lock, state_lock)
-                limits = HostLimits(open_files=open_files, limits_swap=cgroups.limits_swap)
-                code = await _run_containers(
-                    settings, layout, disk, directory, logs, runtime, limits, locks, agent, signals, when_settled
+                opened = _Opened(
+                    settings=settings,
+                    layout=layout,
+                    disk=disk,
+                    directory=directory,
+                    logs=logs,
+                    locks=(lock, state_lock),
+                    runtime=runtime,
+                    host_limits=HostLimits(open_files=open_files, limits_swap=cgroups.limits_swap),
+                    reporter=Reporter(agent, disk, SystemdNotifier(), say),
+                    ending=Ending(signals, say),
                 )
+                code = await _run_containers(opened, when_settled)
             background.cancel_scope.cancel()
     return code
 
 
-async def _run_containers(
-    settings: Settings,
-    layout: Layout,
-    disk: HostDisk,
-    directory: WatchedDirectory,
-    logs: HostLogs,
-    runtime: Runtime,
-    limits: HostLimits,
-    locks: Sequence[Lock],
-    agent: AgentState,
-    signals: AsyncIterator[int],
-    when_settled: Callable[[], object],
-) -> int:
+async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -> int:
     """The line itself, from the directory to the supervisions and back to whoever wants to know."""
-    reporter = Reporter(agent, disk, SystemdNotifier(), say)
-    starts_at_a_time = len(os.sched_getaffinity(0))
-    cgroup_root = cgroup_root_of(layout)
-    left = read_instances(layout)
+    disk, reporter, ending = opened.disk, opened.reporter, opened.ending
+    left = read_instances(opened.layout)
     for damaged in left.damaged:
         say(str(damaged))
     taken_over = newest_by_name(left.states).values()
     older = [state.instance for state in left.states if state not in taken_over]
     strays = [*disk.list_strays(), *older, *(damaged.name for damaged in left.damaged)]
-    await undo_strays(taken_over, strays, runtime, disk, layout, cgroup_root, starts_at_a_time, say)
+    starts_at_a_time = len(os.sched_getaffinity(0))
+    await undo_strays(
+        taken_over, strays, opened.runtime, disk, opened.layout, opened.layout.cgroup_root, starts_at_a_time, say
+    )
     disk.forget_names()
 
     def sweep() -> None:
@@ -139,9 +156,8 @@ async def _run_containers(
         except OutsideError as error:
             reporter.say(str(error))
 
-    async def trim(path: str) -> None:
-        with logs.open(path) as log:
-            await trim_log(log, reporter.say)
+    outside = _make_outside(opened, starts_at_a_time, sweep)
+    world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
 
     def look_again() -> None:
         try:
@@ -149,46 +165,20 @@ async def _run_containers(
         except OutsideError as error:
             reporter.say(f"cannot look at the host again: {error}")
 
-    outside = Outside(
-        runtime=runtime,
-        disk=disk,
-        layout=layout,
-        cgroup_root=cgroup_root,
-        host_limits=limits,
-        starts=trio.CapacityLimiter(starts_at_a_time),
-        chance=random.random,
-        token=lambda: secrets.token_hex(5),
-        wall_clock=time.time,
-        report=reporter,
-        trim_log=trim,
-        sweep=sweep,
-    )
-
     def look_after_directories(message: str, problems: tuple[Problem, ...]) -> None:
-        try:
-            # Who removes a directory of ours must not make room for a second agent, nor leave `status` without a word.
-            lost = [lock for lock in locks if not lock.is_held()]
-            if lost or not os.path.exists(layout.agent):
-                reporter.say(f"somebody has removed {layout.run} or {layout.state}: making them again")
-                disk.make_folders()
-                for lock in lost:
-                    lock.take_again()
-                reporter.write_again()
-                reconciler.write_again_all()
-        except OutsideError as error:
-            message = f"{message}; {error}" if message else str(error)
-        reporter.directory(message, problems)
+        trouble = _make_removed_again(opened, reconciler, holds)
+        reporter.directory("; ".join(filter(None, (message, trouble))), problems)
 
-    world = HostWorld.probe()
-    parser = Parser(load_registry())
-    ours = (layout.agent, layout.lock, layout.state_lock)
-    reconciler = Reconciler(directory, world, parser, outside, look_after_directories, ours)
-    ending = _Ending(signals)
+    ours = (opened.layout.agent, opened.layout.lock, opened.layout.state_lock)
+    reconciler = Reconciler(opened.directory, world, parser, outside, holds, look_after_directories, ours)
+    operator = AgentOperator(reconciler, holds, reporter, parser, lambda: ending.ask("an operator"))
+    reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
         reports.start_soon(reporter.feed_watchdog)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
+        reports.start_soon(_trim_events, opened)
         async with trio.open_nursery() as supervisions:
             reconciler.take_over(taken_over, supervisions)
             async with trio.open_nursery() as following:
@@ -196,17 +186,64 @@ async def _run_containers(
                 following.start_soon(reconciler.follow_world)
                 following.start_soon(_announce, reporter)
                 code = 0
-                if settings.once:
+                if opened.settings.once:
                     code = await _settle_once(reporter, ending, when_settled)
                 else:
                     await ending.asked.wait()
                 following.cancel_scope.cancel()
+            operator.end()
             reporter.stopping()
             reconciler.stop_all()
             # The supervisions end when their containers have.
         sweep()
+        reporter.note(RecordKind.AGENT_STOPPED)
         reports.cancel_scope.cancel()
     return code
+
+
+def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], None]) -> Outside:
+    async def trim(path: str) -> None:
+        with opened.logs.open(path) as log:
+            await trim_log(log, opened.reporter.say)
+
+    return Outside(
+        runtime=opened.runtime,
+        disk=opened.disk,
+        layout=opened.layout,
+        cgroup_root=opened.layout.cgroup_root,
+        host_limits=opened.host_limits,
+        starts=trio.CapacityLimiter(starts_at_a_time),
+        chance=random.random,
+        token=lambda: secrets.token_hex(5),
+        wall_clock=time.time,
+        report=opened.reporter,
+        trim_log=trim,
+        sweep=sweep,
+    )
+
+
+def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds) -> str:
+    """Who removes a directory of ours must not make room for a second agent, nor leave `status` without a word. Returns
+    why they cannot be made again, or an empty text."""
+    layout, reporter = opened.layout, opened.reporter
+    try:
+        lost = [lock for lock in opened.locks if not lock.is_held()]
+        if lost or not os.path.exists(layout.agent):
+            reporter.say(f"somebody has removed {layout.run} or {layout.state}: making them again")
+            opened.disk.make_folders()
+            for lock in lost:
+                lock.take_again()
+            reporter.write_again()
+            reconciler.write_again_all()
+            holds.write_again()
+    except OutsideError as error:
+        return str(error)
+    return ""
+
+
+async def _trim_events(opened: _Opened) -> None:
+    with opened.logs.open(opened.layout.events) as log:
+        await trim_log(log, opened.reporter.say, EVENTS_BOUND)
 
 
 async def _announce(reporter: Reporter) -> None:
@@ -214,7 +251,7 @@ async def _announce(reporter: Reporter) -> None:
     reporter.settled()
 
 
-async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Callable[[], object]) -> int:
+async def _settle_once(reporter: Reporter, ending: Ending, when_settled: Callable[[], object]) -> int:
     """Wait until all has settled, or the end is asked for. Returns the exit code."""
     code = 1
     async with trio.open_nursery() as nursery:
@@ -231,37 +268,6 @@ async def _settle_once(reporter: Reporter, ending: "_Ending", when_settled: Call
         when_settled()
         nursery.cancel_scope.cancel()
     return code
-
-
-class _Ending:
-    """SIGTERM and SIGINT: the first asks for the end, another one for a quicker one. SIGHUP asks for another look."""
-
-    def __init__(self, signals: AsyncIterator[int]) -> None:
-        self._signals = signals
-        self.asked = trio.Event()
-
-    async def listen(self, look_again: Callable[[], None], hurry: Callable[[], None]) -> None:
-        async for number in self._signals:
-            name = signal.Signals(number).name
-            if number == signal.SIGHUP:
-                say(f"{name}: looking at everything again")
-                look_again()
-            elif number in (signal.SIGUSR1, signal.SIGUSR2):
-                say(f"{name}: it means nothing here")
-            elif self.asked.is_set():
-                say(f"{name} again: killing what has not ended")
-                hurry()
-            else:
-                say(f"{name}: stopping all containers")
-                self.asked.set()
-
-
-def cgroup_root_of(layout: Layout) -> str:
-    """The agent's own cgroup: /orchestrator, and for another run directory one with its digest, so that two agents on a
-    host never take each other's for theirs."""
-    if layout.run == "/run/orchestrator":
-        return "/orchestrator"
-    return f"/orchestrator-{hashlib.sha256(layout.run.encode()).hexdigest()[:10]}"
 
 
 def _describe(settings: Settings, runtime: Runtime) -> AgentState:
@@ -291,13 +297,6 @@ def _agent_file(layout: Layout, disk: HostDisk, agent: AgentState) -> Iterator[A
             os.unlink(layout.agent)
 
 
-def say(text: str) -> None:
-    """A line for whoever reads the agent's output: a person in the foreground, the journal under systemd."""
-    line = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-    with suppress(OSError):  # nobody reads any more, which must not end a container
-        print(line, file=sys.stderr, flush=True)
-
-
 def encode_settings(settings: Settings) -> str:
     """Settings as the argument of this module's command line."""
     return json.dumps(asdict(settings))
@@ -315,28 +314,15 @@ def main(arguments: Sequence[str]) -> int:
         for leaf in single_errors(outside):
             say(f"orchestrator: {leaf}")
         if defects is not None:
-            return _report_defect(defects, settings)
+            report_defect(defects, settings.state)
+            return DEFECT
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         # The one place that catches everything: what it says stands in the journal, where it may be the only trace.
-        return _report_defect(error, settings)
+        report_defect(error, settings.state)
+        return DEFECT
     return 1
-
-
-def _report_defect(error: BaseException, settings: Settings) -> int:
-    """One line for people; the traceback, which nobody could ask for again, into a file that the line names."""
-    path = f"{settings.state}/crash.log"
-    try:
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} agent {__version__}\n")
-            traceback.print_exception(error, file=file)
-        where = f"the traceback is in {path}"
-    except OSError as failure:
-        where = f"cannot write the traceback to {path}: {failure.strerror}"
-    for leaf in single_errors(error):
-        say(f"orchestrator: internal error: {type(leaf).__name__}: {leaf} ({where})")
-    return 70
 
 
 if __name__ == "__main__":

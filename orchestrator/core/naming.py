@@ -3,8 +3,12 @@
 Floor: core.
 """
 
+import hashlib
+
 from orchestrator.core.lifecycle import Life, Outcome
+from orchestrator.model.action import Target
 from orchestrator.model.problem import Problem
+from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, Phase, PublicState
 
@@ -14,21 +18,23 @@ def describe_name(
     life: Life,
     policy: Policy | None,
     instance: InstanceState | None,
+    target: Target | None,
     before: NameState | None,
     *,
     problems: tuple[Problem, ...],
     refusal: str,
+    held: bool,
     log: str | None,
     now: float,
     wall_clock: float,
 ) -> NameState:
     """The state of a name.
 
-    before: what was written last, whose times stand as long as the state is the same. refusal: why an edit has not
-    taken effect though it is valid, or empty. now: the monotonic clock that ``life`` goes by. wall_clock: epoch
+    target: what the instance was made from, or the next one would be. before: what was written last, whose times stand as long as the state is the same. refusal: why an edit has not
+    taken effect though it is valid, or empty. held: an operator has stopped it. now: the monotonic clock that ``life`` goes by. wall_clock: epoch
     seconds.
     """
-    word = public_state(life, has_problems=bool(problems))
+    word = public_state(life, has_problems=bool(problems), held=held)
     same = before is not None and before.state is word
     retry_at = None
     if life.phase is Phase.BACKOFF and life.deadline is not None:
@@ -51,14 +57,23 @@ def describe_name(
         message=refusal or life.trouble or life.message,
         problems=problems,
         log=log,
+        held=held,
+        edit=_edit_of(target.source) if target is not None and target.source is not None else None,
+        fields=dict(target.fields) if target is not None else {},
+        cgroups_path=instance.cgroups_path if instance and lives else None,
     )
 
 
-def public_state(life: Life, *, has_problems: bool) -> PublicState:
+def _edit_of(source: Source) -> Edit:
+    text = (source.text or "").encode("utf-8", "surrogatepass")
+    return Edit(file=source.file, modified_at=source.modified_at, digest=hashlib.sha256(text).hexdigest())
+
+
+def public_state(life: Life, *, has_problems: bool, held: bool = False) -> PublicState:
     """The one word that people are told."""
     match life.phase:
         case Phase.IDLE:
-            return _resting_state(life, has_problems=has_problems)
+            return _resting_state(life, has_problems=has_problems, held=held)
         case Phase.WAITING:
             return PublicState.WAITING
         case Phase.BUILDING:
@@ -73,7 +88,9 @@ def public_state(life: Life, *, has_problems: bool) -> PublicState:
             return PublicState.STOPPING
 
 
-def _resting_state(life: Life, *, has_problems: bool) -> PublicState:
+def _resting_state(life: Life, *, has_problems: bool, held: bool) -> PublicState:
+    if held and life.outcome is not Outcome.COMPLETED:
+        return PublicState.STOPPED
     match life.outcome:
         case Outcome.COMPLETED:
             return PublicState.COMPLETED

@@ -1,30 +1,56 @@
 """What is to be done about every name: desired against observed, a pure function. Floor: core."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
-from orchestrator.model.action import Action, Broken, Keep, Replace, Retune, Start, Stop, Target, Update
+from attrs import frozen
+
+from orchestrator.model.action import Action, Broken, Hold, Keep, Replace, Retune, Start, Stop, Target, Update
 
 
-def plan_actions(desired: Mapping[str, Target | Broken], observed: Mapping[str, Target]) -> dict[str, Action]:
+@frozen
+class Observed:
+    """What a name was last told: what it is to be, and whether an operator has stopped it."""
+
+    target: Target
+    held: bool = False
+
+
+def plan_actions(
+    desired: Mapping[str, Target | Broken], observed: Mapping[str, Observed], held: Collection[str] = ()
+) -> dict[str, Action]:
     """Exactly one action for every name of either side.
 
-    desired: what the directory says, by name. observed: what each name was last told to be; a name that is not to run
-    is absent. A broken definition keeps what there is.
+    desired: what the directory says, by name. observed: what each name was last told; a name that is not wanted is
+    absent. held: the names that an operator has stopped. A broken definition keeps what there is.
     """
-    return {name: _plan_one(desired.get(name), observed.get(name)) for name in sorted({*desired, *observed})}
+    names = sorted({*desired, *observed})
+    return {name: _plan_one(desired.get(name), observed.get(name), name in held) for name in names}
 
 
-def _plan_one(want: Target | Broken | None, have: Target | None) -> Action:
-    if isinstance(want, Broken):
-        return Keep()
+def _plan_one(want: Target | Broken | None, seen: Observed | None, held: bool) -> Action:
     if want is None:
         return Stop()
-    if have is None:
+    if held:
+        return _plan_held(want, seen)
+    if isinstance(want, Broken):
+        return Keep()
+    if seen is None or seen.held:
         return Start(want)
+    return _plan_running(want, seen.target)
+
+
+def _plan_held(want: Target | Broken, seen: Observed | None) -> Action:
+    """What is not to run is told so once, and whenever what it would be is another."""
+    if isinstance(want, Broken):
+        return Keep() if seen is None or seen.held else Hold(seen.target)
+    return Keep(want) if seen is not None and seen.held and seen.target == want else Hold(want)
+
+
+def _plan_running(want: Target, have: Target) -> Action:
     if want.bundle != have.bundle:
         return Replace(want)
     if want.resources != have.resources:
         return Update(want)
     if want.policy != have.policy:
         return Retune(want)
-    return Keep()
+    return Keep(want)

@@ -6,6 +6,9 @@ Looking and cutting are for `orchestrator.tasks.trim` and the outside. Floor: co
 DEFAULT_BOUND = 16 * 1024 * 1024
 """Bytes that a container's log may hold before its head is dropped."""
 
+EVENTS_BOUND = 1024 * 1024
+"""Bytes that the event log may hold."""
+
 MIN_LOOK = 0.2
 """Seconds: the least time between two looks, over which the rate of writing is measured."""
 

@@ -42,7 +42,10 @@ class Start:
 
 @frozen
 class Keep:
-    """Nothing to do."""
+    """Nothing to do. ``target`` is equal to what there is, though its text may be another; None where there is none, or
+    one with problems."""
+
+    target: Target | None = None
 
 
 @frozen
@@ -67,6 +70,13 @@ class Replace:
 
 
 @frozen
+class Renew:
+    """An operator wants another instance, though the one that runs is what it is to be."""
+
+    target: Target
+
+
+@frozen
 class Hold:
     """An operator has stopped it: what it would be is known, and nothing of it is to run."""
 
@@ -78,7 +88,7 @@ class Stop:
     """The name is no longer wanted."""
 
 
-Action = Start | Keep | Retune | Update | Replace | Hold | Stop
+Action = Start | Keep | Retune | Update | Replace | Renew | Hold | Stop
 
 
 class Verb(Enum):

@@ -4,6 +4,8 @@ The state directory lasts (/var/lib/orchestrator): bundles, logs, writable roots
 boot (/run/orchestrator): states, what the runtimes keep, the bundle folders of instances.
 """
 
+import hashlib
+
 from attrs import frozen
 
 
@@ -106,6 +108,14 @@ class Layout:
     def runtime_root(self) -> str:
         """The ``--root`` that runtimes are given: never shared with others on the host."""
         return f"{self.run}/runtime"
+
+    @property
+    def cgroup_root(self) -> str:
+        """The agent's own cgroup, as ``linux.cgroupsPath`` has it: /orchestrator, and for another run directory one
+        with its digest, so that two agents on a host never take each other's for theirs."""
+        if self.run == "/run/orchestrator":
+            return "/orchestrator"
+        return f"/orchestrator-{hashlib.sha256(self.run.encode()).hexdigest()[:10]}"
 
     @property
     def probe(self) -> str:

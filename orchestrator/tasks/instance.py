@@ -32,6 +32,8 @@ class LiveInstance:
         self._process: Process | None = None
         self._removed = False
         self.state = state
+        self.target: Target | None = None
+        """What it was made from, as it was last told; None for what an earlier agent has left."""
 
     @classmethod
     def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
@@ -53,12 +55,19 @@ class LiveInstance:
             resources=instance.resources,
             stop=target.policy.stop,
         )
-        return cls(instance, state, outside)
+        live = cls(instance, state, outside)
+        live.target = target
+        return live
 
     @classmethod
     def from_state(cls, state: InstanceState, outside: Outside) -> "LiveInstance":
         """One that an earlier agent has left; all that can be done with it is to remove it."""
         return cls(None, state, outside)
+
+    @property
+    def instance(self) -> Instance | None:
+        """What the runtime was given; None for what an earlier agent has left."""
+        return self._instance
 
     @property
     def was_left(self) -> bool:
@@ -99,6 +108,16 @@ class LiveInstance:
         if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
             return evolve(ended, oom=True)
         return ended
+
+    def retune(self, target: Target) -> None:
+        """Hear that what it is to be has changed, though not its bundle."""
+        self.target = target
+        self.note(stop=target.policy.stop)
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the first process."""
+        assert self._process is not None, "only what was started is sent a signal"
+        self._process.send_signal(number)
 
     def ask_to_end(self) -> None:
         """Send the stop signal to the first process."""

@@ -6,6 +6,7 @@ from typing import Protocol
 import trio
 from attrs import frozen
 
+from orchestrator.model.action import Action, Target
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
@@ -21,6 +22,10 @@ class Report(Protocol):
 
     def changed(self, state: NameState, *, settled: bool) -> None:
         """What a name's state is now, changed or not. ``settled``: nothing is under way for it."""
+        ...
+
+    def told(self, name: str, action: Action, before: Target | None) -> None:
+        """A name is about to be told an action of a plan. ``before``: what it was last told to be."""
         ...
 
     def forget(self, name: str) -> None:

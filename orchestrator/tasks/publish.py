@@ -6,6 +6,7 @@ import trio
 
 from orchestrator.core.lifecycle import Life
 from orchestrator.core.naming import describe_name
+from orchestrator.model.action import Target
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, Phase
@@ -33,11 +34,16 @@ class NamePublisher:
         life: Life,
         policy: Policy | None,
         instance: InstanceState | None,
+        target: Target | None,
         *,
         problems: tuple[Problem, ...],
         refusal: str,
+        held: bool,
     ) -> None:
-        """Write the name's state, if it is another than what stands there, and tell the report."""
+        """Write the name's state, if it is another than what stands there, and tell the report.
+
+        target: what the instance was made from, or the next one would be.
+        """
         self.due = False
         outside = self._outside
         state = describe_name(
@@ -45,9 +51,11 @@ class NamePublisher:
             life,
             policy,
             instance,
+            target,
             self._told,
             problems=problems,
             refusal=refusal,
+            held=held,
             log=outside.layout.log(self._name) if policy is not None else None,
             now=trio.current_time(),
             wall_clock=outside.wall_clock(),

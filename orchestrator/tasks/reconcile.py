@@ -7,15 +7,18 @@ once; hints that come while a plan is made form the next one.
 from collections.abc import Callable, Iterable
 
 import trio
+from attrs import define, field
 
 from orchestrator.core.listing import refuse_doubled, sort_sources
 from orchestrator.core.parse import Parser
-from orchestrator.core.plan import plan_actions
-from orchestrator.model.action import Broken, Keep, Stop
+from orchestrator.core.plan import Observed, plan_actions
+from orchestrator.core.planned import describe_plan
+from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import InstanceState
-from orchestrator.ports import Directory, World
+from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 
@@ -23,6 +26,15 @@ VANISHED_GRACE = 1.0
 """Seconds that a file must be gone before its container is stopped: editors rename the old file away first."""
 BETWEEN_PLANS = 0.05
 """Seconds from one plan to the next at least, so that a burst of hints is one plan."""
+
+
+@define
+class _PlanQuestion:
+    """Somebody wants to know what the next look finds to do."""
+
+    answered: trio.Event = field(factory=trio.Event)
+    planned: tuple[Planned, ...] = ()
+    error: str | None = None
 
 
 class Reconciler:
@@ -34,15 +46,17 @@ class Reconciler:
         world: World,
         parser: Parser,
         outside: Outside,
+        holds: Holds,
         on_directory: Callable[[str, tuple[Problem, ...]], None],
         always_watched: Iterable[str] = (),
     ) -> None:
-        """on_directory: called at each plan with what is wrong with the directory as a whole. always_watched: paths
-        beside it that are a reason to plan when they come or go."""
+        """holds: what an operator has stopped. on_directory: called at each plan with what is wrong with the directory
+        as a whole. always_watched: paths beside it that are a reason to plan when they come or go."""
         self._directory = directory
         self._world = world
         self._parser = parser
         self._outside = outside
+        self._holds = holds
         self._on_directory = on_directory
         self._always_watched = frozenset(always_watched)
         directory.watch_also(self._always_watched)
@@ -52,6 +66,8 @@ class Reconciler:
         self._waiting = trio.CancelScope()
         self._look_at_once = False
         self._compile_anew = False
+        self._nursery: trio.Nursery | None = None
+        self._plans_asked: list[_PlanQuestion] = []
 
     async def run(
         self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -61,6 +77,7 @@ class Reconciler:
         supervisions: where the supervisions run; they outlive this task.
         """
         started = False
+        self._nursery = supervisions
         while True:
             planned_at = trio.current_time()
             await self._plan_once(supervisions)
@@ -102,6 +119,41 @@ class Reconciler:
         for supervision in self._supervisions.values():
             supervision.tell(Stop())
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that there is something to tell of, sorted."""
+        return tuple(sorted(name for name, each in self._supervisions.items() if _is_there(each)))
+
+    @property
+    def world(self) -> World:
+        """What facts are gathered from."""
+        return self._world
+
+    def find(self, name: str) -> Supervision | None:
+        """The supervision of a name, if it is one of `names`."""
+        known = self._supervisions.get(name)
+        return known if known is not None and _is_there(known) else None
+
+    def wanted(self, name: str) -> Target | None:
+        """What the directory says that a name is to be; None where that has problems."""
+        compiled = self._compiled.get(name)
+        return compiled.result if compiled is not None and isinstance(compiled.result, Target) else None
+
+    async def plan(self) -> tuple[Planned, ...]:
+        """What the next look at the directory, which is now, finds to do. Raises Refused where it cannot be read."""
+        question = _PlanQuestion()
+        self._plans_asked.append(question)
+        self._hint()
+        await question.answered.wait()
+        if question.error is not None:
+            raise Refused(question.error)
+        return question.planned
+
+    def tell_again(self) -> None:
+        """Tell every supervision what follows from a hold that has come or gone. To be called while `run` runs."""
+        assert self._nursery is not None, "nothing is held or released before the first plan"
+        self._tell(self._nursery)
+
     def hurry_all(self) -> None:
         """Kill what is being stopped without waiting for its time to run out."""
         for supervision in self._supervisions.values():
@@ -132,7 +184,35 @@ class Reconciler:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished = {}
         self._on_directory(listing.error or self._directory.message, files.misnamed)
+        if listing.error is None:
+            self._release_gone()
+        if self._plans_asked:
+            self._answer_plans(listing.error)
         self._tell(supervisions)
+
+    def _release_gone(self) -> None:
+        """A hold ends with the file of its name."""
+        try:
+            self._holds.release(self._holds.names - self._compiled.keys())
+        except DiskFailed as error:
+            self._outside.report.say(str(error))
+
+    def _answer_plans(self, error: str | None) -> None:
+        planned = describe_plan(self._desired(), self._observed(), self._holds.names)
+        asked, self._plans_asked = self._plans_asked, []
+        for question in asked:
+            question.planned, question.error = planned, error
+            question.answered.set()
+
+    def _desired(self) -> dict[str, Target | Broken]:
+        return {name: each.result for name, each in self._compiled.items()}
+
+    def _observed(self) -> dict[str, Observed]:
+        return {
+            name: Observed(each.target, each.held)
+            for name, each in self._supervisions.items()
+            if not each.gone and each.target is not None
+        }
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""
@@ -145,10 +225,9 @@ class Reconciler:
         return min((since + VANISHED_GRACE for since in self._vanished.values()), default=float("inf"))
 
     def _tell(self, nursery: trio.Nursery) -> None:
-        desired = {name: each.result for name, each in self._compiled.items()}
+        desired, observed = self._desired(), self._observed()
         living = {name: each for name, each in self._supervisions.items() if not each.gone}
-        observed = {name: target for name, each in living.items() if (target := each.target) is not None}
-        actions = plan_actions(desired, observed)
+        actions = plan_actions(desired, observed, self._holds.names)
         for name, supervision in living.items():
             if name not in desired and name not in actions:
                 supervision.tell(Stop())  # it was never valid, so the plan does not know it
@@ -159,7 +238,18 @@ class Reconciler:
             if known is None:
                 known = living[name] = Supervision(name, self._outside)
                 nursery.start_soon(known.run, name=f"supervise {name}")
-            elif isinstance(action, Keep) and known.problems == problems:
+            elif isinstance(action, Keep) and known.problems == problems and _is_told(action, known.target):
                 continue
+            before = observed.get(name)
+            self._outside.report.told(name, action, before.target if before is not None else None)
             known.tell(action, problems)
         self._supervisions = living
+
+
+def _is_there(supervision: Supervision) -> bool:
+    return not supervision.gone and (supervision.target is not None or bool(supervision.problems))
+
+
+def _is_told(action: Keep, target: Target | None) -> bool:
+    """Whether what is to be kept has the same text, too."""
+    return action.target is None or target is None or action.target.source == target.source

@@ -1,11 +1,14 @@
 """Tells the world how it goes: systemd, the agent's own file and whoever reads the agent's output. Floor: tasks."""
 
+import time
 from collections.abc import Callable
 
 import trio
 from attrs import evolve
 
 from orchestrator.core.summary import describe_change, summarize
+from orchestrator.model.action import Action, Target
+from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Disk, DiskFailed, Notifier
@@ -50,6 +53,16 @@ class Reporter:
         self._unsettled.discard(name)
         self._wake()
 
+    def told(self, name: str, action: Action, before: Target | None) -> None:
+        """A name is about to be told an action of a plan."""
+
+    def note(self, kind: RecordKind, name: str = "", message: str = "") -> None:
+        """Add a line to the event log."""
+        try:
+            self._disk.append_record(Record(at=time.time(), kind=kind, name=name, message=message))
+        except DiskFailed as error:
+            self._say(str(error))
+
     def say(self, text: str) -> None:
         """A line for people, of what no state tells."""
         self._say(text)
@@ -82,6 +95,21 @@ class Reporter:
         bad = (PublicState.BACKOFF, PublicState.FAILED, PublicState.INVALID)
         fine = all(state.state not in bad and not state.problems for state in self._states.values())
         return fine and not self._agent.message and not self._agent.problems
+
+    @property
+    def agent(self) -> AgentState:
+        """The agent itself."""
+        return self._agent
+
+    async def wait_done(self, name: str) -> NameState | None:
+        """Wait until nothing is under way for a name, its end neither; its state, or None if it is gone."""
+        while name in self._unsettled or self._is_ending(name):
+            await self._changed.wait()
+        return self._states.get(name)
+
+    def _is_ending(self, name: str) -> bool:
+        state = self._states.get(name)
+        return state is not None and state.state is PublicState.STOPPING
 
     async def wait_settled(self) -> None:
         """Wait until nothing is under way for any name."""

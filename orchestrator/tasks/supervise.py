@@ -1,7 +1,7 @@
 """Supervises one container by name: carries out the effects of its life and tells it what came of them.
 
 One task a name waits for the next event or for the one deadline; each effect that takes time is a task below it and
-answers with an event. The decisions are in `orchestrator.core.lifecycle`, the effects in `orchestrator.tasks.instance`.
+answers with an event. The decisions are in `orchestrator.core.lifecycle`, the effects in `orchestrator.tasks.effects`.
 Floor: tasks.
 """
 
@@ -11,18 +11,18 @@ import math
 import trio
 from attrs import evolve
 
-from orchestrator.core.lifecycle import Effect, Event, Happening, Life, Outcome, judge, step
-from orchestrator.model.action import Action, Keep, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.core.lifecycle import Event, Happening, Life, Outcome, judge, step
+from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.model.bundle import Instance
 from orchestrator.model.policy import OnExit, Restart
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Exit, InstanceState, Phase
-from orchestrator.ports import OutsideError
-from orchestrator.tasks.instance import LiveInstance
+from orchestrator.model.state import InstanceState, Phase
+from orchestrator.ports import OutsideError, Refused
+from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
-from orchestrator.tasks.successor import Successor
 from orchestrator.tasks.update import LiveUpdates
 
 REPLACE_AGAIN_AFTER = 5.0
@@ -41,12 +41,12 @@ class Supervision:
         """What it was last told to be; None when it is not to run. For the planner: it may not have heard yet."""
         self.problems: tuple[Problem, ...] = ()
         """Those that its definition was last told to have."""
+        self.held = False
+        """Whether it was last told that an operator has stopped it."""
         self._name = name
         self._outside = outside
         self._publisher = NamePublisher(name, outside)
         self._life = Life()
-        self._live: LiveInstance | None = None
-        self._successor = Successor(name, outside)
         # What it has heard of what it was told.
         self._target: Target | None = None
         self._policy: Policy | None = None
@@ -55,11 +55,13 @@ class Supervision:
         self._gone = False
         self._put_off = ""
         """Why the replacement that is wanted has not begun: the old one runs meanwhile."""
+        self._anew = False
+        """An operator wants another instance, though what runs is what it is to be."""
         self._clock_runs = False
         self._send, self._receive = trio.open_memory_channel[Message](math.inf)
         self._updates = LiveUpdates(name, outside, self._send)
+        self._effects = Effects(name, outside, self._send, left)
         if left is not None:
-            self._live = LiveInstance.from_state(left, outside)
             self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)
             # As if its removal had failed just now: it is tried again at once.
             self._life = Life(phase=Phase.CLEANING, halted=True, deadline=-math.inf)
@@ -71,21 +73,41 @@ class Supervision:
         return self._gone
 
     @property
+    def runs(self) -> bool:
+        """Whether its application runs and is not being stopped."""
+        return self._life.phase is Phase.RUNNING
+
+    @property
+    def instance(self) -> Instance | None:
+        """The instance that there is now, if this agent made it."""
+        return self._effects.live.instance if self._effects.live is not None else None
+
+    @property
+    def shown_target(self) -> Target | None:
+        """What its instance was made from, or the next one would be."""
+        live = self._effects.live
+        if live is None or (self._target is not None and self._is_made_from(self._target)):
+            return self._target
+        return live.target  # an edit has not taken effect yet
+
+    @property
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
         targets = [target for target in (self.target, self._target) if target is not None]
-        used = {self._live.state.bundle if self._live is not None else None, self._successor.bundle} - {None}
-        return frozenset([*(target.bundle.digest for target in targets), *(digest for digest in used if digest)])
+        return self._effects.bundles.union(target.bundle.digest for target in targets)
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
         match action:
-            case Start(target) | Replace(target) | Update(target) | Retune(target):
-                self.target = target
+            case Start(target) | Renew(target) | Replace(target) | Update(target) | Retune(target):
+                self.target, self.held = target, False
+            case Hold(target):
+                self.target, self.held = target, True
             case Stop():
-                self.target = None
-            case Keep():
-                """What is wanted is the same; only the problems may differ."""
+                self.target, self.held = None, False
+            case Keep(target):
+                # What is wanted is the same; its text and its problems may differ.
+                self.target = target or self.target
         self.problems = problems
         self._outside.report.expect(self._name)
         self._send.send_nowait(Told(action, problems))
@@ -93,6 +115,13 @@ class Supervision:
     def hurry(self) -> None:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
         self._send.send_nowait(Hurry())
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal to the first process. Raises Refused where none runs."""
+        live = self._effects.live
+        if live is None or self._life.phase not in (Phase.RUNNING, Phase.STOPPING, Phase.KILLING):
+            raise Refused(f"{self._name} does not run")
+        live.send_signal(number)
 
     def write_again(self) -> None:
         """What was written down of it is gone: write it once more. Never blocks."""
@@ -133,14 +162,14 @@ class Supervision:
                 self._problems = problems
                 self._act(action, nursery)
             case Updated():
-                self._updates.note(message, self._live)
+                self._updates.note(message, self._effects.live)
             case Hurry():
                 self._hurried = True
             case WriteAgain():
                 self._publisher.again_at = trio.current_time()
-                self._successor.drop()  # its folder is gone too
-                if self._live is not None:
-                    self._live.note()
+                self._effects.successor.drop()  # its folder is gone too
+                if self._effects.live is not None:
+                    self._effects.live.note()
             case TryAgain():
                 self._clock_runs = False
                 if self._put_off and self._target is not None:
@@ -148,7 +177,7 @@ class Supervision:
         if self._hurried and self._life.phase is Phase.STOPPING:
             self._step(Happening(event=Event.DEADLINE), nursery)
         if self._life.phase is Phase.RUNNING and self._target is not None:
-            self._updates.begin_if_due(self._current(), self._target, nursery)
+            self._updates.begin_if_due(self._effects.current, self._target, nursery)
         self._publisher.due = True
         if self._is_wanted() or self._updates.under_way or self._receive.statistics().current_buffer_used:
             return
@@ -172,48 +201,63 @@ class Supervision:
             case Replace(target):
                 self._take(target)
                 self._replace(target, nursery)
+            case Renew(target):
+                self._take(target)
+                self._anew = True
+                self._replace(target, nursery)
+            case Hold(target):
+                self._take(target)
+                self._halt(nursery)
             case Stop():
-                self._target, self._put_off = None, ""
-                self._successor.drop()
-                self._step(Happening(event=Event.HALT), nursery)
+                self._target = None
+                self._halt(nursery)
             case Update(target) | Retune(target):
                 put_off = self._put_off
                 self._take(target)
                 if put_off:
                     self._replace(target, nursery)
                 elif self._is_made_from(target):
-                    self._current().note(stop=target.policy.stop)
+                    self._effects.current.retune(target)
                 if self._may_start_now(target, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
-            case Keep():
-                """The problems are published by the caller."""
+            case Keep(target):
+                if target is not None:
+                    self._target = target
+                    if self._is_made_from(target):
+                        self._effects.current.target = target
 
     def _take(self, target: Target) -> None:
-        self._target, self._policy, self._put_off = target, target.policy, ""
+        self._target, self._policy, self._put_off, self._anew = target, target.policy, "", False
         self._updates.forget()
+
+    def _halt(self, nursery: trio.Nursery) -> None:
+        self._put_off, self._anew = "", False
+        self._effects.successor.drop()
+        self._step(Happening(event=Event.HALT), nursery)
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:
         """Make the new instance ready, then end the old one; what cannot be made ready costs nothing that runs."""
         self._put_off = ""
-        if self._life.phase is Phase.RUNNING and self._is_made_from(target):
+        if self._life.phase is Phase.RUNNING and self._is_made_from(target) and not self._anew:
             # An edit that was put off has been taken back.
-            self._successor.drop()
-            self._current().note(stop=target.policy.stop)
+            self._effects.successor.drop()
+            self._effects.current.retune(target)
             return
         if self._life.phase is Phase.RUNNING:
             try:
-                self._successor.build(target)
+                self._effects.successor.build(target)
             except OutsideError as error:
                 self._put_off = str(error)
                 if not self._clock_runs:
                     self._clock_runs = True
                     nursery.start_soon(self._try_again_later)
                 return
+        self._anew = False
         self._step(Happening(event=Event.REPLACE), nursery)
 
     def _is_made_from(self, target: Target) -> bool:
         """Whether the instance that there is was made from the bundle of ``target``."""
-        return self._live is not None and self._live.state.bundle == target.bundle.digest
+        return self._effects.live is not None and self._effects.live.state.bundle == target.bundle.digest
 
     async def _try_again_later(self) -> None:
         await trio.sleep(REPLACE_AGAIN_AFTER)
@@ -233,110 +277,40 @@ class Supervision:
         if self._policy is None:
             return  # it was never told to be anything, so there is no life to go on with
         # What runs is stopped as its own definition says, whatever the next one does.
-        policy = self._policy if self._live is None else evolve(self._policy, stop=self._live.state.stop)
+        live = self._effects.live
+        policy = self._policy if live is None else evolve(self._policy, stop=live.state.stop)
         self._life, effects = step(
             self._life, happening, policy, now=trio.current_time(), chance=self._outside.chance()
         )
-        if happening.event is Event.EXITED and self._live is not None:
-            self._live.note(exit=happening.exit)
+        if happening.event is Event.EXITED and live is not None:
+            live.note(exit=happening.exit)
             if self._put_off and self._target is not None:
                 # Its end was wanted, and nothing that runs stands in the way now.
                 self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
+        if happening.event is Event.CLEANED:
+            self._forget_removed()
         for effect in effects:
-            self._perform(effect, nursery)
+            self._effects.perform(effect, nursery, self._target, self._life.restarts)
 
-    # Effects: each answers with one event.
-
-    def _perform(self, effect: Effect, nursery: trio.Nursery) -> None:
-        match effect:
-            case Effect.ADMIT:
-                self._admit_at_once_or_later(nursery)
-            case Effect.RELEASE:
-                self._outside.starts.release_on_behalf_of(self)
-            case Effect.BUILD:
-                self._build()
-            case Effect.CREATE:
-                nursery.start_soon(self._create, self._current())
-            case Effect.START:
-                nursery.start_soon(self._start, self._current())
-            case Effect.WATCH:
-                nursery.start_soon(self._watch, self._current())
-            case Effect.SIGNAL:
-                self._current().ask_to_end()
-            case Effect.KILL:
-                self._current().kill()
-            case Effect.CLEAN:
-                nursery.start_soon(self._clean)
-
-    def _answer(self, event: Event, *, ended: Exit | None = None, message: str = "") -> None:
-        self._send.send_nowait(Happening(event=event, exit=ended, message=message))
-
-    def _fail(self, event: Event, error: OutsideError) -> None:
-        self._answer(event, ended=Exit(at=self._outside.wall_clock()), message=str(error))
-
-    def _admit_at_once_or_later(self, nursery: trio.Nursery) -> None:
-        try:
-            self._outside.starts.acquire_on_behalf_of_nowait(self)
-        except trio.WouldBlock:
-            nursery.start_soon(self._admit)
-        else:
-            self._answer(Event.ADMITTED)
-
-    async def _admit(self) -> None:
-        await self._outside.starts.acquire_on_behalf_of(self)
-        self._answer(Event.ADMITTED)
-
-    def _build(self) -> None:
-        assert self._target is not None, "a life that builds is wanted, so it was told what to be"
-        try:
-            self._live = self._successor.take(self._target, self._life.restarts)
-        except OutsideError as error:
-            self._fail(Event.BUILD_FAILED, error)
-        else:
-            self._answer(Event.BUILT)
-
-    async def _create(self, live: LiveInstance) -> None:
-        try:
-            await live.create()
-        except OutsideError as error:
-            self._fail(Event.CREATE_FAILED, error)
-        else:
-            self._answer(Event.CREATED)
-
-    async def _start(self, live: LiveInstance) -> None:
-        try:
-            await live.start()
-        except OutsideError as error:
-            self._fail(Event.START_FAILED, error)
-        else:
-            self._answer(Event.STARTED)
-
-    async def _watch(self, live: LiveInstance) -> None:
-        self._answer(Event.EXITED, ended=await live.wait_exit())
-
-    async def _clean(self) -> None:
-        live = self._live
-        try:
-            self._successor.clear()
-            if live is not None:
-                await live.remove()
-        except OutsideError as error:
-            self._answer(Event.CLEAN_FAILED, message=str(error))
+    def _forget_removed(self) -> None:
+        """An instance is gone for good, and what was meant for it; its bundle too, unless the next one has it."""
+        removed = self._effects.take_removed()
+        if removed is None:
             return
-        if live is not None:
-            if live.was_left:
-                self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
-            self._live, self._put_off = None, ""
-            self._updates.forget()
-            if self._target is None or self._target.bundle.digest != live.state.bundle:
-                self._outside.sweep()
-        self._answer(Event.CLEANED)
-
-    def _current(self) -> LiveInstance:
-        assert self._live is not None, "BUILD makes the instance, and only CLEAN takes it away"
-        return self._live
+        self._put_off = ""
+        self._updates.forget()
+        if self._target is None or self._target.bundle.digest != removed:
+            self._outside.sweep()
 
     def _publish(self) -> None:
         refusal = f"cannot replace: {self._put_off}" if self._put_off else self._updates.refusal
-        state = self._live.state if self._live is not None else None
-        self._publisher.publish(self._life, self._policy, state, problems=self._problems, refusal=refusal)
+        live = self._effects.live
+        self._publisher.publish(
+            self._life,
+            self._policy,
+            live.state if live is not None else None,
+            self.shown_target,
+            problems=self._problems,
+            refusal=refusal,
+            held=self.held,
+        )

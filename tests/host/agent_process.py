@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from orchestrator.agent import cgroup_root_of
 from orchestrator.core.status import make_rows, row_to_json
 from orchestrator.model.layout import Layout
 from orchestrator.system.states import find_living, read_agent, read_names
@@ -185,7 +184,7 @@ class AgentProcess:
     @property
     def cgroup_root(self) -> str:
         """The control group that those of all its instances are in."""
-        return cgroup_root_of(self.layout)
+        return self.layout.cgroup_root
 
     def cgroup(self, name: str) -> str:
         """The path of its instance's control group, below the mount point of each hierarchy."""

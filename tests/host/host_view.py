@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from orchestrator.agent import cgroup_root_of
 from orchestrator.model.layout import Layout
 from orchestrator.system.states import read_start_time
 
@@ -23,7 +22,7 @@ def find_cgroups(path: str) -> list[Path]:
 
 def clear_cgroups(layout: Layout) -> None:
     """Kill what a failed test has left of an agent's containers, and remove their control groups."""
-    for folder in find_cgroups(cgroup_root_of(layout)):
+    for folder in find_cgroups(layout.cgroup_root):
         groups = [Path(parent) for parent, _, _ in os.walk(folder, topdown=False)]
         for group in groups:
             for _ in range(200):
@@ -84,7 +83,7 @@ def find_members(namespaces: Collection[str], layout: Layout) -> dict[int, set[s
         shared = {each for each in namespaces_of(pid) & set(namespaces) if not each.startswith("mnt:")}
         with suppress(FileNotFoundError, ProcessLookupError):
             groups = Path(f"/proc/{pid}/cgroup").read_text()
-            if shared and (groups == ours or f"{cgroup_root_of(layout)}/" in groups):
+            if shared and (groups == ours or f"{layout.cgroup_root}/" in groups):
                 found[pid] = shared
     return found
 
@@ -104,7 +103,7 @@ def find_processes(layout: Layout, ids: Collection[str]) -> dict[int, str]:
         with suppress(FileNotFoundError, ProcessLookupError):
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
             groups = Path(f"/proc/{pid}/cgroup").read_text()
-            ours = f"{cgroup_root_of(layout)}/" in groups or any(word in command for word in words)
+            ours = f"{layout.cgroup_root}/" in groups or any(word in command for word in words)
             if ours and read_process_state(pid) not in (None, "Z", "X"):
                 found[pid] = command
     return found

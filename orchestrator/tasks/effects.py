@@ -1,0 +1,131 @@
+"""Carries out the effects of one life, and holds the instance that they are about. Floor: tasks.
+
+Each effect answers with one event, its failure too. Which effect is due is decided by `orchestrator.core.lifecycle`,
+what an instance is by `orchestrator.tasks.instance`.
+"""
+
+import trio
+
+from orchestrator.core.lifecycle import Effect, Event, Happening
+from orchestrator.model.action import Target
+from orchestrator.model.state import Exit, InstanceState
+from orchestrator.ports import OutsideError
+from orchestrator.tasks.instance import LiveInstance
+from orchestrator.tasks.messages import Message
+from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.successor import Successor
+
+
+class Effects:
+    """The effects of one name's life. ``live`` is the instance that there is now: BUILD makes it, CLEAN takes it."""
+
+    def __init__(
+        self, name: str, outside: Outside, mailbox: trio.MemorySendChannel[Message], left: InstanceState | None
+    ) -> None:
+        """mailbox: where the answers go. left: what an earlier agent has left, to be cleaned away first."""
+        self._name = name
+        self._outside = outside
+        self._mailbox = mailbox
+        self.live = None if left is None else LiveInstance.from_state(left, outside)
+        self.successor = Successor(name, outside)
+        self._removed: str | None = None
+
+    @property
+    def current(self) -> LiveInstance:
+        """The instance, where the life says that there is one."""
+        assert self.live is not None, "BUILD makes the instance, and only CLEAN takes it away"
+        return self.live
+
+    @property
+    def bundles(self) -> frozenset[str]:
+        """The digests of the bundles that its instances need on disk."""
+        live = self.live.state.bundle if self.live is not None else None
+        return frozenset(digest for digest in (live, self.successor.bundle) if digest is not None)
+
+    def take_removed(self) -> str | None:
+        """The bundle of the instance that was cleaned away since this was asked last, if any."""
+        removed, self._removed = self._removed, None
+        return removed
+
+    def perform(self, effect: Effect, nursery: trio.Nursery, target: Target | None, restarts: int) -> None:
+        """Begin an effect. target, restarts: what the life is to be now, and its count, for BUILD."""
+        match effect:
+            case Effect.ADMIT:
+                self._admit_at_once_or_later(nursery)
+            case Effect.RELEASE:
+                self._outside.starts.release_on_behalf_of(self)
+            case Effect.BUILD:
+                self._build(target, restarts)
+            case Effect.CREATE:
+                nursery.start_soon(self._create, self.current)
+            case Effect.START:
+                nursery.start_soon(self._start, self.current)
+            case Effect.WATCH:
+                nursery.start_soon(self._watch, self.current)
+            case Effect.SIGNAL:
+                self.current.ask_to_end()
+            case Effect.KILL:
+                self.current.kill()
+            case Effect.CLEAN:
+                nursery.start_soon(self._clean)
+
+    def _answer(self, event: Event, *, ended: Exit | None = None, message: str = "") -> None:
+        self._mailbox.send_nowait(Happening(event=event, exit=ended, message=message))
+
+    def _fail(self, event: Event, error: OutsideError) -> None:
+        self._answer(event, ended=Exit(at=self._outside.wall_clock()), message=str(error))
+
+    def _admit_at_once_or_later(self, nursery: trio.Nursery) -> None:
+        try:
+            self._outside.starts.acquire_on_behalf_of_nowait(self)
+        except trio.WouldBlock:
+            nursery.start_soon(self._admit)
+        else:
+            self._answer(Event.ADMITTED)
+
+    async def _admit(self) -> None:
+        await self._outside.starts.acquire_on_behalf_of(self)
+        self._answer(Event.ADMITTED)
+
+    def _build(self, target: Target | None, restarts: int) -> None:
+        assert target is not None, "a life that builds is wanted, so it was told what to be"
+        try:
+            self.live = self.successor.take(target, restarts)
+        except OutsideError as error:
+            self._fail(Event.BUILD_FAILED, error)
+        else:
+            self._answer(Event.BUILT)
+
+    async def _create(self, live: LiveInstance) -> None:
+        try:
+            await live.create()
+        except OutsideError as error:
+            self._fail(Event.CREATE_FAILED, error)
+        else:
+            self._answer(Event.CREATED)
+
+    async def _start(self, live: LiveInstance) -> None:
+        try:
+            await live.start()
+        except OutsideError as error:
+            self._fail(Event.START_FAILED, error)
+        else:
+            self._answer(Event.STARTED)
+
+    async def _watch(self, live: LiveInstance) -> None:
+        self._answer(Event.EXITED, ended=await live.wait_exit())
+
+    async def _clean(self) -> None:
+        live = self.live
+        try:
+            self.successor.clear()
+            if live is not None:
+                await live.remove()
+        except OutsideError as error:
+            self._answer(Event.CLEAN_FAILED, message=str(error))
+            return
+        if live is not None:
+            if live.was_left:
+                self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
+            self.live, self._removed = None, live.state.bundle
+        self._answer(Event.CLEANED)

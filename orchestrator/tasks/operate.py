@@ -1,0 +1,138 @@
+"""What an operator asks of the running agent: `orchestrator.ports.Operator`, over the reconciler and the report.
+
+A wish is written down before anything follows from it; what follows is the reconciler's and the supervisions' work.
+Floor: tasks.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from typing import Any
+
+from orchestrator.core.parse import Parser
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.resolve import resolve_spec
+from orchestrator.core.show import show_config, show_definition, show_spec
+from orchestrator.model.action import Planned, Renew, Start, Target
+from orchestrator.model.definition import Definition
+from orchestrator.model.eventlog import RecordKind
+from orchestrator.model.state import AgentState, NameState
+from orchestrator.ports import Operation, Part, Refused, UnknownName
+from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.reconcile import Reconciler
+from orchestrator.tasks.report import Reporter
+from orchestrator.tasks.supervise import Supervision
+
+
+class AgentOperator:
+    """Implements `orchestrator.ports.Operator`."""
+
+    def __init__(
+        self,
+        reconciler: Reconciler,
+        holds: Holds,
+        reporter: Reporter,
+        parser: Parser,
+        shut_down: Callable[[], None],
+    ) -> None:
+        """shut_down: begins the end of the agent."""
+        self._reconciler = reconciler
+        self._holds = holds
+        self._reporter = reporter
+        self._parser = parser
+        self._shut_down = shut_down
+        self._ending = False
+
+    @property
+    def agent(self) -> AgentState:
+        """The agent itself."""
+        return self._reporter.agent
+
+    def list_states(self) -> tuple[NameState, ...]:
+        """Every name's state, by name."""
+        return self._reporter.states
+
+    async def plan(self) -> tuple[Planned, ...]:
+        """What reading the directory now leads to. It is also done, as at any look at the directory."""
+        self._refuse_at_end()
+        return await self._reconciler.plan()
+
+    def operate(self, operation: Operation, names: Collection[str] | None) -> tuple[str, ...]:
+        """See `orchestrator.ports.Operator.operate`. Of all names, those are left out that have problems and do not
+        run; a single one of them is refused."""
+        self._refuse_at_end()
+        supervisions = {name: self._find(name) for name in (names if names is not None else self._reconciler.names)}
+        if operation is Operation.STOP:
+            self._holds.hold(supervisions)
+            self._note(operation, supervisions)
+            self._reconciler.tell_again()
+            return tuple(sorted(supervisions))
+        targets = {name: self._choose_target(name, each) for name, each in supervisions.items()}
+        if names is not None:
+            for name, target in targets.items():
+                if target is None:
+                    problems = supervisions[name].problems
+                    raise Refused(f"cannot {operation.value} {name}: its definition has problems", problems)
+        possible = {name: target for name, target in targets.items() if target is not None}
+        self._holds.release(possible)
+        self._note(operation, possible)
+        for name, target in sorted(possible.items()):
+            action = Start(target) if operation is Operation.START else Renew(target)
+            supervisions[name].tell(action, supervisions[name].problems)
+        return tuple(sorted(supervisions))
+
+    async def wait_done(self, name: str) -> NameState | None:
+        """Wait until nothing is under way for a name."""
+        return await self._reporter.wait_done(name)
+
+    def send_signal(self, name: str, number: int) -> None:
+        """Send a signal to the first process. Raises UnknownName, Refused."""
+        self._find(name).send_signal(number)
+
+    def shut_down(self) -> None:
+        """Begin the end of the agent."""
+        self._shut_down()
+
+    def end(self) -> None:
+        """From now on nothing can be asked for that would start something: the agent ends."""
+        self._ending = True
+
+    async def show(self, name: str, part: Part) -> dict[str, Any]:
+        """A part of what a container is. Raises UnknownName, Refused."""
+        supervision = self._find(name)
+        target = supervision.shown_target
+        if target is None or target.source is None:
+            raise Refused(f"there is no {part.value} of {name}: its definition has problems", supervision.problems)
+        if part is Part.CONFIG:
+            instance = supervision.instance
+            if instance is None:
+                raise Refused(f"there is no config of {name}: it does not run")
+            return show_config(instance)
+        definition = self._parser.parse(target.source)
+        assert isinstance(definition, Definition), "it was parsed before, by the same parser"
+        if part is Part.DEFINITION:
+            return show_definition(definition)
+        facts = await self._reconciler.world.gather(ask_questions(name, definition))
+        spec = resolve_spec(name, definition, facts)
+        if isinstance(spec, tuple):
+            raise Refused(f"cannot resolve {name} as the host is now: {spec[0].message}")
+        return show_spec(spec)
+
+    def _find(self, name: str) -> Supervision:
+        supervision = self._reconciler.find(name)
+        if supervision is None:
+            raise UnknownName(name, self._reconciler.names)
+        return supervision
+
+    def _choose_target(self, name: str, supervision: Supervision) -> Target | None:
+        """What it is to be: as its definition says, or if that has problems as it runs now."""
+        wanted = self._reconciler.wanted(name)
+        if wanted is not None:
+            return wanted
+        return supervision.target if supervision.runs else None
+
+    def _refuse_at_end(self) -> None:
+        if self._ending:
+            raise Refused("the agent is ending")
+
+    def _note(self, operation: Operation, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            self._reporter.note(RecordKind.OPERATOR, name, operation.value)

@@ -13,7 +13,8 @@ from orchestrator.cli.errors import INTERRUPTED, warn
 from orchestrator.cli.settings import layout_of, state_option
 from orchestrator.model.layout import Layout
 from orchestrator.ports import OutsideError
-from orchestrator.system.logs import CHUNK, LogFollower, LogReader, Piece
+from orchestrator.system.logfollow import LogFollower
+from orchestrator.system.logs import CHUNK, LogReader, Piece
 
 DEFAULT_LINES = 100
 

@@ -1,29 +1,20 @@
-"""Reading a log whose head is dropped while it is read: its last lines, and what is appended from then on.
+"""Reading a log whose head is dropped while it is read: its last lines, or a part of it.
 
 A position is a count of bytes since the log's beginning, those that were collapsed included, so it stays right
-whatever is dropped; see `collapse` for how the count is kept. Dropping is not done here. Floor: system.
+whatever is dropped; see `collapse` for how the count is kept. Dropping is not done here, and what is appended while
+one waits is for `logfollow`. Without trio, so that commands that only read are quick. Floor: system.
 """
 
 import fcntl
 import os
-from typing import Self
 
-import trio
 from attrs import frozen
 
-from orchestrator.ports import OutsideError
 from orchestrator.system.closing import Closing
 from orchestrator.system.collapse import find_data, read_record, record_path
-from orchestrator.system.inotify import Inotify, Mask
-from orchestrator.system.links import walk_links
-from orchestrator.system.watches import Wanted, Watches
 
 CHUNK = 64 * 1024
 """Bytes that are read at a time."""
-
-
-class LogUnwatchable(OutsideError):
-    """The way to a log cannot be watched."""
 
 
 @frozen
@@ -65,32 +56,50 @@ class LogReader(Closing):
         """How many bytes of all that was ever written lie before what is read next."""
         return self._at
 
-    def seek_tail(self, lines: int | None) -> int:
-        """Go to where the last ``lines`` lines begin (a last one without its end counts); None: to the log's head, 0:
-        to its end. Returns the position of the end as it is now."""
+    def seek_tail(self, lines: int | None, end: int | None = None) -> int:
+        """Go to where the last ``lines`` lines before the position ``end`` (default: the log's end) begin; a last one
+        without its end counts. None: to the log's head, 0: to the end. Returns the position of that end as it is now.
+        """
         found = self._find(0, 0)
+        end = found.end if end is None else min(end, found.end)
         self._at, self._skipping = found.at, found.cut
         if lines is None:
-            return found.end
+            return end
         # Backwards over the ends of lines. The last byte is left out: it ends the last line, or is a part of it.
-        at, missing = max(found.at, found.end - 1), lines
+        at, missing = max(found.at, end - 1), lines
         if lines == 0:
-            self._at, self._skipping = found.end, False
-            return found.end
+            self._at, self._skipping = end, False
+            return end
         while at > self._at:
             lower = max(self._at, at - CHUNK)
             part = self._find(lower, at - lower)
             if part.at > lower:
                 self._at, self._skipping = part.at, True
-                return found.end
+                return end
             index = len(part.data)
             while (index := part.data.rfind(b"\n", 0, index)) >= 0:
                 missing -= 1
                 if missing == 0:
                     self._at, self._skipping = lower + index + 1, False
-                    return found.end
+                    return end
             at = lower
-        return found.end
+        return end
+
+    def seek(self, position: int) -> None:
+        """Go to a position; to the log's head where that is further on, or the position is none of the log's."""
+        found = self._find(position, 0)
+        self._at, self._skipping = found.at, found.cut and found.at != position
+
+    def seek_line(self, position: int) -> None:
+        """As `seek`, to the beginning of the line that the position is in."""
+        self.seek(position)
+        at = self._at
+        if at != position or at == 0:
+            return
+        part = self._find(max(at - CHUNK, 0), min(at, CHUNK))
+        index = part.data.rfind(b"\n", 0, max(at - part.at, 0))
+        if index >= 0:
+            self._at = part.at + index + 1
 
     def read(self, limit: int = CHUNK) -> Piece | None:
         """The next bytes, ``limit`` at most, or None at the end of the log. After an application has truncated its log
@@ -165,67 +174,3 @@ def read_tail(path: str, lines: int | None) -> bytes:
         while piece := reader.read():
             parts.append(piece.data)
     return b"".join(parts)
-
-
-class LogFollower(Closing):
-    """Follows the log ``path`` (absolute): an asynchronous iterator without an end, and a context manager.
-
-    It begins with the last ``lines`` lines (None: all). The log may be missing at first, and be removed or replaced:
-    the old one is read to its end, then the new one from its head. Waits for events, never polls.
-
-    Raises OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
-    """
-
-    def __init__(self, path: str, lines: int | None) -> None:
-        self._path = path
-        self._inotify = Inotify()
-        self._watches = Watches(self._inotify)
-        self._file_watch = -1
-        self._reader = self._open()
-        if self._reader is not None:
-            self._reader.seek_tail(lines)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Piece:
-        """The next piece. Cancellation-safe: a cancelled wait has taken nothing."""
-        await trio.lowlevel.checkpoint()
-        while True:
-            if self._reader is None:
-                self._reader = self._open()
-            if self._reader is not None and (piece := self._reader.read()) is not None:
-                return piece
-            if self._reader is not None and self._reader.is_replaced():
-                self._reader.close()
-                self._reader = None
-            elif self._arm():
-                await self._inotify.wait()
-
-    def close(self) -> None:
-        """Give up all descriptors. May be called twice."""
-        self._inotify.close()
-        if self._reader is not None:
-            self._reader.close()
-
-    def _open(self) -> LogReader | None:
-        try:
-            return LogReader(self._path)
-        except FileNotFoundError:
-            return None
-
-    def _arm(self) -> bool:
-        """Watch the way to the log, and the log itself. Returns whether all of it was watched before, so that nothing
-        can have been missed."""
-        wanted = Wanted()
-        wanted.add_chain(walk_links(self._path))
-        armed = self._watches.arm(wanted)
-        if armed.failure:
-            raise LogUnwatchable(f"cannot follow the log {self._path}: {armed.failure}")
-        steady = armed.steady
-        if self._reader is not None:
-            # By the descriptor and not by the path, which may lead to another file by now.
-            watch = self._inotify.add(f"/proc/self/fd/{self._reader.fileno()}", Mask.MODIFY | Mask.ATTRIB)
-            if watch != self._file_watch:
-                self._file_watch, steady = watch, False
-        return steady

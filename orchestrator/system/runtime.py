@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from orchestrator.ports import OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.leftovers import end_commands, watch_processes
 from orchestrator.system.limits import are_descriptors_left, descriptor_limit
+from orchestrator.system.logtarget import open_output
 from orchestrator.system.process import PidfdProcess, open_process
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
@@ -87,22 +89,22 @@ class OciRuntime:
         return self._root
 
     async def create(self, instance: Instance) -> PidfdProcess:
-        """``create``, with the instance's log as its output. See `orchestrator.ports.Runtime`."""
+        """``create``, with its output where the instance's is to go. See `orchestrator.ports.Runtime`."""
         what = f"cannot create container {instance.id}"
         self._creating += 1
         try:
             with _failing(what):
                 self._need_descriptors()
-                with _open_log(instance.log) as log, self._children.hold():
-                    return await self._create(instance, log)
+                with open_output(instance) as output, self._children.hold():
+                    return await self._create(instance, output)
         finally:
             self._watched.add(instance.id)
             self._creating -= 1
 
-    async def _create(self, instance: Instance, log: int) -> PidfdProcess:
+    async def _create(self, instance: Instance, output: int) -> PidfdProcess:
         pid_file = f"{instance.folder}/pid"
         arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
-        await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=log)
+        await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
         # No await from here on: its init is held by nobody else yet.
         try:
             pid = _read_pid(pid_file)
@@ -205,7 +207,7 @@ class OciRuntime:
         log_start = size_of(log)
         with trio.CancelScope(shield=True), open_scratch() as scratch:
             stream = scratch if output is None else output
-            said_from = os.fstat(stream).st_size
+            before = os.fstat(stream)
             result = await run_command(
                 argv,
                 children=self._children,
@@ -217,7 +219,9 @@ class OciRuntime:
             )
             if result.success:
                 return
-            said = read_from(f"/proc/self/fd/{stream}", said_from).splitlines()
+            # Of the journal, or of what somebody has put in place of a log, nothing can be read back.
+            is_file = stat.S_ISREG(before.st_mode)
+            said = read_from(f"/proc/self/fd/{stream}", before.st_size).splitlines() if is_file else []
         reason = f"took longer than {deadline:g} s" if result.timed_out else result.describe()
         message = find_message(read_from(log, log_start)) or clean_message(said[-1] if said else "")
         raise RuntimeFailed(
@@ -288,18 +292,6 @@ def _failing(what: str, *, always: bool = False) -> Iterator[None]:
         if isinstance(error, RuntimeFailed) and not always:
             raise
         raise RuntimeFailed(f"{what}: {error}") from error
-
-
-@contextlib.contextmanager
-def _open_log(path: str) -> Iterator[int]:
-    try:
-        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-    except OSError as error:
-        raise OutsideError(f"cannot open its log {path}: {error.strerror}") from error
-    try:
-        yield log
-    finally:
-        os.close(log)
 
 
 def _is_there(path: str) -> bool:

@@ -15,7 +15,8 @@ import trio.testing
 from orchestrator.ports import DiskFailed, LogBusy
 from orchestrator.system import logwatch
 from orchestrator.system.collapse import drop_head, held_bytes, record_path
-from orchestrator.system.logs import LogFollower, LogReader, Piece, read_tail
+from orchestrator.system.logfollow import LogFollower
+from orchestrator.system.logs import LogReader, Piece, read_tail
 from orchestrator.system.logwatch import HostLog, HostLogs
 from orchestrator.tasks.trim import trim_log
 

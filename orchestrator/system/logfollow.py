@@ -1,0 +1,83 @@
+"""Following a log: what it holds, and what is appended from then on, by events and never by polling. Floor: system."""
+
+from typing import Self
+
+import trio
+
+from orchestrator.ports import OutsideError
+from orchestrator.system.closing import Closing
+from orchestrator.system.inotify import Inotify, Mask
+from orchestrator.system.links import walk_links
+from orchestrator.system.logs import LogReader, Piece
+from orchestrator.system.watches import Wanted, Watches
+
+
+class LogUnwatchable(OutsideError):
+    """The way to a log cannot be watched."""
+
+
+class LogFollower(Closing):
+    """Follows the log ``path`` (absolute): an asynchronous iterator without an end, and a context manager.
+
+    It begins with the last ``lines`` lines (None: all), but not before the line that the position ``begin`` is in. The
+    log may be missing at first, and be removed or replaced: the old one is read to its end, then the new one from its
+    head. Waits for events, never polls.
+
+    Raises OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
+    """
+
+    def __init__(self, path: str, lines: int | None, begin: int = 0) -> None:
+        self._path = path
+        self._inotify = Inotify()
+        self._watches = Watches(self._inotify)
+        self._file_watch = -1
+        self._reader = self._open()
+        if self._reader is not None:
+            self._reader.seek_tail(lines)
+            if self._reader.position < begin:
+                self._reader.seek_line(begin)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Piece:
+        """The next piece. Cancellation-safe: a cancelled wait has taken nothing."""
+        await trio.lowlevel.checkpoint()
+        while True:
+            if self._reader is None:
+                self._reader = self._open()
+            if self._reader is not None and (piece := self._reader.read()) is not None:
+                return piece
+            if self._reader is not None and self._reader.is_replaced():
+                self._reader.close()
+                self._reader = None
+            elif self._arm():
+                await self._inotify.wait()
+
+    def close(self) -> None:
+        """Give up all descriptors. May be called twice."""
+        self._inotify.close()
+        if self._reader is not None:
+            self._reader.close()
+
+    def _open(self) -> LogReader | None:
+        try:
+            return LogReader(self._path)
+        except FileNotFoundError:
+            return None
+
+    def _arm(self) -> bool:
+        """Watch the way to the log, and the log itself. Returns whether all of it was watched before, so that nothing
+        can have been missed."""
+        wanted = Wanted()
+        wanted.add_chain(walk_links(self._path))
+        armed = self._watches.arm(wanted)
+        if armed.failure:
+            raise LogUnwatchable(f"cannot follow the log {self._path}: {armed.failure}")
+        steady = armed.steady
+        if self._reader is not None:
+            # By the descriptor and not by the path, which may lead to another file by now.
+            watch = self._inotify.add(f"/proc/self/fd/{self._reader.fileno()}", Mask.MODIFY | Mask.ATTRIB)
+            if watch != self._file_watch:
+                self._file_watch, steady = watch, False
+        return steady

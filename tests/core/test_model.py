@@ -1,8 +1,9 @@
 """A walk over the model: what every option must declare, so that parser, planner and reference page have all of it."""
 
 import tomllib
-from collections.abc import Iterator
-from typing import Any, get_args, get_type_hints
+from collections.abc import Iterator, Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 import attrs
 import pytest
@@ -11,10 +12,13 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.reject import Rejected
 from orchestrator.core.tables import make_table_hook, required_options
 from orchestrator.model.definition import Definition
+from orchestrator.model.log import LOG_KINDS
 from orchestrator.model.option import Change, options_of
 from orchestrator.model.rootfs import ROOTFS_KINDS
 from orchestrator.model.source import Source
 from tests.core.helpers_kinds import REGISTRY
+
+KINDS = (*ROOTFS_KINDS.values(), *LOG_KINDS.values())
 
 
 def walk_classes(cls: type[Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[Any]]]:
@@ -34,8 +38,8 @@ IDS = [f"{cls.__name__}.{path[-1]}" for path, cls, _ in OPTIONS]
 
 def test_the_walk_finds_the_classes() -> None:
     found = {cls for _, cls in CLASSES}
-    assert set(ROOTFS_KINDS.values()) <= found
-    assert {"Definition", "Resources", "Restart", "Stop"} <= {cls.__name__ for cls in found}
+    assert set(KINDS) <= found
+    assert {"Definition", "Device", "EnvFile", "Resources", "Restart", "Rlimit", "Stop"} <= {cls.__name__ for cls in found}
 
 
 @pytest.mark.parametrize(("path", "cls", "declared"), OPTIONS, ids=IDS)
@@ -49,25 +53,45 @@ def test_an_option_declares_all_that_is_needed(
     minimum, maximum = metadata["minimum"], metadata["maximum"]
     if minimum is not None and maximum is not None:
         assert minimum <= maximum
-    holds_options = any(
-        attrs.has(part) and part not in ROOTFS_KINDS.values() for part in _parts(get_type_hints(cls)[declared.name])
-    )
-    assert (metadata["change"] is Change.BY_FIELD) == holds_options
+    assert (metadata["change"] is Change.BY_FIELD) == _is_table(get_type_hints(cls)[declared.name])
 
 
-def _parts(wanted: Any) -> tuple[Any, ...]:  # noqa: ANN401 - a type
-    return (wanted, *get_args(wanted))
+def _is_table(wanted: Any) -> bool:  # noqa: ANN401 - a type
+    """Whether a field is one table, whose fields say what a change does. A list of tables, a table of tables and a kind
+    say it as a whole."""
+    one_of = get_args(wanted) if get_origin(wanted) is UnionType else (wanted,)
+    return any(attrs.has(part) and part not in KINDS for part in one_of)
 
 
 @pytest.mark.parametrize(("path", "cls", "declared"), OPTIONS, ids=IDS)
 def test_an_example_is_good(path: tuple[str, ...], cls: type[Any], declared: "attrs.Attribute[Any]") -> None:
-    lines = [] if path == ("args",) else ['args = ["/bin/true"]']
-    if path[0] == "rootfs" and len(path) > 1:
-        name = next(name for name, kind in ROOTFS_KINDS.items() if kind is cls)
-        lines.append(f'rootfs.type = "{name}"')
-    lines.append(f"{'.'.join(path)} = {declared.metadata['example']}")
-    result = Parser(REGISTRY).parse(Source("web", "web.toml", "\n".join(lines)))
+    command = "" if path[0] in ("args", "cmd", "bundle") else 'args = ["/bin/true"]\n'
+    result = Parser(REGISTRY).parse(Source("web", "web.toml", command + write_example(path, cls, declared)))
     assert isinstance(result, Definition), result
+
+
+def write_example(path: tuple[str, ...], cls: type[Any], declared: "attrs.Attribute[Any]") -> str:
+    """The example of an option in a file: by itself, or in a table of its class with all that it needs."""
+    example = declared.metadata["example"]
+    if len(path) == 1:
+        return f"{path[0]} = {example}"
+    kind = {"type": f'"{cls.type}"'} if cls in KINDS else {}
+    options = {**kind, **required_options(cls), declared.name: example}
+    table = f"{{ {', '.join(f'{key} = {value}' for key, value in options.items())} }}"
+    holder = get_origin(get_type_hints(Definition)[path[0]])
+    if holder is tuple:
+        table = f"[{table}]"
+    elif holder is Mapping:
+        (whole,) = (known.metadata["example"] for known in options_of(Definition) if known.name == path[0])
+        table = f"{{ {next(iter(tomllib.loads(f'x = {whole}')['x']))} = {table} }}"
+    return f"{path[0]} = {table}"
+
+
+def test_an_example_stands_in_a_table_with_all_that_it_needs() -> None:
+    written = {(cls.__name__, path[-1]): write_example(path, cls, declared) for path, cls, declared in OPTIONS}
+    assert written["Device", "access"] == 'devices = [{ path = "/dev/fuse", access = "r" }]'
+    assert written["Rlimit", "soft"] == "rlimits = { core = { hard = 4096, soft = 1024 } }"
+    assert written["FileLog", "max_size"] == 'log = { type = "file", max_size = "64M" }'
 
 
 @pytest.mark.parametrize("cls", dict.fromkeys(cls for _, cls in CLASSES), ids=lambda cls: cls.__name__)

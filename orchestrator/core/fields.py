@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import attrs
-from attrs import NOTHING, frozen
+from attrs import NOTHING, field, frozen
 
 from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.choice import TYPE
@@ -30,6 +30,9 @@ from orchestrator.model.types import Duration, RlimitValue, Size, Umask
 LONGEST_VALUE = 2000
 """Characters of a value's JSON: of a longer one (a script) the beginning and a digest are kept, since fields are
 written to the state file with each change of state."""
+
+HOST_PREFIX = "host:"
+"""What the path of a change begins with that is none of the definition."""
 
 _SHOWN_OF_LONG = 200
 _SHOWN_OF_DIGEST = 12
@@ -58,44 +61,31 @@ def describe_fields(
     default's. digests: of the files of variables, by path; nothing else of what they say is told, and nothing at all of
     one that is not watched.
     """
-    fields: dict[str, Any] = {}
-    for path, value in _walk_options(definition, (), registry, digests or {}):
-        fields[dotted(path)] = _shorten(value)
-    return fields
+    leaves = _Writer(registry, digests or {}).walk(definition, Definition, definition, ())
+    return {dotted(path): _shorten(value) for path, value in leaves}
 
 
-def diff_fields(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[FieldChange, ...]:
-    """The fields that differ between two results of `describe_fields`, by path."""
-    paths = sorted({*old, *new})
-    return tuple(FieldChange(path, old.get(path), new.get(path)) for path in paths if old.get(path) != new.get(path))
+def describe_whole(definition: Definition, registry: Registry) -> dict[str, Any]:
+    """A definition as a JSON file of it would be, with every default in: null where that is to have none."""
+    table: dict[str, Any] = _Writer(registry, whole=True).write(definition, Definition)
+    return table
 
 
-def classify(changes: Iterable[FieldChange], registry: Registry) -> Change | None:
+def classify(changes: Iterable[FieldChange], registry: Registry | None = None) -> Change | None:
     """What these changes make of a container that runs, at the most: the strongest of their classes, as the model
-    declares them. None where there is no change."""
+    declares them. None where there is no change. registry: without one the options of a plugin's kind are as the field
+    that it stands in.
+    """
+    registry = registry or Registry()
     classes = {classify_path(change.path, registry) for change in changes}
     return max(classes, key=_STRENGTH.index, default=None)
 
 
 def classify_path(path: str, registry: Registry) -> Change:
     """The class of a change of what stands at a path. What the host makes of a definition is part of the bundle."""
-    if path.startswith("host:"):
+    if path.startswith(HOST_PREFIX):
         return Change.REPLACE
     return _classify_keys(Definition, _split(path), registry) or Change.REPLACE
-
-
-def show_change(change: FieldChange) -> str:
-    """A change in one line for people: ``env.LANG: "C" → "C.UTF-8"``."""
-    if change.old == change.new:
-        return f"{change.path}: differs"
-    return f"{change.path}: {_show(change.old)} → {_show(change.new)}"
-
-
-def _show(value: object) -> str:
-    if value is None:
-        return "default"
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def _split(path: str) -> list[str]:
@@ -139,71 +129,75 @@ def _origin_class(wanted: Any) -> type[Any]:  # noqa: ANN401 - a type
     return origin if isinstance(origin, type) else object
 
 
-def _walk_options(
-    value: Any,  # noqa: ANN401 - an instance of an options class
-    path: KeyPath,
-    registry: Registry,
-    digests: Mapping[str, str | None],
-) -> Iterator[tuple[KeyPath, Any]]:
-    for option, given in _list_set(value):
-        yield from _walk(given, option.type, option.default, (*path, option.key), registry, digests)
+@frozen
+class _Writer:
+    """Writes values of the model as data. ``whole``: what is at its default too."""
 
+    registry: Registry
+    digests: Mapping[str, str | None] = field(factory=dict)
+    whole: bool = False
 
-def _walk(
-    value: Any,  # noqa: ANN401 - the value of an option
-    wanted: Any,  # noqa: ANN401 - its type
-    default: Any,  # noqa: ANN401 - its default
-    path: KeyPath,
-    registry: Registry,
-    digests: Mapping[str, str | None],
-) -> Iterator[tuple[KeyPath, Any]]:
-    if attrs.has(type(value)):
-        kind = _kind_of(value, wanted, registry)
-        if kind is not None and type(value) is not type(default):
-            yield (*path, TYPE), kind
-        yield from _walk_options(value, path, registry, digests)
-    elif isinstance(value, Mapping):
-        item_type = get_args(wanted)[1]
-        for key, item in value.items():
-            leaves = list(_walk(item, item_type, NOTHING, (*path, key), registry, digests))
-            yield from leaves or [((*path, key), {})]  # that it is there says something too
-    else:
-        yield path, _to_data(value, wanted, registry, digests)
+    def walk(
+        self,
+        value: Any,  # noqa: ANN401 - the value of an option, or of a table's key
+        wanted: Any,  # noqa: ANN401 - its type
+        default: Any,  # noqa: ANN401 - its default
+        path: KeyPath,
+    ) -> Iterator[tuple[KeyPath, Any]]:
+        """The leaves of a value, with their paths."""
+        if attrs.has(type(value)):
+            kind = _kind_of(value, wanted, self.registry)
+            if kind is not None and type(value) is not type(default):
+                yield (*path, TYPE), kind
+            for option, given in self._options(value):
+                yield from self.walk(given, option.type, option.default, (*path, option.key))
+        elif isinstance(value, Mapping):
+            item_type = get_args(wanted)[1]
+            for key, item in value.items():
+                leaves = list(self.walk(item, item_type, NOTHING, (*path, key)))
+                yield from leaves or [((*path, key), {})]  # that it is there says something too
+        else:
+            yield path, self.write(value, wanted)
 
+    def write(self, value: Any, wanted: Any) -> Any:  # noqa: ANN401 - a value of the model and its type, to JSON data
+        """A value as one piece, as a file writes it."""
+        if value is None:
+            return None
+        wanted = _without_none(wanted)
+        if isinstance(value, tuple):
+            return [self.write(item, get_args(wanted)[0]) for item in value]
+        if isinstance(value, Mapping):
+            return {key: self.write(item, get_args(wanted)[1]) for key, item in value.items()}
+        if attrs.has(type(value)):
+            return self._write_options(value, wanted)
+        if isinstance(value, Enum):
+            return value.value
+        if wanted is Duration:
+            return format_duration(value)
+        if wanted is Size:
+            return json.loads(format_size(value))
+        if wanted is Umask:
+            return f"{value:04o}"
+        if wanted is RlimitValue and value == _UNLIMITED:
+            return "unlimited"
+        return value
 
-def _to_data(
-    value: Any,  # noqa: ANN401 - a value of an option
-    wanted: Any,  # noqa: ANN401 - its type
-    registry: Registry,
-    digests: Mapping[str, str | None],
-) -> Any:  # noqa: ANN401 - JSON data
-    """A value as a file writes it."""
-    wanted = _without_none(wanted)
-    if isinstance(value, tuple):
-        return [_to_data(item, get_args(wanted)[0], registry, digests) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _to_data(item, get_args(wanted)[1], registry, digests) for key, item in value.items()}
-    if isinstance(value, EnvFile):
-        digest = digests.get(value.path) if value.watch else None
-        known = {"digest": digest[:_SHOWN_OF_DIGEST]} if digest else {}
-        return {"path": value.path, "watch": value.watch, **known}
-    if attrs.has(type(value)):
-        kind = _kind_of(value, wanted, registry)
+    def _write_options(self, value: object, wanted: Any) -> dict[str, Any]:  # noqa: ANN401 - a type
+        kind = _kind_of(value, wanted, self.registry)
         table = {} if kind is None else {TYPE: kind}
-        for option, given in _list_set(value):
-            table[option.key] = _to_data(given, option.type, registry, digests)
+        for option, given in self._options(value):
+            table[option.key] = self.write(given, option.type)
+        if isinstance(value, EnvFile) and value.watch and (digest := self.digests.get(value.path)):
+            table["digest"] = digest[:_SHOWN_OF_DIGEST]
         return table
-    if isinstance(value, Enum):
-        return value.value
-    if wanted is Duration:
-        return format_duration(value)
-    if wanted is Size:
-        return json.loads(format_size(value))
-    if wanted is Umask:
-        return f"{value:04o}"
-    if wanted is RlimitValue and value == _UNLIMITED:
-        return "unlimited"
-    return value
+
+    def _options(self, value: object) -> Iterator[tuple[_Option, Any]]:
+        """The options of an options class that are to be written, with their values."""
+        cls: Any = type(value)
+        for option in _options_of(cls):
+            given = getattr(value, option.name)
+            if self.whole or option.default is NOTHING or given != option.default:
+                yield option, given
 
 
 def _kind_of(value: object, wanted: Any, registry: Registry) -> str | None:  # noqa: ANN401 - a type
@@ -215,15 +209,6 @@ def _kind_of(value: object, wanted: Any, registry: Registry) -> str | None:  # n
     if names and own not in names:
         return names[0]
     return own if isinstance(own, str) else None
-
-
-def _list_set(value: object) -> Iterator[tuple[_Option, Any]]:
-    """The options of an options class that are not at their defaults, with their values."""
-    cls: Any = type(value)
-    for option in _options_of(cls):
-        given = getattr(value, option.name)
-        if option.default is NOTHING or given != option.default:
-            yield option, given
 
 
 @cache

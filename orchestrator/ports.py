@@ -217,6 +217,10 @@ class LogWatch(Protocol):
         """Drop its head, at least ``keep`` bytes remain; returns how many went. Raises LogBusy, DiskFailed."""
         ...
 
+    def mark(self) -> None:
+        """Note when how much had been written, for who asks later what was written since a moment. Raises DiskFailed."""
+        ...
+
 
 class World(Protocol):
     """What facts are gathered from."""

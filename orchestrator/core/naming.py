@@ -7,6 +7,7 @@ import hashlib
 
 from orchestrator.core.lifecycle import Life, Outcome
 from orchestrator.model.action import Target
+from orchestrator.model.bundle import LogTarget
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
@@ -30,9 +31,10 @@ def describe_name(
 ) -> NameState:
     """The state of a name.
 
-    target: what the instance was made from, or the next one would be. before: what was written last, whose times stand as long as the state is the same. refusal: why an edit has not
-    taken effect though it is valid, or empty. held: an operator has stopped it. now: the monotonic clock that ``life`` goes by. wall_clock: epoch
-    seconds.
+    target: what the instance was made from, or the next one would be. before: what was written last, whose times stand
+    as long as the state is the same. refusal: why an edit has not taken effect though it is valid, or empty. held: an
+    operator has stopped it. log: where its log file would be. now: the monotonic clock that ``life`` goes by.
+    wall_clock: epoch seconds.
     """
     word = public_state(life, has_problems=bool(problems), held=held)
     same = before is not None and before.state is word
@@ -40,6 +42,7 @@ def describe_name(
     if life.phase is Phase.BACKOFF and life.deadline is not None:
         retry_at = before.next_retry_at if same and before is not None else wall_clock + life.deadline - now
     lives = instance is not None and instance.exit is None
+    log_target = _find_log_target(instance, target)
     return NameState(
         name=name,
         state=word,
@@ -56,12 +59,19 @@ def describe_name(
         last_exit=life.last_exit,
         message=refusal or life.trouble or life.message,
         problems=problems,
-        log=log,
+        log=log if log_target is LogTarget.FILE else None,
+        log_target=log_target,
         held=held,
         edit=_edit_of(target.source) if target is not None and target.source is not None else None,
         fields=dict(target.fields) if target is not None else {},
         cgroups_path=instance.cgroups_path if instance and lives else None,
     )
+
+
+def _find_log_target(instance: InstanceState | None, target: Target | None) -> LogTarget:
+    if instance is not None:
+        return instance.log_target
+    return target.bundle.log if target is not None else LogTarget.FILE
 
 
 def _edit_of(source: Source) -> Edit:

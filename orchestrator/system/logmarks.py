@@ -36,14 +36,16 @@ def read_marks(path: str) -> tuple[Mark, ...]:
 def mark_start(path: str, instance: str, at: float) -> None:
     """Note that an instance begins now, ``at`` epoch seconds. Its log need not be there: what it writes may go
     elsewhere. Raises OSError."""
-    held = _look_at(path)
+    held = _look_at(path) or _Held()
     _add(path, Mark(at, held.end, instance), held)
 
 
 def mark_position(path: str, at: float) -> None:
-    """Note how much has been written by now, ``at`` epoch seconds, unless nothing was since the last mark. Raises
-    OSError."""
+    """Note how much has been written by now, ``at`` epoch seconds, unless nothing was since the last mark, or
+    nothing is there. Raises OSError."""
     held = _look_at(path)
+    if held is None:
+        return
     last = _read_last(path)
     if last is None or last.position != held.end:
         _add(path, Mark(at, held.end), held)
@@ -59,13 +61,13 @@ class _Held:
     mode: int = 0o640
 
 
-def _look_at(path: str) -> _Held:
+def _look_at(path: str) -> _Held | None:
     try:
         with LogReader(path) as reader:
             end = reader.seek_tail(None)
             return _Held(reader.position, end, os.fstat(reader.fileno()).st_mode & 0o666)
     except FileNotFoundError:
-        return _Held()
+        return None
 
 
 def _add(path: str, mark: Mark, held: _Held) -> None:

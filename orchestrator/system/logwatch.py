@@ -6,6 +6,7 @@ for `orchestrator.tasks.trim`, the dropping itself for `collapse`. Floor: system
 
 import os
 import stat
+import time
 
 import trio
 
@@ -14,6 +15,7 @@ from orchestrator.ports import DiskFailed
 from orchestrator.system.closing import Closing
 from orchestrator.system.collapse import drop_head_of, held_bytes
 from orchestrator.system.inotify import Inotify, Mask, NoWatchesLeft
+from orchestrator.system.logmarks import mark_position
 
 
 class HostLogs(Closing):
@@ -44,9 +46,10 @@ class HostLogs(Closing):
                 else:
                     self._wake(event.watch)
 
-    def open(self, path: str) -> "HostLog":
-        """The log at an absolute path, to be closed by the caller. Never raises: see `HostLog.arm`."""
-        return HostLog(self, path)
+    def open(self, path: str, *, marked: bool = False) -> "HostLog":
+        """The log at an absolute path, to be closed by the caller. ``marked``: with marks beside it, as those of
+        applications have them. Never raises: see `HostLog.arm`."""
+        return HostLog(self, path, marked)
 
     def watch_once(self, path: str) -> trio.Event | None:
         """An event that is set at the next write to ``path``; None where there is no watch to be had. Raises OSError
@@ -89,9 +92,10 @@ class HostLogs(Closing):
 class HostLog(Closing):
     """One log, held open from the first `arm` on, so that it stays bounded even when its name is removed."""
 
-    def __init__(self, logs: HostLogs, path: str) -> None:
+    def __init__(self, logs: HostLogs, path: str, marked: bool) -> None:
         self._logs = logs
         self._path = path
+        self._marked = marked
         self._file: int | None = None
         self._written: trio.Event | None = None
 
@@ -133,6 +137,15 @@ class HostLog(Closing):
         if self._file is None:
             return 0
         return await trio.to_thread.run_sync(drop_head_of, self._file, self._path, keep)
+
+    def mark(self) -> None:
+        """See `orchestrator.system.logmarks`; nothing for a log that is opened without."""
+        if not self._marked:
+            return
+        try:
+            mark_position(self._path, time.time())
+        except OSError as error:
+            raise DiskFailed(f"cannot write the marks of the log {self._path}: {error.strerror}") from None
 
     def close(self) -> None:
         """Give up the descriptor and the watch. May be called twice."""

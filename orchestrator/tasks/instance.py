@@ -12,9 +12,10 @@ import trio
 from attrs import evolve
 
 from orchestrator.core.render import digest_skeleton
+from orchestrator.core.trim import DEFAULT_BOUND
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
-from orchestrator.model.bundle import Instance
+from orchestrator.model.bundle import Instance, LogTarget
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import Exit, InstanceState, Step
@@ -31,6 +32,7 @@ class LiveInstance:
         self._outside = outside
         self._process: Process | None = None
         self._removed = False
+        self._trimming: trio.CancelScope | None = None
         self.state = state
         self.target: Target | None = None
         """What it was made from, as it was last told; None for what an earlier agent has left."""
@@ -49,6 +51,7 @@ class LiveInstance:
             rootfs=instance.rootfs,
             cgroups_path=instance.cgroups_path,
             log=instance.log,
+            log_target=instance.bundle.log,
             step=Step.CREATING,
             created_at=outside.wall_clock(),
             restarts=restarts,
@@ -102,16 +105,32 @@ class LiveInstance:
         """Wait for the application's end, and keep its log bounded until then."""
         assert self._process is not None, "create comes first"
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._outside.trim_log, self.state.log)
+            nursery.start_soon(self._keep_log_bounded)
             ended = await self._process.wait()
             nursery.cancel_scope.cancel()
         if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
             return evolve(ended, oom=True)
         return ended
 
+    async def _keep_log_bounded(self) -> None:
+        """Trim its log, if that is a file, by the bound that holds now: each other bound begins anew, so that it also
+        holds for what has been written."""
+        if self.state.log_target is not LogTarget.FILE:
+            return
+        while self._trimming is None or self._trimming.cancelled_caught:
+            with trio.CancelScope() as self._trimming:
+                await self._outside.trim_log(self.state.log, self._log_bound)
+
+    @property
+    def _log_bound(self) -> int:
+        bound = self.target.policy.log_bound if self.target is not None else None
+        return DEFAULT_BOUND if bound is None else bound
+
     def retune(self, target: Target) -> None:
         """Hear that what it is to be has changed, though not its bundle."""
-        self.target = target
+        before, self.target = self._log_bound, target
+        if self._trimming is not None and self._log_bound != before:
+            self._trimming.cancel()
         self.note(stop=target.policy.stop)
 
     def send_signal(self, number: int) -> None:

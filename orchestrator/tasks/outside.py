@@ -57,7 +57,7 @@ class Outside:
     wall_clock: Callable[[], float]
     """Seconds since the epoch."""
     report: Report
-    trim_log: Callable[[str], Awaitable[None]]
-    """Keeps the log file at a path bounded until it is cancelled."""
+    trim_log: Callable[[str, int], Awaitable[None]]
+    """Keeps the log file at a path within so many bytes until it is cancelled."""
     sweep: Callable[[], None]
     """Remove the stored bundles that no name uses any more."""

@@ -12,23 +12,35 @@ from orchestrator.ports import LogBusy, LogWatch, OutsideError
 
 
 async def trim_log(log: LogWatch, warn: Callable[[str], None], bound: int = DEFAULT_BOUND) -> None:
-    """Drop the head of ``log`` whenever it holds more than ``bound`` bytes, until cancelled.
+    """Drop the head of ``log`` whenever it holds more than ``bound`` bytes, until cancelled. Each look is marked, so at
+    most a few seconds of writing lie between two marks, and what follows a pause begins with one.
 
     ``warn`` is told, once for each message, what the outside refuses; the application is not disturbed by it."""
     told: set[str] = set()
-    while True:
-        try:
-            # Armed before the size is looked at: a write after the look is remembered, one before it is seen.
-            log.arm()
-            await _trim_once(log, bound)
-        except OutsideError as error:
-            _tell(warn, told, error)
-        await log.wait_modified()
-        try:
-            await _let_it_write(log, bound)
-        except OutsideError as error:
-            _tell(warn, told, error)
-            await trio.sleep(MIN_LOOK)
+    try:
+        while True:
+            try:
+                # Armed before the size is looked at: a write after the look is remembered, one before it is seen.
+                log.arm()
+                await _trim_once(log, bound)
+                log.mark()
+            except OutsideError as error:
+                _tell(warn, told, error)
+            await log.wait_modified()
+            try:
+                await _let_it_write(log, bound)
+            except OutsideError as error:
+                _tell(warn, told, error)
+                await trio.sleep(MIN_LOOK)
+    finally:
+        _mark_end(log, warn, told)
+
+
+def _mark_end(log: LogWatch, warn: Callable[[str], None], told: set[str]) -> None:
+    try:
+        log.mark()
+    except OutsideError as error:
+        _tell(warn, told, error)
 
 
 async def _let_it_write(log: LogWatch, bound: int) -> None:

@@ -1,5 +1,7 @@
 """The loop that keeps a log within its bound, in virtual time."""
 
+from itertools import pairwise
+
 import trio
 import trio.testing
 
@@ -19,11 +21,15 @@ class FakeLog:
         self.refusals: list[OutsideError] = []
         self.looks: list[float] = []
         self.drops: list[int] = []
+        self.written = 0
+        self.marks: list[tuple[float, int]] = []
+        """What was marked, as the real log has it: the time and all that was ever written, if it is more than before."""
         self._written = trio.Event()
 
     def write(self, count: int) -> None:
         """What the application does."""
         self.held += count
+        self.written += count
         self._written.set()
 
     def arm(self) -> None:
@@ -43,6 +49,10 @@ class FakeLog:
         dropped, self.held = self.held - keep, keep
         self.drops.append(dropped)
         return dropped
+
+    def mark(self) -> None:
+        if not self.marks or self.marks[-1][1] != self.written:
+            self.marks.append((trio.current_time(), self.written))
 
 
 def ignore(message: str) -> None:
@@ -142,3 +152,58 @@ async def test_a_refusal_is_told_once_and_tried_again_after_the_next_write(
     await trio.sleep(60)
     assert told == ["no"]
     assert log.held == 500
+
+
+async def test_what_follows_a_pause_begins_with_a_mark(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    await trio.testing.wait_all_tasks_blocked()
+    began = trio.current_time()
+    for _ in range(3):
+        log.write(10)
+        await trio.sleep(3600)
+    assert [position for _, position in log.marks] == [0, 10, 20, 30]
+    for number, (at, _) in enumerate(log.marks[1:]):
+        assert at - (began + number * 3600) <= MAX_LOOK + MIN_LOOK + 0.1, "before the next burst, by far"
+
+
+async def test_of_steady_writing_little_lies_between_two_marks(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    log = FakeLog()
+    nursery.start_soon(trim_log, log, ignore, 10_000_000)
+    for _ in range(1000):
+        await trio.sleep(0.1)
+        log.write(1)
+    gaps = [later - earlier for (earlier, _), (later, _) in pairwise(log.marks)]
+    assert gaps
+    assert max(gaps) <= 2 * (MAX_LOOK + MIN_LOOK)
+
+
+async def test_what_was_written_last_is_marked_at_the_end(autojump_clock: trio.testing.MockClock) -> None:
+    log = FakeLog()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(trim_log, log, ignore, BOUND)
+        await trio.testing.wait_all_tasks_blocked()
+        log.write(10)
+        nursery.cancel_scope.cancel()
+    assert log.marks[-1][1] == 10
+
+
+async def test_a_mark_that_cannot_be_written_is_told_once_and_stops_nothing(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Unmarkable(FakeLog):
+        def mark(self) -> None:
+            raise DiskFailed("no marks")
+
+    log = Unmarkable()
+    told: list[str] = []
+    nursery.start_soon(trim_log, log, told.append, BOUND)
+    for _ in range(3):
+        log.write(5000)
+        await trio.sleep(60)
+        assert log.held == 500
+    assert told == ["no marks"]

@@ -30,9 +30,6 @@ ROOT_CAPABILITIES = (
 )
 """What uid 0 may do, as podman's default has it (containers.conf(5), default_capabilities). Other users: nothing."""
 
-NO_NEW_PRIVILEGES = True
-"""prctl(2) PR_SET_NO_NEW_PRIVS: set-user-ID programs and file capabilities give nothing."""
-
 NAMESPACES = (
     Namespace("pid"),
     Namespace("mount"),

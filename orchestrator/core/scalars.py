@@ -9,11 +9,28 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from orchestrator.core import values
+from orchestrator.core import capabilities, devices, profile, rlimits, values
 from orchestrator.core.reject import Hook, expect, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.problem import Fault, Guess
-from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, MountPath, SignalName, Size, UserName
+from orchestrator.model.types import (
+    AbsolutePath,
+    AnnotationName,
+    Capability,
+    DeviceAccess,
+    Duration,
+    EnvName,
+    GroupName,
+    HostName,
+    MountPath,
+    RlimitName,
+    RlimitValue,
+    SeccompChoice,
+    SignalName,
+    Size,
+    Umask,
+    UserName,
+)
 
 T = TypeVar("T")
 _NUMBER = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?")
@@ -96,7 +113,15 @@ def _read_size(value: object, _wanted: object) -> Size:
     expect("a size", value, 'write "256M" or a whole number of bytes')
 
 
-def _suggest_user(value: object) -> str:
+def _read_rlimit(value: object, _wanted: object) -> RlimitValue:
+    if type(value) is int:
+        return unwrap(rlimits.check_rlimit_number(value))
+    if type(value) is str:
+        return unwrap(rlimits.parse_rlimit_text(read_str(value)))
+    expect("a limit", value, 'write a number, or "unlimited"')
+
+
+def _suggest_id(value: object) -> str:
     return f"write {quote(show_value(value))}, in quotes" if type(value) is int and value >= 0 else ""
 
 
@@ -106,8 +131,16 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (SignalName, _make_text_hook("the name of a signal", values.parse_signal, values.suggest_signal)),
     (AbsolutePath, _make_text_hook("an absolute path", values.parse_absolute_path)),
     (MountPath, _make_text_hook("an absolute path", values.parse_mount_path)),
-    (UserName, _make_text_hook("a user", values.parse_user, _suggest_user)),
+    (UserName, _make_text_hook("a user", values.parse_user, _suggest_id)),
+    (GroupName, _make_text_hook("a group", values.parse_group, _suggest_id)),
+    (Umask, _make_text_hook("a umask", values.parse_umask, values.suggest_umask)),
     (HostName, _make_text_hook("a host name", values.parse_hostname)),
     (EnvName, _make_text_hook("the name of a variable", values.parse_env_name)),
+    (AnnotationName, _make_text_hook("the name of an annotation", values.parse_annotation_name)),
+    (Capability, _make_text_hook("the name of a capability", capabilities.parse_capability)),
+    (RlimitName, _make_text_hook("the name of a limit", rlimits.parse_rlimit_name)),
+    (RlimitValue, _read_rlimit),
+    (DeviceAccess, _make_text_hook("some of the letters r, w and m", devices.parse_access)),
+    (SeccompChoice, _make_text_hook('"default", "unconfined" or a path', profile.parse_choice)),
 )
 """The types of `orchestrator.model.definition` that a file writes as text."""

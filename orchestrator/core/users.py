@@ -1,17 +1,19 @@
-"""Who an application runs as: ``user`` of a definition, looked up in the root's /etc/passwd and /etc/group.
+"""Who an application runs as: ``user`` and ``groups`` of a definition, looked up in the root's /etc/passwd and
+/etc/group.
 
 The texts of both files come in; reading them is `orchestrator.system.facts`' work. Formats: passwd(5), group(5).
 Floor: core.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.core.suggest import quote, suggest_similar
 from orchestrator.core.values import LARGEST_ID
 from orchestrator.model.oci import User
 from orchestrator.model.problem import Fault
+from orchestrator.model.types import GroupName
 
 _PATH = ("user",)
 
@@ -76,18 +78,41 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
     return Account(User(uid, line.gid, tuple(supplementary)), home)
 
 
+def join_groups(account: Account, wanted: Sequence[GroupName], group: str | None) -> tuple[Account, tuple[Fault, ...]]:
+    """The account with further supplementary groups, by name or number, and a fault for each that is not there.
+
+    group: the text of the root's /etc/group, None where there is no readable one.
+    """
+    lines = tuple(_read_group(group or ""))
+    found, faults = set(account.user.additional_gids), []
+    for index, name in enumerate(wanted):
+        entry = next((line for line in lines if line.name == name), None)
+        if _is_number(name):
+            found.add(int(name))
+        elif entry is not None:
+            found.add(entry.gid)
+        else:
+            known = (line.name for line in lines)
+            fault = _unknown("group", name, "/etc/group", group, known, "its number")
+            faults.append(evolve(fault, path=("groups", index)))
+    gids = tuple(sorted(found - {account.user.gid}))
+    return evolve(account, user=evolve(account.user, additional_gids=gids)), tuple(faults)
+
+
 def _above_highest(what: str, text: str) -> Fault:
     return Fault(_PATH, f"the {what} {quote(text)} is above {LARGEST_ID}, the largest there is")
 
 
-def _unknown(what: str, name: str, file: str, text: str | None, names: Iterable[str]) -> Fault:
+def _unknown(
+    what: str, name: str, file: str, text: str | None, names: Iterable[str], numbers: str = "numbers: uid:gid"
+) -> Fault:
     if text is None:
         return Fault(
             _PATH,
             f"cannot look up the {what} {quote(name)}: the root file system has no readable {file}",
-            "write numbers: uid:gid",
+            f"write {numbers}",
         )
-    hint = suggest_similar(name, names) or "write a name of the root file system, or numbers: uid:gid"
+    hint = suggest_similar(name, names) or f"write a name of the root file system, or {numbers}"
     return Fault(_PATH, f"no {what} {quote(name)} in the {file} of the root file system", hint)
 
 

@@ -13,12 +13,15 @@ from orchestrator.model.problem import Fault
 from orchestrator.model.types import (
     NAME_PATTERN,
     AbsolutePath,
+    AnnotationName,
     Duration,
     EnvName,
+    GroupName,
     HostName,
     MountPath,
     SignalName,
     Size,
+    Umask,
     UserName,
 )
 
@@ -51,6 +54,7 @@ _LOOSE_SIZE = re.compile(r"([0-9]{1,20})\s*([KMGT])(?:i?B?)", re.IGNORECASE)
 _REALTIME = re.compile(r"SIGRT(?:MIN\+([0-9]{1,2})|MAX-([0-9]{1,2}))")
 _USER_PART = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?")
 _NUMBER = re.compile(r"[0-9]{1,10}")
+_OCTAL = re.compile(r"(?:0o)?([0-7]{1,4})")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 
 
@@ -234,6 +238,32 @@ def parse_user(text: str) -> UserName | Fault:
     return UserName(":".join(part if number is None else str(number) for part, number in zip(parts, ids, strict=True)))
 
 
+def parse_group(text: str) -> GroupName | Fault:
+    """``NAME`` or ``GID``; a number loses leading zeros."""
+    if _NUMBER.fullmatch(text):
+        if int(text) > LARGEST_ID:
+            return Fault((), f"the id {quote(text)} is above {LARGEST_ID}, the largest")
+        return GroupName(str(int(text)))
+    if _USER_PART.fullmatch(text):
+        return GroupName(text)
+    return Fault((), f"{quote(text)} is not a group", 'write a name ("video") or an id ("44")')
+
+
+def parse_umask(text: str) -> Umask | Fault:
+    """``"0027"``: the bits that new files do not get (umask(2)), in one to four octal digits."""
+    match = _OCTAL.fullmatch(text)
+    if match is None or int(match[1], 8) > 0o777:
+        return Fault((), f"{quote(text)} is not a umask: octal digits, 0777 at most", 'write "0027"')
+    if match[1] != text:
+        return Fault((), f"{quote(text)} is not a umask", f'write "{int(match[1], 8):04o}"')
+    return Umask(int(match[1], 8))
+
+
+def suggest_umask(_number: object) -> str:
+    """The hint for a umask that is a bare number: whether its digits were meant as octal ones cannot be told."""
+    return 'write its octal digits in quotes: "0027"'
+
+
 def parse_hostname(text: str) -> HostName | Fault:
     """A host name (hostname(7)): labels of letters, digits and inner ``-``, joined by dots; 64 characters at most."""
     if len(text) > 64:
@@ -257,3 +287,8 @@ def parse_env_name(text: str) -> EnvName | Fault:
         hint = f"write {name} = {quote(value)}" if name and value else ""
         return Fault((), f"the name of a variable contains '=': {quote(text)}", hint)
     return EnvName(text)
+
+
+def parse_annotation_name(text: str) -> AnnotationName | Fault:
+    """The name of an annotation: any text but an empty one (runtime-spec config.md, "Annotations")."""
+    return AnnotationName(text) if text else Fault((), 'the name of an annotation is empty: ""')

@@ -17,6 +17,7 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import Rootfs
 from orchestrator.model.types import (
     AbsolutePath,
+    AnnotationName,
     Capability,
     DeviceAccess,
     EnvName,
@@ -207,7 +208,7 @@ class Definition:
         change=Change.RETUNE,
         example='"amd64"',
     )
-    annotations: Mapping[str, str] = option(
+    annotations: Mapping[AnnotationName, str] = option(
         factory=dict,
         doc="Annotations of config.json, for the runtime and its hooks.",
         change=Change.REPLACE,

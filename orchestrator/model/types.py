@@ -35,6 +35,9 @@ HostName = NewType("HostName", str)
 EnvName = NewType("EnvName", str)
 """The name of an environment variable: no ``=`` and no NUL, not empty."""
 
+AnnotationName = NewType("AnnotationName", str)
+"""The name of an annotation: not empty (runtime-spec config.md, "Annotations")."""
+
 Umask = NewType("Umask", int)
 """A umask(2), 0 to 0o777. In a file: a string of octal digits, ``"0027"``."""
 

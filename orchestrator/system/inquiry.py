@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from orchestrator.model.facts import PathAnswer, Question
+from orchestrator.model.facts import DeviceAnswer, DigestAnswer, PathAnswer, Question
 
 if TYPE_CHECKING:
     from outcome import Outcome
 
-Answer = PathAnswer | str | None
+Answer = PathAnswer | DeviceAnswer | DigestAnswer | str | None
 
 WHOLE_PATIENCE = 5.0
 """Seconds that all questions of a time may take together."""

@@ -19,13 +19,38 @@ from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.definition import Capabilities, Definition, Device, Rlimit
+from orchestrator.model.facts import (
+    DeviceAnswer,
+    DeviceQuestion,
+    Facts,
+    HostFacts,
+    PathAnswer,
+    PathKind,
+    PathQuestion,
+    Question,
+    TextQuestion,
+)
 from orchestrator.model.policy import ContainerType
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import SkeletonRoot, Spec
-from orchestrator.model.types import AbsolutePath, EnvName, HostName, MountPath, Size, UserName
+from orchestrator.model.types import (
+    AbsolutePath,
+    AnnotationName,
+    Capability,
+    DeviceAccess,
+    EnvName,
+    GroupName,
+    HostName,
+    MountPath,
+    RlimitName,
+    RlimitValue,
+    SeccompChoice,
+    Size,
+    Umask,
+    UserName,
+)
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
 
@@ -38,8 +63,25 @@ HOST = HostFacts(
 )
 
 FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
-FILES = ("/srv/app.conf", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
+FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
 LINKS = {"/srv/current": "/srv/data"}
+
+DEVICES = {
+    "/dev/fuse": DeviceAnswer("c", 10, 229, 0o666, 0, 0),
+    "/dev/kvm": DeviceAnswer("c", 10, 232, 0o660, 0, 108),
+    "/dev/null": DeviceAnswer("c", 1, 3, 0o666, 0, 0),
+    "/dev/sda1": DeviceAnswer("b", 8, 1, 0o660, 0, 6),
+    "/srv/dsp": DeviceAnswer("c", 14, 3, 0o600, 0, 0),
+    "/srv/data": DeviceAnswer("", detail="not a device: a directory"),
+}
+PROFILES = {
+    "/etc/allow.json": '{"defaultAction": "SCMP_ACT_ALLOW"}',
+    "/etc/admin.json": '{"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [{"names": ["mount"], '
+    '"action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}}]}',
+    "/etc/action.json": '{"defaultAction": "SCMP_ACT_NOTIFY"}',
+    "/etc/list.json": "[]",
+    "/etc/open.json": '{"defaultAction":',
+}
 
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n"
 GROUP = "root:x:0:\nwww-data:x:33:\nweb:x:1000:\nadm:x:4:web,root\nssl:x:101:web\n"
@@ -49,14 +91,17 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     """What this world says."""
     paths: dict[str, PathAnswer] = {}
     texts: dict[TextQuestion, str | None] = {}
+    devices: dict[str, DeviceAnswer] = {}
     for question in questions:
         match question:
             case PathQuestion(path=path):
                 paths[path] = _look_at(path)
             case TextQuestion(path=path, root=root):
                 known = {"/etc/passwd": PASSWD, "/etc/group": GROUP} if root in ("/", "/srv/alpine") else {}
-                texts[question] = known.get(path)
-    return Facts(host, paths, texts)
+                texts[question] = known.get(path, PROFILES.get(path))
+            case DeviceQuestion(path=path):
+                devices[path] = DEVICES.get(path, DeviceAnswer("", detail="no such device"))
+    return Facts(host, paths, texts, devices=devices)
 
 
 def _look_at(path: str) -> PathAnswer:
@@ -165,7 +210,37 @@ def definitions() -> st.SearchStrategy[Definition]:
         mounts=st.dictionaries(places.map(MountPath), binds(), max_size=4),
         network=st.none() | st.sampled_from([NoNetwork(), HostNetwork()]),
         resources=st.builds(Resources, memory=st.none() | st.integers(6 * 2**20, 2**40).map(Size)),
+        groups=st.lists(st.sampled_from(["adm", "44", "ssl"]).map(GroupName), max_size=3).map(tuple),
+        umask=st.integers(0, 0o777).map(Umask),
+        arch=st.sampled_from([None, "amd64", "x86_64"]),
+        annotations=st.dictionaries(st.sampled_from(["org.example.a", "é"]).map(AnnotationName), _texts(), max_size=2),
+        devices=st.lists(devices(), max_size=2, unique_by=lambda device: device.path).map(tuple),
+        capabilities=st.builds(Capabilities, add=_capabilities("CAP_NET_RAW", "ALL"), drop=_capabilities("CAP_CHOWN")),
+        no_new_privileges=st.booleans(),
+        seccomp=st.sampled_from(["default", "unconfined", "/etc/allow.json", "/etc/admin.json"]).map(SeccompChoice),
+        masked_paths=st.none() | st.lists(st.just(AbsolutePath("/proc/kcore")), max_size=1).map(tuple),
+        readonly_paths=st.none() | st.lists(st.just(AbsolutePath("/proc/sys")), max_size=1).map(tuple),
+        rlimits=st.dictionaries(st.sampled_from(["core", "nofile"]).map(RlimitName), rlimits(), max_size=2),
     )
+
+
+def devices() -> st.SearchStrategy[Device]:
+    """Devices that this world has, at places that do not meet."""
+    return st.builds(
+        Device,
+        path=st.sampled_from(["/dev/fuse", "/dev/kvm", "/dev/sda1"]).map(AbsolutePath),
+        access=st.sampled_from(["r", "rw", "rwm"]).map(DeviceAccess),
+    )
+
+
+def rlimits() -> st.SearchStrategy[Rlimit]:
+    """Limits that every process may have, soft and hard in any order that there can be."""
+    pairs = st.lists(st.integers(0, 2**20).map(RlimitValue), min_size=2, max_size=2).map(sorted)
+    return pairs.map(lambda pair: Rlimit(soft=pair[0], hard=pair[1])) | pairs.map(lambda pair: Rlimit(hard=pair[1]))
+
+
+def _capabilities(*names: str) -> st.SearchStrategy[tuple[Capability, ...]]:
+    return st.lists(st.sampled_from(names).map(Capability), max_size=2).map(tuple)
 
 
 def host_definition(**changes: Any) -> Definition:  # noqa: ANN401 - the fields of a definition

@@ -1,114 +1,17 @@
 """From the directory to the running set, over fakes and virtual time: what an edit does, and what it leaves alone."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
-
 import trio
 from attrs import evolve
-from orchestrator_mounts.bind import Bind
 from trio.testing import MockClock
 
-from orchestrator.core.parse import Parser
-from orchestrator.model.bundle import HostLimits
 from orchestrator.model.facts import PathKind, PathQuestion
-from orchestrator.model.layout import Layout
 from orchestrator.model.policy import Stop
 from orchestrator.model.problem import Problem
-from orchestrator.model.registry import Group, Registry
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Form
-from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
-from orchestrator.tasks.outside import Outside
-from orchestrator.tasks.reconcile import Reconciler
-from orchestrator.tasks.report import Reporter
-from orchestrator.testing.directory import FakeDirectory, FakeWorld
-from orchestrator.testing.disk import FakeDisk
-from orchestrator.testing.runtime import FakeProgram, FakeRuntime
-
-PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
-WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
-AGENT = AgentState(
-    pid=1, pid_start_time=1, version="0", started_at=0, config="/c", state="/s", runtime="/r", runtime_name="fake"
-)
-
-
-async def no_trimming(path: str) -> None:
-    await trio.sleep_forever()
-
-
-class Silent:
-    """A notifier that remembers."""
-
-    watchdog_interval: float | None = None
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def ready(self) -> None:
-        self.told.append("READY=1")
-
-    def status(self, text: str) -> None:
-        self.told.append(text)
-
-    def stopping(self) -> None:
-        self.told.append("STOPPING=1")
-
-    def watchdog(self) -> None:
-        self.told.append("WATCHDOG=1")
-
-
-class Stage:
-    """A reconciler among fakes."""
-
-    def __init__(self, files: Mapping[str, str]) -> None:
-        self.directory = FakeDirectory(files)
-        self.world = FakeWorld(texts=PASSWD)
-        self.runtime = FakeRuntime()
-        self.disk = FakeDisk()
-        self.notifier = Silent()
-        self.lines: list[str] = []
-        self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
-        tokens = iter(f"{number:03}" for number in range(1000))
-        outside = Outside(
-            runtime=self.runtime,
-            disk=self.disk,
-            layout=Layout("/state", "/run"),
-            cgroup_root="/agent",
-            host_limits=HostLimits(),
-            starts=trio.CapacityLimiter(2),
-            chance=lambda: 0.5,
-            token=lambda: next(tokens),
-            wall_clock=trio.current_time,
-            report=self.reporter,
-            trim_log=no_trimming,
-            sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
-        )
-        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
-        self.reconciler = Reconciler(self.directory, self.world, Parser(registry), outside, self.reporter.directory)
-
-    def pids(self) -> dict[str, int | None]:
-        return {name: state.pid for name, state in self.disk.names.items()}
-
-    def state(self, name: str) -> NameState:
-        return self.disk.names[name]
-
-    async def settle(self) -> None:
-        """Long enough for a plan and what follows from it, shorter than the grace of a vanished file."""
-        await trio.sleep(0.5)
-        await self.reporter.wait_settled()
-
-
-@asynccontextmanager
-async def open_stage(
-    files: Mapping[str, str], prepare: Callable[[Stage], None] = lambda stage: None
-) -> AsyncIterator[Stage]:
-    stage = Stage(files)
-    prepare(stage)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(stage.reconciler.run, nursery)
-        await stage.settle()
-        yield stage
-        nursery.cancel_scope.cancel()
+from orchestrator.model.state import InstanceState, PublicState, Step
+from orchestrator.testing.runtime import FakeProgram
+from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
 
 
 async def test_every_definition_runs(autojump_clock: MockClock) -> None:

@@ -10,16 +10,18 @@ from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrator.core.render import digest_skeleton
-from orchestrator.model.action import Keep, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle, HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.policy import OnExit, Restart
 from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
+from orchestrator.model.source import Source
 from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot
 from orchestrator.model.state import InstanceState, NameState, PublicState, Step
 from orchestrator.model.types import Duration, SignalName, Size
+from orchestrator.ports import Refused
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.disk import FakeDisk
@@ -43,7 +45,10 @@ class Recorder:
         self.unsettled: set[str] = set()
         self.troubles: list[str] = []
         self.forgotten: list[str] = []
-        self.told = trio.Event()
+        self.woken = trio.Event()
+
+    def told(self, name: str, action: Action, before: Target | None) -> None:
+        raise AssertionError("who tells a supervision tells the report, too")
 
     def expect(self, name: str) -> None:
         self.unsettled.add(name)
@@ -59,8 +64,8 @@ class Recorder:
         self._wake()
 
     def _wake(self) -> None:
-        self.told.set()
-        self.told = trio.Event()
+        self.woken.set()
+        self.woken = trio.Event()
 
     def say(self, text: str) -> None:
         self.troubles.append(text)
@@ -92,7 +97,7 @@ class Stage:
         )
         self.web = Supervision("web", self.outside)
 
-    async def _trim(self, path: str) -> None:
+    async def _trim(self, path: str, bound: int) -> None:
         self.trimmed.append(path)
         try:
             await trio.sleep_forever()
@@ -121,7 +126,7 @@ class Stage:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         while not condition():
-            await self.report.told.wait()
+            await self.report.woken.wait()
 
 
 @asynccontextmanager
@@ -677,7 +682,134 @@ async def test_a_late_answer_of_an_update_writes_nothing_of_what_is_removed(auto
     async with open_stage() as stage:
         stage.web.tell(Start(make_target()))
         await stage.reach(PublicState.RUNNING)
-        live = stage.web._current()
+        live = stage.web._effects.current
         await live.remove()
         live.note(resources=Resources(memory=Size(2**26)))
         assert stage.disk.instances == {}
+
+
+async def test_what_is_held_ends_and_is_told_of_until_it_is_started(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Hold(make_target()))
+        await stage.reach(PublicState.STOPPED)
+        assert (stage.state.held, stage.state.pid, stage.disk.instances) == (True, None, {})
+        assert not stage.web.gone
+        await trio.sleep(1000)
+        assert stage.methods().count("create") == 1
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        assert (stage.state.held, stage.state.restarts) == (False, 0)
+
+
+async def test_what_is_held_before_it_ever_ran_is_stopped(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Hold(make_target()))
+        await stage.reach(PublicState.STOPPED)
+        assert (stage.state.held, stage.methods()) == (True, [])
+        stage.web.tell(Hold(make_target("b")))
+        await wait_all_tasks_blocked()
+        assert stage.methods() == []
+        stage.web.tell(Stop())
+        await stage.until(lambda: stage.web.gone)
+
+
+async def test_a_hold_ends_the_wait_for_a_retry(autojump_clock: MockClock) -> None:
+    def broken(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(exits=1))
+
+    async with open_stage(broken) as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.BACKOFF)
+        stage.web.tell(Hold(make_target()))
+        await stage.reach(PublicState.STOPPED)
+        assert stage.state.next_retry_at is None
+        created = stage.methods().count("create")
+        await trio.sleep(1000)
+        assert stage.methods().count("create") == created
+
+
+async def test_a_start_while_it_is_being_stopped_comes_after_it(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Hold(make_target()))
+        stage.web.tell(Start(make_target()))
+        await stage.until(lambda: stage.state.instance == "web-001" and stage.state.ready)
+        assert not stage.state.held
+        assert set(stage.disk.instances) == {"web-001"}
+
+
+async def test_renew_makes_another_instance_of_the_same(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.tell(Renew(make_target()))
+        await stage.until(lambda: stage.state.instance == "web-001" and stage.state.ready)
+        assert (stage.state.restarts, set(stage.disk.instances)) == (0, {"web-001"})
+
+
+async def test_renew_that_finds_no_room_costs_nothing_and_comes_later(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("prepare_instance")
+        stage.web.tell(Renew(make_target()))
+        await stage.until(lambda: "cannot replace: no space left on device" in stage.state.message)
+        assert (stage.state.instance, stage.state.state) == ("web-000", PublicState.RUNNING)
+        await stage.until(lambda: stage.state.instance == "web-002" and stage.state.ready)
+
+
+@pytest.mark.parametrize("word", ["hold", "the same"])
+async def test_renew_that_was_put_off_ends_with_another_word(autojump_clock: MockClock, word: str) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("prepare_instance", times=1000)
+        stage.web.tell(Renew(make_target()))
+        await stage.until(lambda: "cannot replace" in stage.state.message)
+        stage.web.tell(Hold(make_target()) if word == "hold" else Replace(make_target()))
+        await stage.until(lambda: "cannot replace" not in stage.state.message)
+        stage.disk.fail("prepare_instance", times=0)
+        await trio.sleep(100)
+        assert stage.methods().count("create") == 1
+
+
+async def test_a_new_text_of_the_same_is_told_of(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(evolve(make_target(), source=Source("web", "/c/web.toml", "old", modified_at=1.0))))
+        await stage.reach(PublicState.RUNNING)
+        assert stage.state.edit is not None
+        assert stage.state.edit.modified_at == 1.0
+        stage.web.tell(Keep(evolve(make_target(), source=Source("web", "/c/web.toml", "new", modified_at=2.0))))
+        await stage.until(lambda: stage.state.edit is not None and stage.state.edit.modified_at == 2.0)
+        assert stage.methods() == ["create", "start"]
+
+
+async def test_the_edit_that_is_live_is_the_one_that_the_instance_was_made_from(autojump_clock: MockClock) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(evolve(make_target(), source=Source("web", "/c/web.toml", "old"), fields={"cwd": "/a"})))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("prepare_instance", times=1000)
+        newer = evolve(make_target("b"), source=Source("web", "/c/web.toml", "new"), fields={"cwd": "/b"})
+        stage.web.tell(Replace(newer))
+        await stage.until(lambda: "cannot replace" in stage.state.message)
+        assert stage.state.fields == {"cwd": "/a"}
+        stage.disk.fail("prepare_instance", times=0)
+        await stage.until(lambda: stage.state.fields == {"cwd": "/b"})
+
+
+async def test_a_signal_goes_to_what_runs_only(autojump_clock: MockClock) -> None:
+    def deaf(stage: Stage) -> None:
+        stage.runtime.set_program("web", FakeProgram(ignores=frozenset({signal.SIGHUP})))
+
+    async with open_stage(deaf) as stage:
+        stage.web.tell(Hold(make_target()))
+        await stage.reach(PublicState.STOPPED)
+        with pytest.raises(Refused, match="web does not run"):
+            stage.web.send_signal(signal.SIGHUP)
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.web.send_signal(signal.SIGHUP)
+        assert stage.runtime.process_of("web").signals == [signal.SIGHUP]

@@ -23,7 +23,7 @@ class FakeLog:
         self.drops: list[int] = []
         self.written = 0
         self.marks: list[tuple[float, int]] = []
-        """What was marked, as the real log has it: the time and all that was ever written, if it is more than before."""
+        """As the real log has them: the time and all that was ever written, if that is more than before."""
         self._written = trio.Event()
 
     def write(self, count: int) -> None:

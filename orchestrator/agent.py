@@ -29,6 +29,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
 from orchestrator.ports import OutsideError, Runtime, single_errors
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry
@@ -126,7 +127,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     logs=logs,
                     locks=(lock, state_lock),
                     runtime=runtime,
-                    host_limits=HostLimits(open_files=open_files, limits_swap=cgroups.limits_swap),
+                    host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(), say),
                     ending=Ending(signals, say),
                 )
@@ -202,9 +203,9 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
 
 def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], None]) -> Outside:
-    async def trim(path: str) -> None:
-        with opened.logs.open(path) as log:
-            await trim_log(log, opened.reporter.say)
+    async def trim(path: str, bound: int) -> None:
+        with opened.logs.open(path, marked=True) as log:
+            await trim_log(log, opened.reporter.say, bound)
 
     return Outside(
         runtime=opened.runtime,
@@ -212,7 +213,8 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         layout=opened.layout,
         cgroup_root=opened.layout.cgroup_root,
         host_limits=opened.host_limits,
-        starts=trio.CapacityLimiter(starts_at_a_time),
+        # One more than the runtime is let do at a time, so that it need not wait while a bundle is written.
+        starts=trio.CapacityLimiter(starts_at_a_time + 1),
         chance=random.random,
         token=lambda: secrets.token_hex(5),
         wall_clock=time.time,

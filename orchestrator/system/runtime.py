@@ -8,7 +8,6 @@ by `orchestrator.system.probe_runtime`. Floor: system.
 """
 
 import contextlib
-import json
 import os
 import shutil
 import stat
@@ -29,6 +28,7 @@ from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
 from orchestrator.system.spawn import clean_environment, run_command
 from orchestrator.system.unmount import unmount_below
+from orchestrator.system.update import update_limits
 
 # Deadlines in seconds. They are for a host that hangs, not for one that is slow.
 CREATE_DEADLINE = 30.0
@@ -67,6 +67,11 @@ class OciRuntime:
         self._cgroups = cgroups
         self._wrapper = wrapper
         self._environ = clean_environment(os.environ if environ is None else environ)
+        # As many starts as processors, and as many removals beside them: more would only be in each other's way, and a
+        # runtime takes 10 MB and more.
+        processors = len(os.sched_getaffinity(0))
+        self._starts = trio.CapacityLimiter(processors)
+        self._removals = trio.CapacityLimiter(processors)
         self._creating = 0
         # The instances whose create came to an end, well or not, under our eyes: no other agent works on these.
         self._watched: set[str] = set()
@@ -104,7 +109,8 @@ class OciRuntime:
     async def _create(self, instance: Instance, output: int) -> PidfdProcess:
         pid_file = f"{instance.folder}/pid"
         arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
-        await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
+        async with self._starts:
+            await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
         # No await from here on: its init is held by nobody else yet.
         try:
             pid = _read_pid(pid_file)
@@ -122,34 +128,19 @@ class OciRuntime:
     async def start(self, instance_id: str, folder: str) -> None:
         """``start``. Shielded: who cancels it would not know whether the application began. Raises RuntimeFailed."""
         with _failing(f"cannot start container {instance_id}"):
-            await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
+            async with self._starts:
+                await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
 
     async def update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
-        """``update``. Memory is given together with swap, since v1 refuses a limit above that of the two together, and
-        a limit that is no more as -1. Raises RuntimeFailed if it does not hold afterwards."""
-        with _failing(f"cannot update container {instance_id}"):
-            await self._update(instance_id, folder, cgroups_path, resources)
+        """``update``: all of the resources hold afterwards, or those before do. Raises RuntimeFailed if not all do."""
 
-    async def _update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
-        limit = resources.memory
-        if not self._cgroups.has_memory:
-            if limit is not None:
-                raise OutsideError("this host has no memory controller")
-            return
-        held = self._cgroups.memory_held(cgroups_path)
-        if limit is not None and held is not None and held > limit:
-            raise OutsideError(f"a memory limit of {limit} is below what it uses, {held}")
-        value = -1 if limit is None else limit
-        memory = {"limit": value, "swap": value} if self._cgroups.counts_swap(cgroups_path) else {"limit": value}
-        with open_scratch(json.dumps({"memory": memory}).encode()) as stdin:
-            arguments = ("--resources", "-", instance_id)
-            await self._run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
-        now = self._cgroups.memory_limit(cgroups_path)
-        # The kernel keeps whole pages.
-        page = os.sysconf("SC_PAGE_SIZE")
-        expected = None if limit is None else limit // page * page
-        if now.memory != expected or ("swap" in memory and now.memory_and_swap != expected):
-            raise OutsideError(f"the kernel holds memory {now.memory}, with swap {now.memory_and_swap}, not {expected}")
+        async def command(resources: bytes) -> None:
+            with open_scratch(resources) as stdin:
+                arguments = ("--resources", "-", instance_id)
+                await self._run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
+
+        with _failing(f"cannot update container {instance_id}"):
+            await update_limits(cgroups_path, resources, self._cgroups.hierarchies, command)
 
     async def remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         """Undo whole, also after a create that was killed at any moment, by this agent or with it; idempotent.
@@ -239,10 +230,11 @@ class OciRuntime:
         await self._empty(cgroups_path, pid)
         state = f"{self._root}/{instance_id}"
         if _is_there(state):
-            try:
-                await self._run("delete", instance_id, folder, (instance_id,), DELETE_DEADLINE)
-            except RuntimeFailed:
-                await self._delete_by_force(instance_id, folder, state)
+            async with self._removals:
+                try:
+                    await self._run("delete", instance_id, folder, (instance_id,), DELETE_DEADLINE)
+                except RuntimeFailed:
+                    await self._delete_by_force(instance_id, folder, state)
         await self._empty(cgroups_path, None)
         await self._cgroups.remove(cgroups_path)
         # A runtime makes the parent first and then the group: between the two it must not lose the parent.

@@ -28,6 +28,8 @@ class RecordKind(Enum):
     """It is started again at ``retry_at``."""
     GAVE_UP = "gave up"
     """It is not started again."""
+    STOPPING = "stopping"
+    """The application has been asked to end."""
     STOPPED = "stopped"
     """It was stopped, and rests."""
     REPLACED = "replaced"

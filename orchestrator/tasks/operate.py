@@ -109,7 +109,7 @@ class AgentOperator:
         definition = self._parser.parse(target.source)
         assert isinstance(definition, Definition), "it was parsed before, by the same parser"
         if part is Part.DEFINITION:
-            return show_definition(definition)
+            return show_definition(definition, self._parser.registry)
         facts = await self._reconciler.world.gather(ask_questions(name, definition))
         spec = resolve_spec(name, definition, facts)
         if isinstance(spec, tuple):

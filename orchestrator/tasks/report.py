@@ -6,7 +6,8 @@ from collections.abc import Callable
 import trio
 from attrs import evolve
 
-from orchestrator.core.summary import describe_change, summarize
+from orchestrator.core.records import list_lines, note_action, note_change
+from orchestrator.core.summary import summarize
 from orchestrator.model.action import Action, Target
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.problem import Problem
@@ -17,18 +18,33 @@ STATUS_AT_MOST_EVERY = 0.5
 """Seconds between two STATUS= lines, so that a crash loop does not become systemd's."""
 
 
+_AT_REST = frozenset({PublicState.STOPPED, PublicState.COMPLETED, PublicState.FAILED, PublicState.INVALID})
+
+
 class Reporter:
     """Implements `orchestrator.tasks.outside.Report`; `run` is its task."""
 
-    def __init__(self, agent: AgentState, disk: Disk, notifier: Notifier, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        agent: AgentState,
+        disk: Disk,
+        notifier: Notifier,
+        say: Callable[[str], None],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """say: prints a line for people. wall_clock: epoch seconds."""
         self._agent = agent
         self._disk = disk
         self._notifier = notifier
         self._say = say
+        self._wall_clock = wall_clock
         self._states: dict[str, NameState] = {}
         self._unsettled: set[str] = set()
         self._changed = trio.Event()
         self._told = ""
+        self._log_trouble = ""
+        """Why the event log cannot be written, as it was told."""
+        self._ending = False
 
     def expect(self, name: str) -> None:
         """A name has been told something: it is not settled until it has answered."""
@@ -36,8 +52,8 @@ class Reporter:
 
     def changed(self, state: NameState, *, settled: bool) -> None:
         """A name's state has changed."""
-        for line in describe_change(self._states.get(state.name), state):
-            self._say(line)
+        for record in note_change(self._states.get(state.name), state, self._wall_clock()):
+            self._tell(record)
         self._states[state.name] = state
         if settled:
             self._unsettled.discard(state.name)
@@ -46,22 +62,45 @@ class Reporter:
         self._wake()
 
     def forget(self, name: str) -> None:
-        """The name is gone."""
-        if name in self._states:
-            self._say(f"{name}: gone")
-        self._states.pop(name, None)
+        """The name is gone, with its definition or with the agent."""
+        state = self._states.pop(name, None)
+        if state is not None:
+            if not self._ending:
+                self.note(RecordKind.REMOVED, name)
+            elif state.state not in _AT_REST:
+                self.note(RecordKind.STOPPED, name)
         self._unsettled.discard(name)
         self._wake()
 
     def told(self, name: str, action: Action, before: Target | None) -> None:
-        """A name is about to be told an action of a plan."""
+        """A name is about to be told an action of a plan. before: what it was last told to be."""
+        record = note_action(name, action, before, self._wall_clock())
+        if record is not None:
+            self._tell(record)
 
     def note(self, kind: RecordKind, name: str = "", message: str = "") -> None:
-        """Add a line to the event log."""
+        """What no state tells, for the event log. The agent's own beginning and end have their lines already."""
+        record = Record(at=self._wall_clock(), kind=kind, name=name, message=message)
+        if kind in (RecordKind.AGENT_STARTED, RecordKind.AGENT_STOPPED):
+            self._append(record)
+        else:
+            self._tell(record)
+
+    def _tell(self, record: Record) -> None:
+        """In a line for people, and in the event log."""
+        for line in list_lines(record):
+            self._say(line)
+        self._append(record)
+
+    def _append(self, record: Record) -> None:
         try:
-            self._disk.append_record(Record(at=time.time(), kind=kind, name=name, message=message))
+            self._disk.append_record(record)
         except DiskFailed as error:
-            self._say(str(error))
+            if str(error) != self._log_trouble:
+                self._log_trouble = str(error)
+                self._say(f"{error}; what happens is not in the event log")
+        else:
+            self._log_trouble = ""
 
     def say(self, text: str) -> None:
         """A line for people, of what no state tells."""
@@ -73,10 +112,11 @@ class Reporter:
         if agent == self._agent:
             return
         if message != self._agent.message:
-            self._say(message or "the directory is read and watched again")
-        for problem in problems:
-            if problem not in self._agent.problems:
-                self._say(str(problem))
+            kind = RecordKind.TROUBLE if message else RecordKind.MENDED
+            self.note(kind, message=message or "the directory is read and watched again")
+        new = tuple(problem for problem in problems if problem not in self._agent.problems)
+        if new:
+            self._tell(Record(at=self._wall_clock(), kind=RecordKind.PROBLEM, problems=new))
         self._write(agent)
         self._wake()
 
@@ -130,7 +170,8 @@ class Reporter:
         self._write(evolve(self._agent, settled=True))
 
     def stopping(self) -> None:
-        """The end has begun: STOPPING=1."""
+        """The end has begun: STOPPING=1. From now on a name goes since the agent does."""
+        self._ending = True
         self._notifier.stopping()
 
     async def run(self) -> None:

@@ -8,10 +8,9 @@ import trio
 from orchestrator.cli.errors import FAILED, warn, write_output
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
+from orchestrator.core.listing import check_source_name
 from orchestrator.core.parse import Parser
-from orchestrator.core.values import check_name
 from orchestrator.model.action import Broken, Target
-from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.export import export_bundle
@@ -42,8 +41,8 @@ def command(file: str, output: str, copy: bool) -> int:
 
 
 async def _compile(source: Source) -> Target | Broken:
-    fault = check_name(source.name)
-    if fault is not None and source.text is not None:  # of a file that is missing its name is not what is wrong
-        return Broken((Problem(source.file, 1, 1, "", fault.message, fault.hint),))
+    problem = check_source_name(source)
+    if problem is not None:
+        return Broken((problem,))
     compiled = await compile_sources([source], {}, Parser(load_registry()), HostWorld.probe())
     return compiled[source.name].result

@@ -11,8 +11,9 @@ from attrs import asdict, frozen
 from orchestrator.cli.errors import FAILED, write_output
 from orchestrator.cli.settings import default_config
 from orchestrator.core.excerpt import show_problem
+from orchestrator.core.listing import refuse_doubled, sort_sources
 from orchestrator.core.parse import Parser
-from orchestrator.core.values import check_name
+from orchestrator.core.suggest import list_choices
 from orchestrator.model.action import Broken
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
@@ -70,33 +71,34 @@ async def _check(batches: Iterable[tuple[Source, ...]]) -> _Checked:
     texts: dict[str, str | None] = {}
     count = 0
     for batch in batches:
-        well_named = []
-        for source in batch:
-            count += 1
-            texts[source.file] = source.text
-            fault = _check_file_name(source)
-            if fault is None:
-                well_named.append(source)
-            else:
-                problems.append(fault)
-        compiled = await compile_sources(well_named, {}, parser, world)
-        for each in compiled.values():
-            if isinstance(each.result, Broken):
-                problems.extend(each.result.problems)
+        count += len(batch)
+        texts |= {source.file: source.text for source in batch}
+        foreign = [source for source in batch if _is_foreign(source)]
+        problems += map(_refuse_foreign, foreign)
+        files = sort_sources(source for source in batch if source not in foreign)
+        problems += files.misnamed
+        # What two files say of one name is checked all the same: one of them will be left.
+        claims: list[Iterable[Source]] = [files.sources.values()]
+        for doubled in files.doubled.values():
+            problems += refuse_doubled(doubled).problems
+            claims += [[source] for source in doubled]
+        for claim in claims:
+            compiled = await compile_sources(claim, {}, parser, world)
+            for each in compiled.values():
+                if isinstance(each.result, Broken):
+                    problems += each.result.problems
     return _Checked(count, tuple(sorted(problems)), texts)
 
 
-def _check_file_name(source: Source) -> Problem | None:
-    """What is wrong with the name of a file. Nothing is of one that cannot be read: that is what there is to say."""
-    if source.text is None:
-        return None
-    fault = check_name(source.name)
-    if fault is not None:
-        return Problem(source.file, 1, 1, "", fault.message, fault.hint)
-    if not source.file.endswith(SUFFIXES):
-        name = os.path.basename(source.file)
-        return Problem(source.file, 1, 1, "", f'"{name}" is not a definition', f"its name must end in {SUFFIXES[0]}")
-    return None
+def _is_foreign(source: Source) -> bool:
+    """Whether a person has named a file that the agent would not look at. Of one that cannot be read that is what there
+    is to say."""
+    return source.text is not None and not source.file.endswith(SUFFIXES)
+
+
+def _refuse_foreign(source: Source) -> Problem:
+    message = f'"{os.path.basename(source.file)}" is not a definition'
+    return Problem(source.file, 1, 1, "", message, f"its name must end in {list_choices(SUFFIXES)}")
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,20 +1,21 @@
 """Source to Definition: reads the text of one file, or says everything that is wrong with it.
 
 Only the file itself is looked at: what it names is for `orchestrator.core.resolve`. Where a fault stands in the text is
-`orchestrator.core.locate`'s part, except for a syntax error, whose place only the reader of TOML knows
-(`orchestrator.core.toml`). Floor: core.
+`orchestrator.core.locate`'s part, except for a syntax error, whose place only the reader of TOML or of JSON knows
+(`orchestrator.core.toml`, `orchestrator.core.json_text`). Floor: core.
 """
 
 from attrs import field, frozen
 from cattrs import Converter
 
 from orchestrator.core.converter import make_converter
+from orchestrator.core.json_text import read_json
 from orchestrator.core.reject import Rejected
 from orchestrator.core.toml import read_toml
 from orchestrator.model.definition import Definition
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Registry
-from orchestrator.model.source import Source
+from orchestrator.model.source import Form, Source
 
 
 @frozen
@@ -32,14 +33,23 @@ class Parser:
         """The definition that ``source`` holds, or all its faults. Never raises for anything that a file may hold."""
         if source.text is None:
             return (Fault((), source.error or "cannot be read"),)
-        table = read_toml(source.text)
-        if isinstance(table, Fault):
-            return (table,)
+        table = _read_table(source.text, source.form)
+        if isinstance(table, tuple):
+            return table
         try:
             definition: Definition = self._converter.structure(table, Definition)
         except Rejected as rejected:
             return rejected.faults
         return definition
+
+
+def _read_table(text: str, form: Form) -> dict[str, object] | tuple[Fault, ...]:
+    match form:
+        case Form.TOML:
+            table = read_toml(text)
+            return (table,) if isinstance(table, Fault) else table
+        case Form.JSON:
+            return read_json(text)
 
 
 def parse_definition(source: Source, registry: Registry) -> Definition | tuple[Fault, ...]:

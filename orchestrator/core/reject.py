@@ -55,8 +55,9 @@ def reject(message: str, hint: str = "", *path: str | int, guess: Guess | None =
 
 
 def expect(noun: str, value: object, hint: str = "") -> NoReturn:
-    """Raise Rejected since ``value`` is not of the type that ``noun`` names."""
-    reject(f"expected {noun}, found {describe_value(value)}", hint)
+    """Raise Rejected since ``value`` is not of the type that ``noun`` names. Where nothing is to be, nothing is
+    written: null is of no type."""
+    reject(f"expected {noun}, found {describe_value(value)}", "leave it away" if value is None else hint)
 
 
 def unwrap(result: T | Fault) -> T:

@@ -4,12 +4,17 @@ elsewhere. Floor: core.
 
 import difflib
 import json
+import re
 from collections.abc import Iterable
 
 from orchestrator.model.problem import Fault
+from orchestrator.model.source import Form
 
 LONGEST_QUOTE = 80
 """Characters of an offending string that a message shows; the rest is cut off."""
+
+_KEY_OR_TEXT = re.compile(r'(?<![.\w-])(?P<key>[A-Za-z0-9_-]+|(?P<text>"(?:[^"\\]|\\.)*"))(?P<assigned> = )?')
+"""A word or a quoted text, and whether a value is assigned to it, so that it is a key of TOML."""
 
 
 def find_similar(word: str, known: Iterable[str]) -> str | None:
@@ -25,9 +30,27 @@ def suggest_similar(word: str, known: Iterable[str]) -> str:
     return "" if similar is None else f"did you mean {quote(similar)}?"
 
 
-def complete_hint(fault: Fault) -> str:
-    """The hint of a fault: what was probably meant, or what the fault says itself."""
-    return suggest_similar(fault.guess.word, fault.guess.known) or fault.hint if fault.guess else fault.hint
+def complete_hint(fault: Fault, form: Form = Form.TOML) -> str:
+    """The hint of a fault, for a file of that form: what was probably meant, or what the fault says itself."""
+    meant = suggest_similar(fault.guess.word, fault.guess.known) if fault.guess else ""
+    return meant or rewrite_hint(fault.hint, form)
+
+
+def rewrite_hint(hint: str, form: Form) -> str:
+    """A hint that shows what to write, as the form has it. Hints are written in TOML, by plugins too: for JSON
+    ``write delay = "10s"`` becomes ``write "delay": "10s"``. Values are alike, and a dotted key is left as it is.
+    """
+    match form:
+        case Form.TOML:
+            return hint
+        case Form.JSON:
+            return _KEY_OR_TEXT.sub(_write_json_key, hint)
+
+
+def _write_json_key(match: re.Match[str]) -> str:
+    if match["assigned"] is None:
+        return match[0]
+    return f"{match['text'] or quote(match['key'])}: "
 
 
 def list_choices(known: Iterable[str]) -> str:

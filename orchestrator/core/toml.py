@@ -4,7 +4,7 @@ import ast
 import re
 import tomllib
 
-from orchestrator.core.shape import check_shape
+from orchestrator.core.shape import check_shape, place_at_end
 from orchestrator.model.place import Place
 from orchestrator.model.problem import Fault, dotted
 
@@ -46,16 +46,10 @@ def _explain_syntax(error: str, text: str) -> Fault:
     if text.startswith("\ufeff"):
         hint = "save the file as UTF-8 without a byte order mark"
     if match["line"] is None:
-        what, place = f"{what} at the end of the file", _find_end(text)
+        what, place = f"{what} at the end of the file", place_at_end(text)
     else:
         place = Place(int(match["line"]), int(match["column"]))
     return Fault((), f"not valid TOML: {_uncapitalise(what)}", hint, place=place)
-
-
-def _find_end(text: str) -> Place:
-    """The place after the last character that is seen: empty lines at the end of a file show nothing."""
-    lines = text.rstrip().split("\n")
-    return Place(len(lines), len(lines[-1]) + 1)
 
 
 def _show_key(match: re.Match[str]) -> str:

@@ -12,6 +12,11 @@ class Form(Enum):
     JSON = ".json"
 
 
+def form_of(file: str) -> Form:
+    """How the file of this name is written; TOML if its suffix is none of a definition's."""
+    return next((form for form in Form if file.endswith(form.value)), Form.TOML)
+
+
 @frozen(kw_only=True)
 class Edit:
     """Which state of a file is meant: ``modified_at`` is its mtime in epoch seconds, ``digest`` the SHA-256, in

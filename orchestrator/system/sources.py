@@ -9,14 +9,15 @@ import os
 import stat
 
 from orchestrator.core.shape import LARGEST_TEXT
-from orchestrator.model.source import Listing, Source
+from orchestrator.model.source import Listing, Source, form_of
 from orchestrator.system.watches import is_visible
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
 def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
-    """All definition files of ``directory``, sorted by name. A file that vanishes meanwhile is left out."""
+    """All definition files of ``directory``, sorted by name, which two may share. A file that vanishes meanwhile is left
+    out."""
     try:
         # One descriptor for the whole reading: a directory that is replaced meanwhile gives no mixture of two.
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -29,7 +30,7 @@ def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
         return Listing((), f"cannot read the directory {directory}: {_reason(error)}")
     finally:
         os.close(folder)
-    return Listing(tuple(sorted(sources, key=lambda source: source.name)))
+    return Listing(tuple(sorted(sources, key=lambda source: (source.name, source.file))))
 
 
 def list_links(directory: str, suffixes: tuple[str, ...]) -> list[str]:
@@ -44,29 +45,33 @@ def list_links(directory: str, suffixes: tuple[str, ...]) -> list[str]:
 def _read_source(folder: int, directory: str, name: str) -> Source | None:
     # A name that is no UTF-8 must not break whoever prints it; as a container's name it is refused in any case.
     shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-    stem, path = os.path.splitext(shown)[0], os.path.join(directory, shown)
+    stem, path, form = os.path.splitext(shown)[0], os.path.join(directory, shown), form_of(shown)
     try:
-        return Source(stem, path, _read_text(folder, name))
+        text, modified_at = _read_text(folder, name)
+        return Source(stem, path, text, form=form, modified_at=modified_at)
     except FileNotFoundError:
         try:
             target = os.readlink(name, dir_fd=folder)
         except OSError:
             return None
-        return Source(stem, path, None, f"cannot read the file: it is a link to {target}, which does not exist")
+        reason = f"it is a link to {target}, which does not exist"
+        return Source(stem, path, None, f"cannot read the file: {reason}", form)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        return Source(stem, path, None, f"cannot read the file: line {line} is not UTF-8")
+        return Source(stem, path, None, f"cannot read the file: line {line} is not UTF-8", form)
     except OSError as error:
-        return Source(stem, path, None, f"cannot read the file: {_reason(error)}")
+        return Source(stem, path, None, f"cannot read the file: {_reason(error)}", form)
 
 
-def _read_text(folder: int, name: str) -> str:
+def _read_text(folder: int, name: str) -> tuple[str, float]:
+    """The text of a file, and its mtime in epoch seconds: of the file that was read, not of one put in its place."""
     # To open a device or a FIFO may do something to it, so the kind is asked first; it is asked again of what was
     # opened, since the name may lead elsewhere by then (hence O_NONBLOCK, with which a FIFO does not wait).
     _refuse_irregular(os.stat(name, dir_fd=folder))
     file = os.open(name, _OPEN, dir_fd=folder)
     try:
-        _refuse_irregular(os.fstat(file))
+        status = os.fstat(file)
+        _refuse_irregular(status)
         content = b""
         while len(content) <= LARGEST_TEXT and (part := os.read(file, LARGEST_TEXT + 1 - len(content))):
             content += part
@@ -74,7 +79,7 @@ def _read_text(folder: int, name: str) -> str:
         os.close(file)
     if len(content) > LARGEST_TEXT:
         raise OSError(errno.EFBIG, f"it is larger than {LARGEST_TEXT // 1024} KiB, the limit")
-    return content.decode()
+    return content.decode(), status.st_mtime
 
 
 def _refuse_irregular(status: os.stat_result) -> None:
@@ -101,11 +106,12 @@ def read_source(path: str) -> Source:
     try:
         folder = os.open(directory or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
-        return Source(os.path.splitext(name)[0], path, None, f"cannot read the file: {_reason(error)}")
+        return Source(os.path.splitext(name)[0], path, None, f"cannot read the file: {_reason(error)}", form_of(name))
     try:
         source = _read_source(folder, directory, name)
     finally:
         os.close(folder)
     if source is None:
-        return Source(os.path.splitext(name)[0], path, None, "cannot read the file: no such file or directory")
+        error_text = "cannot read the file: no such file or directory"
+        return Source(os.path.splitext(name)[0], path, None, error_text, form_of(name))
     return source

@@ -116,3 +116,33 @@ def test_a_missing_watched_directory_is_one_line(
     shown = capsys.readouterr()
     assert shown.err == f"orchestrator: cannot read the directory {tmp_path}/none: no such file or directory\n"
     assert shown.out == ""
+
+
+def test_json_is_checked_as_toml_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "web.json"
+    file.write_text('{\n  "args": ["/bin/true"],\n  "rootfs": "host",\n  "restart": {"delay": 3}\n}\n')
+    assert main(["check", str(tmp_path)]) == 1
+    assert capsys.readouterr().out == (
+        f"{file}:4:24: restart.delay: expected a duration, found the integer 3\n"
+        '  4 |   "restart": {"delay": 3}\n'
+        "    |                        ^\n"
+        '  write "3s"\n\n'
+        "1 definition, 1 problem\n"
+    )
+
+
+def test_two_files_for_one_name_are_problems_beside_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web.toml").write_text(GOOD)
+    (tmp_path / "web.json").write_text('{"args": ["/bin/true"], "rootfs": "hots"}')
+    (tmp_path / "db.toml").write_text(GOOD)
+    assert main(["check", "--json", str(tmp_path)]) == 1
+    problems = json.loads(capsys.readouterr().out)
+    assert [(problem["file"], problem["line"], problem["column"], problem["path"]) for problem in problems] == [
+        (f"{tmp_path}/web.json", 1, 1, ""),
+        (f"{tmp_path}/web.json", 1, 35, "rootfs"),
+        (f"{tmp_path}/web.toml", 1, 1, ""),
+    ]
+    assert problems[0]["message"] == 'a second definition of "web": also in web.toml'
+    assert problems[2]["message"] == 'a second definition of "web": also in web.json'

@@ -28,8 +28,8 @@ def test_null_is_no_value() -> None:
     with pytest.raises(Rejected) as caught:
         CONVERTER.structure({"args": ["a"], "hostname": None, "cwd": None}, Definition)
     assert [(fault.path, fault.hint) for fault in caught.value.faults] == [
-        (("hostname",), "leave the key away"),
-        (("cwd",), ""),
+        (("hostname",), "leave it away"),
+        (("cwd",), "leave it away"),
     ]
 
 

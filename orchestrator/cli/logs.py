@@ -1,20 +1,30 @@
-"""`orchestrator logs`: what a container's application has written, and with ``-f`` what it writes from now on.
+"""`orchestrator logs`: what applications have written, and with ``-f`` what they write from now on.
 
-Reads the log file alone and needs no agent. Floor: cli.
+Reads the log files, or asks the journal for those that write there; needs no agent. Floor: cli.
 """
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import click
 import trio
+from attrs import frozen
 
-from orchestrator.cli.errors import INTERRUPTED, warn
-from orchestrator.cli.settings import layout_of, state_option
+from orchestrator.cli.errors import FAILED, INTERRUPTED, warn
+from orchestrator.cli.logview import NamedOutput, Output, make_outputs
+from orchestrator.cli.settings import layout_of, optional_run_option, since_option, state_option
+from orchestrator.core.marks import Section, find_previous
+from orchestrator.model.bundle import LogTarget
 from orchestrator.model.layout import Layout
-from orchestrator.ports import OutsideError
-from orchestrator.system.logfollow import LogFollower
+from orchestrator.model.state import NameState
+from orchestrator.ports import OutsideError, single_errors
+from orchestrator.system.journal import JournalQuery, become_journalctl, read_journal
+from orchestrator.system.logfollow import LogFollower, follow_journal
+from orchestrator.system.logmarks import find_start, read_marks
 from orchestrator.system.logs import CHUNK, LogReader, Piece
+from orchestrator.system.states import read_name, read_names
 
 DEFAULT_LINES = 100
 
@@ -23,87 +33,249 @@ class LogUnreadable(OutsideError):
     """The log of a container cannot be read."""
 
 
-def take_lines(ctx: click.Context, param: click.Parameter, value: str) -> int | None:
-    """A click callback: a number of lines, or ``all``, which becomes None."""
-    if value == "all":
-        return None
+@frozen(kw_only=True)
+class View:
+    """What of each log is shown: the last ``lines`` (None: all) of what was written since a moment (epoch seconds), or
+    by the instance before the last one; and with ``follow`` what comes."""
+
+    lines: int | None = DEFAULT_LINES
+    since: float | None = None
+    previous: bool = False
+    follow: bool = False
+
+
+def take_lines(ctx: click.Context, param: click.Parameter, value: str | None) -> int | str | None:
+    """A click callback: a number of lines, or ``all``, as it is, or None where nothing is said."""
+    if value is None or value == "all":
+        return value
     if value.isascii() and value.isdigit():
         return int(value)
     raise click.BadParameter(f'"{value}" is neither a number of lines nor "all"', ctx, param)
 
 
 @click.command("logs")
-@click.argument("name")
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--all", "every", is_flag=True, help="The logs of all containers.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @click.option(
     "-n",
     "--lines",
     metavar="N|all",
     callback=take_lines,
-    default=str(DEFAULT_LINES),
-    show_default=True,
+    show_default=f"{DEFAULT_LINES}; with --since and --previous all",
     help="How many of the last lines to begin with.",
 )
+@since_option
+@click.option("--previous", is_flag=True, help="What the instance before the last one has written.")
 @state_option
-def command(name: str, follow: bool, lines: int | None, state: str) -> int:
-    """Show what the container NAME has written to its output."""
-    # Nothing of a log lies in the run directory, and asking for it would fail where there is none.
-    return print_logs(layout_of(state, ""), name, follow=follow, lines=lines)
+@optional_run_option
+def command(
+    names: tuple[str, ...],
+    every: bool,
+    follow: bool,
+    lines: int | str | None,
+    since: float | None,
+    previous: bool,
+    state: str,
+    run: str | None,
+) -> int:
+    """Show what the containers NAME have written to their outputs. Of several, each line begins with the name.
 
-
-def print_logs(layout: Layout, name: str, *, follow: bool, lines: int | None) -> int:
-    """Write the last ``lines`` lines of a container's log (None: all of it) to standard output, and with ``follow``
-    what comes after, until interrupted. Returns the exit code.
-
-    Raises LogUnreadable where there is no log (with ``follow``: no log yet is waited for), NoWatchesLeft, and
-    BrokenPipeError when the reader of the output has gone.
+    When a line was written is known to a few seconds only, so --since may begin a little earlier.
     """
-    path = layout.log(name)
+    if bool(names) == every:
+        raise click.UsageError("name one or more containers, or give --all")
+    if previous and (follow or since is not None):
+        raise click.UsageError("--previous is of an instance that has ended: not with --follow, not with --since")
+    layout = layout_of(state, run or "")
+    if lines is None:
+        count = None if previous or since is not None else DEFAULT_LINES
+    else:
+        count = None if isinstance(lines, str) else lines
+    view = View(lines=count, since=since, previous=previous, follow=follow)
+    return print_logs(layout, list_all(layout) if every else list(dict.fromkeys(names)), view, every=every)
+
+
+def list_all(layout: Layout) -> list[str]:
+    """The names of all containers that keep a log; where nothing is known of any, those of all logs."""
+    known = read_names(layout) if layout.run else None
+    if known is not None and known.states:
+        return [state.name for state in known.states if state.log_target is not LogTarget.NONE]
+    try:
+        return sorted(name.removesuffix(".log") for name in os.listdir(layout.logs) if name.endswith(".log"))
+    except OSError as error:
+        raise LogUnreadable(f"cannot look for logs in {layout.logs}: {error.strerror}") from None
+
+
+def print_logs(layout: Layout, names: Sequence[str], view: View, *, every: bool = False) -> int:
+    """Write what is asked for of the containers' logs to standard output, with ``view.follow`` until interrupted.
+    Returns the exit code: 1 if one of several cannot be shown. every: not all of them need have a log.
+
+    Raises LogUnreadable where the only one has no log (to follow, it is waited for), NoWatchesLeft,
+    JournalUnavailable, and BrokenPipeError when the reader of the output has gone.
+    """
+    targets = {name: find_target(layout, name) for name in names}
+    outputs = make_outputs(names)
+    try:
+        if len(names) == 1:
+            _print_one(layout, names[0], targets[names[0]], view, outputs[names[0]])
+            return 0
+        if view.follow:
+            trio.run(partial(_follow_several, layout, targets, view, outputs, quiet=every))
+        return _print_several(layout, targets, view, outputs, every=every)
+    except BaseException as error:
+        if all(isinstance(leaf, KeyboardInterrupt) for leaf in single_errors(error)):
+            return INTERRUPTED
+        raise
+
+
+def find_target(layout: Layout, name: str) -> LogTarget:
+    """Where the output of a container goes, as far as that is known: else to a file."""
     if "/" in name or name in ("", ".", ".."):
         raise LogUnreadable(f'there is no container "{name}": a name has no slash')
+    state = read_name(layout, name) if layout.run else None
+    return state.log_target if isinstance(state, NameState) else LogTarget.FILE
+
+
+def _print_one(layout: Layout, name: str, target: LogTarget, view: View, output: Output | NamedOutput) -> None:
+    match target:
+        case LogTarget.NONE:
+            raise LogUnreadable(f'{name} keeps no log: its definition says log = "none"')
+        case LogTarget.JOURNAL:
+            sys.stdout.flush()
+            become_journalctl(_query_of(layout, name, view))
+        case LogTarget.FILE if view.follow:
+            trio.run(_follow_file, layout, name, view, output)
+        case LogTarget.FILE:
+            _print_file(layout, name, view, output)
+
+
+def _print_several(
+    layout: Layout,
+    targets: Mapping[str, LogTarget],
+    view: View,
+    outputs: Mapping[str, Output | NamedOutput],
+    *,
+    every: bool,
+) -> int:
+    """One log after the other: when a line was written is not known well enough to put them in one order."""
+    code = 0
+    for name, target in targets.items():
+        if every and target is LogTarget.FILE and not os.path.exists(layout.log(name)):
+            continue
+        try:
+            if target is LogTarget.JOURNAL:
+                outputs[name].write(Piece(read_journal(_query_of(layout, name, view))))
+            else:
+                _print_one(layout, name, target, view, outputs[name])
+            outputs[name].end_line()
+        except OutsideError as error:
+            warn(str(error))
+            code = FAILED
+    return code
+
+
+def _print_file(layout: Layout, name: str, view: View, output: Output | NamedOutput) -> None:
+    path = layout.log(name)
+    section = _find_section(layout, name) if view.previous else None
     try:
-        if follow and os.path.isdir(layout.logs):
-            if not os.path.exists(path):
-                warn(f"there is no log of {name} yet, waiting for {path}")
-            trio.run(_follow, path, lines)
         with LogReader(path) as reader:
-            end = reader.seek_tail(lines)  # as it is now: under a fast writer there would be no other
-            output = _Output()
+            # The end as it is now: under a fast writer there would be no other.
+            end = reader.seek_tail(view.lines, section.end if section is not None else None)
+            if section is not None and reader.position < section.begin:
+                reader.seek(section.begin)
+            elif view.since is not None and reader.position < (begin := _find_begin(name, path, view.since)):
+                reader.seek_line(begin)
             while reader.position < end and (piece := reader.read(min(CHUNK, end - reader.position))):
                 output.write(piece)
     except BrokenPipeError:
         raise  # it is of the output, not of the log
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except FileNotFoundError:
-        raise LogUnreadable(f"there is no log of {name} ({path}): has it ever run?") from None
     except OSError as error:
-        raise LogUnreadable(f"cannot read the log of {name} ({error.filename or path}): {error.strerror}") from None
+        raise _unreadable(name, path, error) from None
+
+
+async def _follow_several(
+    layout: Layout,
+    targets: Mapping[str, LogTarget],
+    view: View,
+    outputs: Mapping[str, Output | NamedOutput],
+    *,
+    quiet: bool,
+) -> None:
+    async with trio.open_nursery() as nursery:
+        for name, target in targets.items():
+            if target is LogTarget.FILE:
+                nursery.start_soon(partial(_follow_file, layout, name, view, outputs[name], quiet=quiet))
+            elif target is LogTarget.JOURNAL:
+                output = outputs[name]
+                nursery.start_soon(
+                    follow_journal, _query_of(layout, name, view), lambda data, output=output: output.write(Piece(data))
+                )
+            else:
+                warn(f'{name} keeps no log: its definition says log = "none"')
+
+
+async def _follow_file(
+    layout: Layout, name: str, view: View, output: Output | NamedOutput, *, quiet: bool = False
+) -> None:
+    path = layout.log(name)
+    try:
+        with _open_follower(layout, name, view, quiet=quiet) as follower:
+            async for piece in follower:
+                output.write(piece)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unreadable(name, path, error) from None
+
+
+def _open_follower(layout: Layout, name: str, view: View, *, quiet: bool) -> LogFollower:
+    """Raises LogUnreadable where not even the folder of the logs is there: it is not made for somebody who asks."""
+    path, begin = layout.log(name), 0
+    if not os.path.isdir(layout.logs):
+        raise _unreadable(name, path, FileNotFoundError())
+    if not os.path.exists(path):
+        if not quiet:
+            warn(f"there is no log of {name} yet, waiting for {path}")
+    elif view.since is not None:
+        begin = _find_begin(name, path, view.since)
+    return LogFollower(path, view.lines, begin)
+
+
+def _find_begin(name: str, path: str, since: float) -> int:
+    """Where what was written since a moment begins, in a log that there is."""
+    why = "nothing tells when all of it was written"
+    try:
+        start = find_start(path, since)
+        if start.known:
+            return start.position
+    except OSError as error:
+        why = f"cannot read {error.filename or path}: {error.strerror}"
+    warn(f"{name}: beginning at the head of its log: {why}")
     return 0
 
 
-async def _follow(path: str, lines: int | None) -> None:
-    output = _Output()
-    with LogFollower(path, lines) as follower:
-        async for piece in follower:
-            output.write(piece)
+def _find_section(layout: Layout, name: str) -> Section:
+    """What the instance before the last one has written. Raises LogUnreadable where that is not known."""
+    path = layout.log(name)
+    try:
+        section = find_previous(read_marks(path))
+    except OSError as error:
+        raise _unreadable(name, path, error) from None
+    if section is None:
+        raise LogUnreadable(f"no instance of {name} before the last one is known")
+    return section
 
 
-class _Output:
-    """Standard output, which remembers whether it stands in the middle of a line."""
+def _query_of(layout: Layout, name: str, view: View) -> JournalQuery:
+    """Of an earlier instance the journal knows no more than the time in which it was the container's."""
+    if view.previous:
+        section = _find_section(layout, name)
+        return JournalQuery(name=name, lines=view.lines, since=section.began_at, until=section.ended_at)
+    return JournalQuery(name=name, lines=view.lines, since=view.since, follow=view.follow)
 
-    def __init__(self) -> None:
-        self._in_line = False
 
-    def write(self, piece: Piece) -> None:
-        """Write a piece, and say what was dropped before it. A line whose end was dropped is ended there, so that the
-        one that comes next is not taken for a part of it."""
-        if piece.dropped:
-            warn(f"{piece.dropped} bytes were dropped from the log before they could be shown")
-            if self._in_line:
-                sys.stdout.buffer.write(b"\n")
-                self._in_line = False
-        if piece.data:
-            sys.stdout.buffer.write(piece.data)
-            self._in_line = not piece.data.endswith(b"\n")
-        sys.stdout.buffer.flush()
+def _unreadable(name: str, path: str, error: OSError) -> LogUnreadable:
+    if isinstance(error, FileNotFoundError):
+        return LogUnreadable(f"there is no log of {name} ({path}): has it ever run?")
+    return LogUnreadable(f"cannot read the log of {name} ({error.filename or path}): {error.strerror}")

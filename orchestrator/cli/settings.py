@@ -22,6 +22,11 @@ def take_path(ctx: click.Context, param: click.Parameter, value: str) -> str:
     return make_absolute(value)
 
 
+def take_path_if_any(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """A click callback: as `take_path`; None where there is no default."""
+    return None if value is None else take_path(ctx, param, value)
+
+
 def take_runtime(ctx: click.Context, param: click.Parameter, value: str) -> str:
     """A click callback: ``auto``, the name of a runtime, or (with a slash) its path, made absolute."""
     if not value:
@@ -73,6 +78,14 @@ def default_run() -> str:
     return f"{base.rstrip('/')}/orchestrator"
 
 
+def default_run_if_any() -> str | None:
+    """As `default_run`; None where others than root have none."""
+    try:
+        return default_run()
+    except click.UsageError:
+        return None
+
+
 def layout_of(state: str, run: str) -> Layout:
     """Where everything lies, from two absolute paths."""
     return Layout(state=state, run=run)
@@ -91,6 +104,12 @@ def state_option(command: Command) -> Command:
 def run_option(command: Command) -> Command:
     """``--run DIR``, what does not outlive a boot: parameter ``run``."""
     return _path_option("--run", default_run, "Where what ends with a boot is kept.", "/run/orchestrator")(command)
+
+
+def optional_run_option(command: Command) -> Command:
+    """``--run DIR`` of a command that does without: parameter ``run``, None where there is none."""
+    text = "Where the states of the containers are looked up."
+    return _path_option("--run", default_run_if_any, text, "/run/orchestrator", take_path_if_any)(command)
 
 
 def runtime_option(command: Command) -> Command:
@@ -117,11 +136,13 @@ def since_option(command: Command) -> Command:
     )(command)
 
 
-def _path_option(name: str, default: Callable[[], str], text: str, shown: str) -> Callable[[Command], Command]:
+def _path_option(
+    name: str, default: Callable[[], str | None], text: str, shown: str, take: Callable[..., str | None] = take_path
+) -> Callable[[Command], Command]:
     return click.option(
         name,
         metavar="DIR",
-        callback=take_path,
+        callback=take,
         envvar=f"ORCHESTRATOR_{name.removeprefix('--').upper()}",
         default=default,
         show_default=f"{shown}; without root by the XDG directories",

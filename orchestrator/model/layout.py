@@ -40,7 +40,8 @@ class Layout:
         return f"{self.state}/logs"
 
     def log(self, name: str) -> str:
-        """The application's output; beside it ``.dropped`` counts the bytes cut off its head."""
+        """The application's output; beside it ``.dropped`` counts the bytes cut off its head, and ``.marks`` tells when
+        how much had been written."""
         return f"{self.logs}/{name}.log"
 
     @property

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import subprocess
 
 from attrs import frozen
 
@@ -73,4 +74,20 @@ def become_journalctl(query: JournalQuery) -> None:
     try:
         os.execvp(words[0], words)
     except OSError as error:
-        raise JournalUnavailable(f"cannot run {words[0]}: {error.strerror}") from error
+        raise no_journalctl(error) from error
+
+
+def read_journal(query: JournalQuery) -> bytes:
+    """What journalctl(1) prints. Raises JournalUnavailable."""
+    try:
+        done = subprocess.run(journalctl(query), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False)
+    except OSError as error:
+        raise no_journalctl(error) from error
+    if done.returncode != 0:
+        raise JournalUnavailable(f"journalctl ended with exit code {done.returncode}")
+    return done.stdout
+
+
+def no_journalctl(error: OSError) -> JournalUnavailable:
+    """journalctl(1) could not be started."""
+    return JournalUnavailable(f"cannot run journalctl: {error.strerror}")

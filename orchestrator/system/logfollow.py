@@ -1,5 +1,7 @@
 """Following a log: what it holds, and what is appended from then on, by events and never by polling. Floor: system."""
 
+import subprocess
+from collections.abc import Callable
 from typing import Self
 
 import trio
@@ -7,6 +9,7 @@ import trio
 from orchestrator.ports import OutsideError
 from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, Mask
+from orchestrator.system.journal import JournalQuery, JournalUnavailable, journalctl, no_journalctl
 from orchestrator.system.links import walk_links
 from orchestrator.system.logs import LogReader, Piece
 from orchestrator.system.watches import Wanted, Watches
@@ -81,3 +84,23 @@ class LogFollower(Closing):
             if watch != self._file_watch:
                 self._file_watch, steady = watch, False
         return steady
+
+
+async def follow_journal(query: JournalQuery, write: Callable[[bytes], None]) -> None:
+    """Hand on what journalctl(1) prints, until it ends. Raises JournalUnavailable."""
+    words = journalctl(query)
+    try:
+        process = await trio.lowlevel.open_process(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    except OSError as error:
+        raise no_journalctl(error) from error
+    assert process.stdout is not None, "it was asked for"
+    try:
+        async for data in process.stdout:
+            write(bytes(data))
+        if code := await process.wait():
+            raise JournalUnavailable(f"journalctl ended with exit code {code}")
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            await process.stdout.aclose()
+            await process.wait()

@@ -9,7 +9,7 @@ import os
 
 from attrs import frozen
 
-from orchestrator.core.marks import MOST_MARKS, Mark, decode_marks, encode_mark, thin_marks
+from orchestrator.core.marks import MOST_MARKS, Mark, decode_marks, encode_mark, find_since, thin_marks
 from orchestrator.system.files import append_line, write_atomic
 from orchestrator.system.logs import LogReader
 
@@ -31,6 +31,29 @@ def read_marks(path: str) -> tuple[Mark, ...]:
             return decode_marks(file.read())
     except FileNotFoundError:
         return ()
+
+
+@frozen
+class Start:
+    """Where in a log to begin. ``known``: all before was written earlier than asked for; if not, it is the head of the
+    log, and nothing tells when that was written."""
+
+    position: int
+    known: bool = True
+
+
+def find_start(path: str, since: float) -> Start:
+    """Where in the log ``path`` that begins which was written since a moment in epoch seconds, or a little before.
+    Raises OSError when log or marks cannot be read, FileNotFoundError where there is no log."""
+    with LogReader(path) as reader:
+        end = reader.seek_tail(None)
+        head = reader.position
+    marks = read_marks(path)
+    position = find_since(marks, since)
+    if position is not None and position <= end:
+        return Start(position)
+    first = min((mark.position for mark in marks), default=end)
+    return Start(head, known=position is None and first <= head)
 
 
 def mark_start(path: str, instance: str, at: float) -> None:

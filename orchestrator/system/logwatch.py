@@ -92,7 +92,7 @@ class HostLogs(Closing):
 class HostLog(Closing):
     """One log, held open from the first `arm` on, so that it stays bounded even when its name is removed."""
 
-    def __init__(self, logs: HostLogs, path: str, marked: bool) -> None:
+    def __init__(self, logs: HostLogs, path: str, marked: bool = False) -> None:
         self._logs = logs
         self._path = path
         self._marked = marked

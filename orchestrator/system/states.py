@@ -23,6 +23,7 @@ __all__ = [
     "is_alive",
     "read_agent",
     "read_instances",
+    "read_name",
     "read_names",
     "read_start_time",
 ]
@@ -53,6 +54,11 @@ class Reading(Generic[StateT]):
 def read_names(layout: Layout) -> Reading[NameState]:
     """All names; none where nothing was ever written. Raises DiskFailed if the folder cannot be read."""
     return _read_folder(NameState, layout.names, lambda state: state.name)
+
+
+def read_name(layout: Layout, name: str) -> NameState | DamagedFile | None:
+    """One name, or None where nothing is told of it. Raises DiskFailed if the file cannot be read."""
+    return _read_state(NameState, name, layout.name_state(name))
 
 
 def read_instances(layout: Layout) -> Reading[InstanceState]:

@@ -16,8 +16,8 @@ _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
 def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
-    """All definition files of ``directory``, sorted by name, which two may share. A file that vanishes meanwhile is left
-    out."""
+    """All definition files of ``directory``, sorted by name (two may share it). A file that vanishes meanwhile is
+    left out."""
     try:
         # One descriptor for the whole reading: a directory that is replaced meanwhile gives no mixture of two.
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -60,6 +60,9 @@ class HostLimits:
     """What the application is given; None: what the runtime inherits."""
     limits_swap: bool = True
     """Whether the kernel can limit swap, so that a runtime may be asked to."""
+    weight_files: tuple[str, ...] = ("cpu.shares", "blkio.weight")
+    """The files of a control group that the kernel keeps weights in: those of version 2 where the host has only that,
+    else those of version 1."""
 
 
 @frozen(kw_only=True)

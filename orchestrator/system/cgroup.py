@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 
 import trio
-from attrs import frozen
 
 from orchestrator.ports import OutsideError
 from orchestrator.system.hierarchies import (
@@ -22,7 +21,6 @@ from orchestrator.system.hierarchies import (
     find_controller,
     read_field,
     read_hierarchies,
-    read_number,
     read_words,
     reading,
 )
@@ -38,15 +36,6 @@ class CgroupBusy(OutsideError):
     """A control group could not be removed or emptied."""
 
 
-@frozen
-class MemoryLimit:
-    """What the kernel holds now, in bytes; None is no limit. ``memory_and_swap`` is None too where it does not count
-    swap."""
-
-    memory: int | None
-    memory_and_swap: int | None
-
-
 class Cgroups:
     """All hierarchies of this host, as one.
 
@@ -57,11 +46,6 @@ class Cgroups:
     def __init__(self, hierarchies: tuple[Hierarchy, ...] | None = None) -> None:
         """hierarchies: those of this process's mount namespace unless given."""
         self.hierarchies = read_hierarchies() if hierarchies is None else hierarchies
-
-    @property
-    def has_memory(self) -> bool:
-        """Whether memory can be limited on this host."""
-        return self._memory_hierarchy is not None
 
     def exists(self, path: str) -> bool:
         """Whether any hierarchy has it."""
@@ -145,66 +129,6 @@ class Cgroups:
             return sum(read_field(group / "memory.oom_control", "oom_kill") or 0 for group in _walk(folder))
         except (OSError, CgroupUnreadable):
             return 0
-
-    def memory_limit(self, path: str) -> MemoryLimit:
-        """What the kernel holds as its limits now. A group that is not there has none to read."""
-        hierarchy = self._memory_hierarchy
-        if hierarchy is None:
-            return MemoryLimit(None, None)
-        folder = Path(hierarchy.mount_point + path)
-        with reading(f"the memory limit of cgroup {path}"):
-            if hierarchy.version == 1:
-                swap = folder / "memory.memsw.limit_in_bytes"
-                return MemoryLimit(
-                    read_number(folder / "memory.limit_in_bytes"),
-                    read_number(swap) if swap.exists() else None,
-                )
-            memory = read_number(folder / "memory.max")
-            swap = folder / "memory.swap.max"
-            extra = read_number(swap) if swap.exists() else None
-            return MemoryLimit(memory, None if memory is None or extra is None else memory + extra)
-
-    def counts_swap(self, path: str) -> bool:
-        """Whether this group has a limit of memory together with swap."""
-        hierarchy = self._memory_hierarchy
-        if hierarchy is None:
-            return False
-        name = "memory.memsw.limit_in_bytes" if hierarchy.version == 1 else "memory.swap.max"
-        with reading(f"cgroup {path}"):
-            return Path(hierarchy.mount_point + path, name).exists()
-
-    @property
-    def limits_swap(self) -> bool:
-        """Whether a new group will have a limit of memory together with swap: not on a kernel without CONFIG_MEMCG_SWAP
-        or with ``swapaccount=0``. Runtimes differ in whether they mind being asked for it then."""
-        hierarchy = self._memory_hierarchy
-        if hierarchy is None:
-            return False
-        root = Path(hierarchy.mount_point)
-        with reading(f"cgroup {root}"):
-            if hierarchy.version == 1:
-                return (root / "memory.memsw.limit_in_bytes").exists()
-            # The root of v2 has no limits itself, so another group tells; without one the usual is assumed.
-            groups = (root, *(group.parent for group in root.glob("*/memory.max")))
-            limited = next((group for group in groups if (group / "memory.max").exists()), None)
-            return limited is None or (limited / "memory.swap.max").exists()
-
-    def memory_held(self, path: str) -> int | None:
-        """Bytes that it uses and that cannot be had back by dropping page cache; None where it cannot be told.
-
-        v2 only: there a limit below this makes the kernel kill, where v1 refuses the limit.
-        """
-        hierarchy = self._memory_hierarchy
-        if hierarchy is None or hierarchy.version == 1:
-            return None
-        folder = Path(hierarchy.mount_point + path)
-        with reading(f"the memory of cgroup {path}"):
-            try:
-                used = int((folder / "memory.current").read_text())
-            except FileNotFoundError:
-                return None
-            stat = folder / "memory.stat"
-            return used - sum(read_field(stat, name) or 0 for name in ("active_file", "inactive_file"))
 
     @cached_property
     def _memory_hierarchy(self) -> Hierarchy | None:

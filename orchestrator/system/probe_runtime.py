@@ -20,6 +20,7 @@ from orchestrator.model.spec import FolderRoot
 from orchestrator.model.types import Size
 from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.controllers import find_controllers
 from orchestrator.system.process import PidfdProcess
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime import OciRuntime
@@ -184,7 +185,7 @@ def _prepare(
     # The folder without links, since /run is not in the container; the last name as it is, since one program may
     # have many names and go by which it was called.
     args = (os.path.join(os.path.realpath(os.path.dirname(program)), os.path.basename(program)),)
-    resources = Resources(memory=_MEMORY if cgroups.has_memory else None)
+    resources = Resources(memory=_MEMORY if "memory" in find_controllers(cgroups.hierarchies) else None)
     config = _make_config(args, str(rootfs), binds, cgroups_path, resources)
     Path(folder, "config.json").write_text(json.dumps(config))
     return Instance(

@@ -28,7 +28,7 @@ from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
 from orchestrator.system.spawn import clean_environment, run_command
 from orchestrator.system.unmount import unmount_below
-from orchestrator.system.update import update_limits
+from orchestrator.system.update import choose_no_limit, update_limits
 
 # Deadlines in seconds. They are for a host that hangs, not for one that is slow.
 CREATE_DEADLINE = 30.0
@@ -140,7 +140,9 @@ class OciRuntime:
                 await self._run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
 
         with _failing(f"cannot update container {instance_id}"):
-            await update_limits(cgroups_path, resources, self._cgroups.hierarchies, command)
+            hierarchies = self._cgroups.hierarchies
+            no_limit = choose_no_limit(self._name, hierarchies)
+            await update_limits(cgroups_path, resources, hierarchies, command, no_limit)
 
     async def remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         """Undo whole, also after a create that was killed at any moment, by this agent or with it; idempotent.

@@ -9,7 +9,8 @@ from orchestrator_networks.none import NoNetwork
 
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
-from orchestrator.core.render import render_bundle, render_instance, render_resources
+from orchestrator.core.limits import render_resources
+from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.model.bundle import HostLimits, OpenFiles
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
 from orchestrator.ports import OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.held import read_limits
 from orchestrator.system.hierarchies import CgroupUnreadable
 from orchestrator.system.process import ProcessGone, open_process
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
@@ -73,7 +75,11 @@ async def test_a_group_that_cannot_be_looked_at_is_not_taken_for_an_empty_one(be
     path = instance.cgroups_path
     with no_descriptors_left():
         assert bench.cgroups.exists(path)
-        for look in (bench.cgroups.pids, bench.cgroups.memory_limit, bench.cgroups.kill_all):
+        for look in (
+            bench.cgroups.pids,
+            bench.cgroups.kill_all,
+            partial(read_limits, hierarchies=bench.cgroups.hierarchies),
+        ):
             with pytest.raises(CgroupUnreadable, match=r"^cannot read .*Too many open files$"):
                 look(path)
         with pytest.raises(OutsideError, match="Too many open files"):

@@ -16,12 +16,14 @@ from typing import Any
 
 import trio
 
+from orchestrator.core.limits import render_resources
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.types import Size
 from orchestrator.ports import Process, Runtime
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children, become_subreaper, list_children, reap_orphans
 from orchestrator.system.runtime import OciRuntime
@@ -68,13 +70,17 @@ class Bench:
     def is_real(self) -> bool:
         return isinstance(self.runtime, OciRuntime)
 
-    def make_instance(self, program: Program, memory: int | None = 64 * MEBIBYTE) -> Instance:
+    def make_instance(
+        self, program: Program, memory: int | None = 64 * MEBIBYTE, resources: Resources | None = None
+    ) -> Instance:
+        """An instance with a limit of memory, or with these ``resources``."""
         name = f"c{next(self._numbers)}"
         folder = self._folder / name
         rootfs = folder / "rootfs"
         cgroups_path = f"{self.group}/{name}"
-        resources = Resources(memory=None if memory is None else Size(memory))
-        config = make_config(program.args, rootfs, cgroups_path, resources)
+        resources = resources or Resources(memory=None if memory is None else Size(memory))
+        host = find_host_limits(self.cgroups.hierarchies)
+        config = make_config(program.args, rootfs, cgroups_path, render_resources(resources, host))
         if isinstance(self.runtime, FakeRuntime):
             self.runtime.set_program(name, program.fake)
         else:
@@ -103,7 +109,7 @@ class Bench:
         await self.runtime.remove(instance.id, instance.folder, instance.cgroups_path)
 
 
-def make_config(args: tuple[str, ...], rootfs: Path, cgroups_path: str, resources: Resources) -> dict[str, Any]:
+def make_config(args: tuple[str, ...], rootfs: Path, cgroups_path: str, limits: dict[str, Any]) -> dict[str, Any]:
     """A small config.json over the host's own programs, and the skeleton that it needs."""
     binds = []
     for name in ("usr", "bin", "sbin", "lib", "lib64"):
@@ -118,7 +124,6 @@ def make_config(args: tuple[str, ...], rootfs: Path, cgroups_path: str, resource
             )
     for name in ("proc", "dev"):
         (rootfs / name).mkdir()
-    limit = resources.memory
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -138,7 +143,7 @@ def make_config(args: tuple[str, ...], rootfs: Path, cgroups_path: str, resource
         "linux": {
             "namespaces": [{"type": name} for name in ("pid", "mount", "ipc", "uts", "network")],
             "cgroupsPath": cgroups_path,
-            "resources": {} if limit is None else {"memory": {"limit": limit, "swap": limit}},
+            "resources": limits,
         },
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from orchestrator.system.cgroup import CgroupBusy, Cgroups, MemoryLimit
+from orchestrator.system.cgroup import CgroupBusy, Cgroups
 from orchestrator.system.hierarchies import Hierarchy, find_hierarchies
 from orchestrator.system.mountinfo import parse_mounts
 
@@ -41,43 +41,10 @@ def make_v2(mount: Path, **files: str) -> Cgroups:
     return Cgroups((Hierarchy(2, str(mount), frozenset()),))
 
 
-def test_memory_of_v2(tmp_path: Path) -> None:
-    cgroups = make_v2(
-        tmp_path,
-        memory_max="67108864\n",
-        memory_events="low 0\nhigh 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 0\n",
-        memory_current="5000\n",
-        memory_stat="anon 1000\nactive_file 1500\ninactive_file 500\n",
-    )
-    assert cgroups.has_memory
-    assert cgroups.memory_limit("/a/b") == MemoryLimit(67108864, None)
-    assert not cgroups.counts_swap("/a/b")
-    (tmp_path / "a/b/memory.swap.max").write_text("0\n")
-    assert cgroups.counts_swap("/a/b")
-    assert cgroups.memory_limit("/a/b") == MemoryLimit(67108864, 67108864)
-    (tmp_path / "a/b/memory.max").write_text("max\n")
-    assert cgroups.memory_limit("/a/b") == MemoryLimit(None, None)
+def test_oom_kills_of_v2(tmp_path: Path) -> None:
+    cgroups = make_v2(tmp_path, memory_events="low 0\nhigh 0\nmax 7\noom 2\noom_kill 3\noom_group_kill 0\n")
     assert cgroups.count_oom_kills("/a/b") == 3
     assert cgroups.count_oom_kills("/a/gone") == 0
-    assert cgroups.memory_held("/a/b") == 3000
-    assert cgroups.memory_held("/a/gone") is None
-
-
-def test_whether_swap_can_be_limited(tmp_path: Path) -> None:
-    v1 = Cgroups((Hierarchy(1, str(tmp_path / "v1"), frozenset({"memory"})),))
-    (tmp_path / "v1").mkdir()
-    assert not v1.limits_swap
-    (tmp_path / "v1/memory.memsw.limit_in_bytes").write_text("9223372036854771712\n")
-    assert v1.limits_swap
-    v2 = Cgroups((Hierarchy(2, str(tmp_path / "v2"), frozenset()),))
-    (tmp_path / "v2/system.slice").mkdir(parents=True)
-    (tmp_path / "v2/cgroup.controllers").write_text("memory\n")
-    assert v2.limits_swap
-    (tmp_path / "v2/system.slice/memory.max").write_text("max\n")
-    assert not v2.limits_swap
-    (tmp_path / "v2/system.slice/memory.swap.max").write_text("max\n")
-    assert v2.limits_swap
-    assert not Cgroups(()).limits_swap
 
 
 def test_kill_of_v2_is_the_kernels(tmp_path: Path) -> None:
@@ -88,10 +55,8 @@ def test_kill_of_v2_is_the_kernels(tmp_path: Path) -> None:
     assert not (tmp_path / "a/gone").exists()
 
 
-def test_a_host_without_memory_controller() -> None:
+def test_a_host_without_control_groups() -> None:
     cgroups = Cgroups(())
-    assert not cgroups.has_memory
-    assert cgroups.memory_limit("/x") == MemoryLimit(None, None)
     assert cgroups.count_oom_kills("/x") == 0
     assert cgroups.pids("/x") == frozenset()
 

@@ -3,15 +3,21 @@
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
 import trio.testing
 
+from orchestrator.core.limits import CPU_PERIOD, MOST_PIDS, KernelLimits, Limit, kernel_limits
+from orchestrator.core.weights import is_of_cpu, weight_in
+from orchestrator.model.bundle import HostLimits, Instance
 from orchestrator.model.resources import Resources
 from orchestrator.model.state import Exit
 from orchestrator.model.types import Size
 from orchestrator.ports import Process, RuntimeFailed
+from orchestrator.system.held import read_limits
+from orchestrator.testing.runtime import FakeRuntime
 from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
 
 RUNTIMES = ["fake", pytest.param("runc", marks=pytest.mark.real), pytest.param("crun", marks=pytest.mark.real)]
@@ -165,19 +171,78 @@ async def test_an_out_of_memory_kill_is_counted(bench: Bench) -> None:
     assert bench.runtime.count_oom_kills(instance.cgroups_path) == 0
 
 
+def held(bench: Bench, instance: Instance) -> KernelLimits:
+    """What the kernel holds; of the fake, what would be held for what it was told."""
+    if isinstance(bench.runtime, FakeRuntime):
+        return kernel_limits(bench.runtime.containers[instance.id].resources, HostLimits())
+    return read_limits(instance.cgroups_path, bench.cgroups.hierarchies).limits
+
+
+async def update(bench: Bench, instance: Instance, **resources: Any) -> None:  # noqa: ANN401 - the fields of Resources
+    await bench.runtime.update(instance.id, instance.folder, instance.cgroups_path, Resources(**resources))
+
+
 @pytest.mark.parametrize("first", [None, 64])
 async def test_memory_is_changed_live(bench: Bench, first: int | None) -> None:
     instance = bench.make_instance(Program.STAYS, memory=None if first is None else first * MEBIBYTE)
     process = await bench.run(instance)
     for megabytes in (96, 32, 512, None, 48, 48, None):
         limit = None if megabytes is None else Size(megabytes * MEBIBYTE + 1)
-        resources = Resources(memory=limit)
-        await bench.runtime.update(instance.id, instance.folder, instance.cgroups_path, resources)
+        await update(bench, instance, memory=limit)
         if bench.is_real:
-            now = bench.cgroups.memory_limit(instance.cgroups_path)
+            now = held(bench, instance)
             assert now.memory == (None if limit is None else limit - 1)
             assert now.memory_and_swap in (now.memory, None)
     assert bench.is_real or await bench.runtime.list_instances() == (instance.id,)
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+async def test_swap_is_changed_live(bench: Bench) -> None:
+    resources = Resources(memory=Size(64 * MEBIBYTE), memory_swap=Size(96 * MEBIBYTE))
+    instance = bench.make_instance(Program.STAYS, resources=resources)
+    process = await bench.run(instance)
+    for memory, together in ((64, 96), (64, 64), (128, 256), (32, 200), (200, 200), (32, 32), (256, 512)):
+        await update(bench, instance, memory=Size(memory * MEBIBYTE), memory_swap=Size(together * MEBIBYTE))
+        now = held(bench, instance)
+        assert now.memory == memory * MEBIBYTE
+        assert now.memory_and_swap in (together * MEBIBYTE, None)
+    await update(bench, instance)
+    assert held(bench, instance).of(Limit.MEMORY) == (None, None)
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+@pytest.mark.parametrize("first", [{}, {"cpus": 0.5, "cpu_weight": 50, "pids": 64}], ids=["unlimited", "limited"])
+async def test_processors_and_processes_are_changed_live(bench: Bench, first: dict[str, Any]) -> None:
+    instance = bench.make_instance(Program.STAYS, resources=Resources(**first))
+    process = await bench.run(instance)
+    assert held(bench, instance).of(Limit.PIDS) == first.get("pids")
+    for cpus, weight, pids in ((1.5, 200, 32), (0.01, 1, 4194304), (None, None, None), (4.0, 10000, 1), (4.0, None, 1)):
+        await update(bench, instance, cpus=cpus, cpu_weight=weight, pids=pids)
+        now = held(bench, instance)
+        assert now.cpu_quota == (None if cpus is None else round(cpus * CPU_PERIOD))
+        assert now.pids == (None if pids == MOST_PIDS else pids)
+        expected = {file: weight_in(file, weight) for file in now.weights if is_of_cpu(file)}
+        assert now.of(Limit.CPU_WEIGHT) == expected
+        assert expected
+    await end(bench, process)
+    await bench.remove(instance)
+
+
+async def test_the_weight_of_disks_is_changed_live(bench: Bench) -> None:
+    crun_cannot = bench.runtime.name == "crun" and any(h.version == 1 for h in bench.cgroups.hierarchies)
+    instance = bench.make_instance(Program.STAYS, resources=Resources() if crun_cannot else Resources(io_weight=50))
+    process = await bench.run(instance)
+    for weight in (200, 1000, None, 50):
+        if crun_cannot:  # crun 1.8 knows only blkio.weight of v1, which kernels no longer have
+            with pytest.raises(RuntimeFailed, match=f"cannot update container {instance.id}: crun: .*blkio.weight"):
+                await update(bench, instance, io_weight=200)
+            break
+        await update(bench, instance, io_weight=weight)
+        now = held(bench, instance).of(Limit.IO_WEIGHT)
+        assert now == {file: weight_in(file, weight) for file in now}
+        assert now
     await end(bench, process)
     await bench.remove(instance)
 

@@ -16,6 +16,7 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
 from orchestrator.ports import Process, RuntimeFailed
 from orchestrator.system import runtime as runtime_module
+from orchestrator.system.held import read_limits
 from orchestrator.system.leftovers import find_commands
 from orchestrator.system.reaper import list_children
 from orchestrator.system.runtime import OciRuntime
@@ -177,15 +178,17 @@ async def wait_until_zombie(pid: int) -> None:
         await trio.sleep(0.002)
 
 
-async def test_a_limit_below_what_is_used_is_refused_in_one_line(bench: Bench) -> None:
-    instance = bench.make_instance(Program.HOLDS_MEMORY, memory=256 * MEBIBYTE)
+async def test_a_limit_below_what_is_used_is_refused_in_one_line_and_so_is_what_comes_with_it(bench: Bench) -> None:
+    first = Resources(memory=Size(256 * MEBIBYTE), pids=64, cpu_weight=50)
+    instance = bench.make_instance(Program.HOLDS_MEMORY, resources=first)
     process = await bench.run(instance)
-    resources = Resources(memory=Size(8 * MEBIBYTE))
+    before = read_limits(instance.cgroups_path, bench.cgroups.hierarchies)
+    resources = Resources(memory=Size(8 * MEBIBYTE), cpus=0.5, cpu_weight=300, pids=32)
     with pytest.raises(RuntimeFailed, match=f"cannot update container {instance.id}: ") as caught:
         await bench.runtime.update(instance.id, instance.folder, instance.cgroups_path, resources)
-    print(caught.value)
-    now = bench.cgroups.memory_limit(instance.cgroups_path)
-    assert now.memory == 256 * MEBIBYTE
+    assert "\n" not in str(caught.value)
+    assert read_limits(instance.cgroups_path, bench.cgroups.hierarchies) == before
+    assert before.limits.memory == 256 * MEBIBYTE
     process.send_signal(signal.SIGKILL)
     await process.wait()
     process.close()

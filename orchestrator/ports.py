@@ -188,8 +188,9 @@ class Directory(Protocol):
         come together are one. Cancellation-safe."""
         ...
 
-    def watch_also(self, paths: Collection[str]) -> None:
-        """Further paths of the host whose appearance is a change too, instead of those given before."""
+    def watch_also(self, paths: Collection[str], contents: Collection[str] = ()) -> None:
+        """Further paths of the host whose appearance is a change too, and files whose content is one, instead of those
+        given before."""
         ...
 
     @property
@@ -218,7 +219,7 @@ class LogWatch(Protocol):
         ...
 
     def mark(self) -> None:
-        """Note when how much had been written, for who asks later what was written since a moment. Raises DiskFailed."""
+        """Note how much has been written by now, for who asks later what came since a moment. Raises DiskFailed."""
         ...
 
 

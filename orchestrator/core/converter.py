@@ -18,6 +18,7 @@ from orchestrator.core.choice import TYPE, make_kind_hook
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
 from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
+from orchestrator.core.together import check_together
 from orchestrator.core.values import check_depth
 from orchestrator.model.definition import Definition
 from orchestrator.model.kinds import MountKind, NetworkKind
@@ -79,7 +80,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     ):
         _register_exact(converter, wanted, hook)
     checks: Mapping[str, Check] = {"args": _check_args, "cwd": check_depth, "mounts": _check_mounts}
-    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, checks))
+    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, checks, check_together))
     return converter
 
 
@@ -119,7 +120,7 @@ def _make_optional_hook(wanted: Any, hook_of: Any) -> Hook:  # noqa: ANN401 - a 
 
     def read_optional(value: object, _wanted: object) -> Any:  # noqa: ANN401 - an X
         if value is None:
-            expect("a value", value, "leave the key away")
+            expect("a value", value)
         return hook(value, inner)
 
     return read_optional

@@ -31,7 +31,6 @@ from orchestrator.model.spec import EnvFileUse
 
 _SPACE = r"[ \t\r]*"
 _NOTHING = re.compile(rf"(?:{_SPACE}(?:[#;][^\n]*)?\n)*{_SPACE}(?:[#;][^\n]*\Z)?")
-_LINE = re.compile(r"[^\n]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _QUOTED = re.compile(rf"""{_SPACE}(?:'([^']*)'|"((?:[^"\\]|\\.)*)")""", re.DOTALL)
 _BARE = re.compile(rf"{_SPACE}((?:{_SPACE}(?:[^ \t\r\n\\]|\\(?:.|\Z)))*)[ \t\r]*(?:\n|\Z)", re.DOTALL)
@@ -61,7 +60,8 @@ def parse_variables(data: bytes) -> dict[str, str] | BadLine:
     variables: dict[str, str] = {}
     at = _end(_NOTHING, text, 0)
     while at < len(text):
-        name, equals, _ = _LINE.match(text, at)[0].partition("=")
+        end = text.find("\n", at)
+        name, equals, _ = text[at : end if end >= 0 else None].partition("=")
         if not equals:
             return _bad(text, at, 'there is no "=" in it')
         name = name.rstrip(" \t\r")
@@ -69,16 +69,16 @@ def parse_variables(data: bytes) -> dict[str, str] | BadLine:
             shell = name.startswith("export ")
             why = 'it begins with "export", as for a shell' if shell else 'what stands before "=" is no name'
             return _bad(text, at, why)
-        value, end = _read_value(text, text.index("=", at) + 1)
-        if end is None:
+        found = _read_value(text, text.index("=", at) + 1)
+        if found is None:
             return _bad(text, at, "a quote that begins in it is not closed")
-        variables[name] = value
-        at = _end(_NOTHING, text, end)
+        variables[name], after = found
+        at = _end(_NOTHING, text, after)
     return variables
 
 
-def _read_value(text: str, at: int) -> tuple[str, int | None]:
-    """The value that begins at ``at``, and where the next line begins: None where a quote is not closed."""
+def _read_value(text: str, at: int) -> tuple[str, int] | None:
+    """The value that begins at ``at``, and where the next line begins; None where a quote is not closed."""
     value = ""
     while quoted := _QUOTED.match(text, at):
         single, double = quoted.groups()
@@ -87,7 +87,7 @@ def _read_value(text: str, at: int) -> tuple[str, int | None]:
     bare = _BARE.match(text, at)
     assert bare is not None, "it ends where the line ends, at the latest"
     if bare[1].startswith(("'", '"')):
-        return "", None
+        return None
     return value + _ESCAPE.sub(_drop_line_end, bare[1]), bare.end()
 
 

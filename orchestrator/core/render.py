@@ -5,20 +5,37 @@ the agent to the next (its own limits) is written by `render_instance` only, so 
 on disk is left to `orchestrator.system`. Floor: core.
 """
 
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
-from orchestrator.model.bundle import Bundle, Instance, OpenFiles
+from orchestrator.core.envfile import merge_variables
+from orchestrator.core.files import mount_files
+from orchestrator.core.limits import render_resources
+from orchestrator.model.bundle import Bundle, Instance, LogTarget, OpenFiles
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.oci import Mount, Namespace
-from orchestrator.model.resources import Resources
-from orchestrator.model.spec import FolderRoot, SkeletonRoot, Spec
+from orchestrator.model.oci import Device, Mount, Namespace, Rlimit
+from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
+
+OPEN_FILES = "RLIMIT_NOFILE"
 
 
-def render_bundle(spec: Spec) -> Bundle:
+def render_bundle(spec: Spec | ReadySpec) -> Bundle:
     """The bundle of a spec: same spec, same bytes, same digest."""
-    config = {
+    return _render_ready(spec) if isinstance(spec, ReadySpec) else _render_whole(spec)
+
+
+def _render_ready(spec: ReadySpec) -> Bundle:
+    log = LogTarget(spec.log.type)
+    digest = digest_of({"config": spec.config, "folder": spec.folder, "log": log.value})
+    readonly = bool(spec.config["root"].get("readonly"))
+    return Bundle(digest=digest, config=spec.config, root=spec.root, readonly=readonly, log=log)
+
+
+def _render_whole(spec: Spec) -> Bundle:
+    config: dict[str, Any] = {
         "ociVersion": defaults.OCI_VERSION,
         "hostname": spec.hostname,
         "process": _render_process(spec),
@@ -26,8 +43,29 @@ def render_bundle(spec: Spec) -> Bundle:
         "mounts": [_render_mount(mount) for mount in spec.mounts],
         "linux": _render_linux(spec),
     }
-    digest = digest_of({"config": config, "root": _describe_root(spec.root)})
-    return Bundle(digest=digest, config=config, root=spec.root, readonly=spec.readonly)
+    if spec.annotations:
+        config["annotations"] = dict(spec.annotations)
+    log = LogTarget(spec.log.type)
+    made_from: dict[str, Any] = {
+        "config": config,
+        "root": _describe_root(spec.root),
+        "files": [{"path": file.path, "mode": file.mode, "text": file.text} for file in spec.files],
+        "log": log.value,
+    }
+    if spec.env_files:
+        made_from["env_files"] = [{"path": file.path, "digest": file.digest} for file in spec.env_files]
+        # Without such files it makes no difference who has set a variable.
+        made_from["own_env"] = sorted(spec.own_env)
+    return Bundle(
+        digest=digest_of(made_from),
+        config=config,
+        root=spec.root,
+        readonly=spec.readonly,
+        files=spec.files,
+        env_files=tuple(file.path for file in spec.env_files),
+        own_env=spec.own_env,
+        log=log,
+    )
 
 
 def digest_skeleton(root: SkeletonRoot) -> str:
@@ -35,51 +73,66 @@ def digest_skeleton(root: SkeletonRoot) -> str:
     return digest_of(_describe_root(root))
 
 
-def render_instance(instance: Instance) -> str:
+def render_instance(instance: Instance, variables: Mapping[str, str] | None = None) -> str:
     """The text of an instance's config.json: canonical JSON, valid against the runtime-spec's JSON Schema. Without a
-    cgroup path the runtime chooses one."""
-    config = instance.bundle.config
+    cgroup path the runtime chooses one, without a folder paths are relative to the bundle.
+
+    variables: what the bundle's files of variables say.
+    """
+    bundle, config = instance.bundle, instance.bundle.config
     linux = config["linux"]
-    own = {"cgroupsPath": instance.cgroups_path} if instance.cgroups_path else {}
+    own: dict[str, Any] = {"cgroupsPath": instance.cgroups_path} if instance.cgroups_path else {}
     limits = instance.host_limits
-    own["resources"] = linux["resources"] | render_resources(instance.resources, limits_swap=limits.limits_swap)
+    own["resources"] = _merge_resources(linux["resources"], render_resources(instance.resources, limits))
+    process = _limit_open_files(config["process"], limits.open_files)
+    if variables:
+        process = {**process, "env": merge_variables(process["env"], variables, bundle.own_env)}
+    files = [_render_mount(mount) for mount in mount_files(bundle.files, instance.folder)]
     return canonical_json(
         {
             **config,
-            "process": {**config["process"], **_render_rlimits(limits.open_files)},
+            "process": process,
             "root": {**config["root"], "path": instance.rootfs},
+            **({"mounts": [*config["mounts"], *files]} if files else {}),
             "linux": {**linux, **own},
         }
     )
 
 
-def render_resources(resources: Resources, *, limits_swap: bool = True) -> dict[str, Any]:
-    """The part of ``linux.resources`` that is changed live; empty without limits. ``swap`` counts memory and swap
-    together (runtime-spec config-linux.md, "Memory"): with both the same nothing is swapped beyond the limit. Where the
-    kernel cannot limit swap, runtimes may refuse to be asked for it."""
-    if resources.memory is None:
-        return {}
-    limit = int(resources.memory)
-    return {"memory": {"limit": limit, "swap": limit} if limits_swap else {"limit": limit}}
+def _merge_resources(have: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a limit in both the own stands; what the config has beside it stays."""
+    merged = {**have, **own}
+    for kind in have.keys() & own.keys():
+        if isinstance(have[kind], Mapping):
+            merged[kind] = {**have[kind], **own[kind]}
+    return merged
 
 
-def _render_rlimits(open_files: OpenFiles | None) -> dict[str, Any]:
-    """``process.rlimits`` (runtime-spec config.md, "POSIX process"); nothing where it is to be inherited."""
-    if open_files is None:
-        return {}
-    return {"rlimits": [{"type": "RLIMIT_NOFILE", "soft": open_files.soft, "hard": open_files.hard}]}
+def _limit_open_files(process: Mapping[str, Any], open_files: OpenFiles | None) -> Mapping[str, Any]:
+    """``process`` with RLIMIT_NOFILE as the host has it, unless it has a limit of its own, or is to inherit one."""
+    own = process.get("rlimits", [])
+    if open_files is None or any(limit["type"] == OPEN_FILES for limit in own):
+        return process
+    files = _render_rlimit(Rlimit(OPEN_FILES, open_files.soft, open_files.hard))
+    return {**process, "rlimits": sorted([*own, files], key=itemgetter("type"))}
+
+
+def _render_rlimit(limit: Rlimit) -> dict[str, Any]:
+    return {"type": limit.type, "soft": limit.soft, "hard": limit.hard}
 
 
 def _render_process(spec: Spec) -> dict[str, Any]:
-    user: dict[str, Any] = {"uid": spec.user.uid, "gid": spec.user.gid}
+    user: dict[str, Any] = {"uid": spec.user.uid, "gid": spec.user.gid, "umask": spec.user.umask}
     if spec.user.additional_gids:
         user["additionalGids"] = list(spec.user.additional_gids)
+    rlimits = {"rlimits": [_render_rlimit(limit) for limit in spec.rlimits]} if spec.rlimits else {}
     return {
         "args": list(spec.args),
         "capabilities": _render_capabilities(spec),
         "cwd": spec.cwd,
         "env": [f"{name}={value}" for name, value in spec.env],
         "noNewPrivileges": spec.no_new_privileges,
+        **rlimits,
         "terminal": False,
         "user": user,
     }
@@ -108,8 +161,10 @@ def _render_linux(spec: Spec) -> dict[str, Any]:
         "maskedPaths": list(spec.masked_paths),
         "namespaces": [_render_namespace(namespace) for namespace in spec.namespaces],
         "readonlyPaths": list(spec.readonly_paths),
-        "resources": {"devices": [dict(rule) for rule in defaults.DEVICE_RULES]},
+        "resources": {"devices": [*map(dict, defaults.DEVICE_RULES), *map(_allow_device, spec.devices)]},
     }
+    if spec.devices:
+        linux["devices"] = [_render_device(device) for device in spec.devices]
     propagation = _choose_propagation(spec.mounts)
     if propagation is not None:
         linux["rootfsPropagation"] = propagation
@@ -125,6 +180,23 @@ def _choose_propagation(mounts: tuple[Mount, ...]) -> str | None:
     if options & {"shared", "rshared"}:
         return "shared"
     return "slave" if options & {"slave", "rslave"} else None
+
+
+def _render_device(device: Device) -> dict[str, Any]:
+    return {
+        "path": device.path,
+        "type": device.type,
+        "major": device.major,
+        "minor": device.minor,
+        "fileMode": device.mode,
+        "uid": device.uid,
+        "gid": device.gid,
+    }
+
+
+def _allow_device(device: Device) -> dict[str, Any]:
+    numbers = {"type": device.type, "major": device.major, "minor": device.minor}
+    return {"allow": True, **numbers, "access": device.access}
 
 
 def _render_mount(mount: Mount) -> dict[str, Any]:

@@ -8,7 +8,14 @@ import attrs
 from attrs import frozen
 
 from orchestrator.core import defaults
-from orchestrator.core.questions import account_questions
+from orchestrator.core.confinement import choose_confinement
+from orchestrator.core.envfile import choose_env_files
+from orchestrator.core.files import choose_args, entry_files, find_command, script_files
+from orchestrator.core.limits import find_resource_faults
+from orchestrator.core.output import find_log_faults, log_bound
+from orchestrator.core.platform import check_platform
+from orchestrator.core.questions import account_questions, no_answer
+from orchestrator.core.ready import resolve_ready
 from orchestrator.core.rootfs import (
     build_skeleton,
     find_obstacle,
@@ -18,20 +25,18 @@ from orchestrator.core.rootfs import (
     merge_mounts,
     usr_links,
 )
-from orchestrator.core.seccomp import compile_profile
-from orchestrator.core.suggest import quote
-from orchestrator.core.users import Account, find_account
+from orchestrator.core.users import Account, find_account, join_groups
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathKind, TextQuestion
 from orchestrator.model.kinds import MountKind, NetworkKind, Use
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.policy import ContainerType, OnExit
 from orchestrator.model.problem import At, Fault
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
-from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot, Spec
+from orchestrator.model.spec import BundleFile, FolderRoot, Policy, ReadySpec, SkeletonRoot, Spec
 
 
 @frozen
@@ -46,55 +51,63 @@ class _Part:
 class _Layout:
     root: SkeletonRoot | FolderRoot
     mounts: tuple[Mount, ...]
+    files: tuple[BundleFile, ...] = ()
 
 
-def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | tuple[Fault, ...]:
+def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | ReadySpec | tuple[Fault, ...]:
     """The spec of the definition called ``name``, or all its faults, with paths as in its file.
 
     ``facts`` must have the answers to all that `ask_questions` asks of this definition.
     """
+    if definition.bundle is not None:
+        return resolve_ready(name, definition, definition.bundle, facts, _choose_policy(definition))
     parts = _contribute(name, definition, facts)
     faults = [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
     layout = _lay_out(definition, parts, facts)
     account = _find_account(definition, facts)
+    contributions = tuple(part.contribution for part in parts)
+    # Where it is not known who the application runs as, the faults of the rest are the same.
+    uid = 0 if isinstance(account, tuple) else account.user.uid
+    plugged = (capability for each in contributions for capability in each.capabilities)
+    confinement = choose_confinement(definition, uid, plugged, facts)
+    env_files, env_faults = choose_env_files(definition.env_files, facts)
+    faults += (*env_faults, *find_log_faults(definition.log, facts))
+    faults += find_resource_faults(definition.resources, facts.host.controllers)
     if isinstance(layout, tuple):
         faults += layout
-    if isinstance(account, Fault):
-        faults.append(account)
-    if faults or isinstance(layout, tuple) or isinstance(account, Fault):
+    if isinstance(account, tuple):
+        faults += account
+    faults += (*confinement.faults, *check_platform(definition.os, definition.arch, facts.host.machine))
+    if faults or isinstance(layout, tuple) or isinstance(account, tuple):
         return tuple(faults)
     hostname = definition.hostname or name
-    contributions = tuple(part.contribution for part in parts)
-    capabilities = defaults.ROOT_CAPABILITIES if account.user.uid == 0 else ()
-    capabilities = tuple(sorted({*capabilities, *(cap for each in contributions for cap in each.capabilities)}))
     env = {"PATH": defaults.PATH, "HOME": account.home, "HOSTNAME": str(hostname)}
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
-    host = facts.host
     return Spec(
         name=name,
-        args=definition.args or (),
+        args=choose_args(definition),
         env=tuple(sorted(env.items())),
         own_env=frozenset(str(key) for key in definition.env),
-        env_files=(),
-        files=(),
-        devices=(),
-        rlimits=(),
-        annotations=(),
+        env_files=env_files,
+        files=(*script_files(definition), *layout.files),
+        devices=confinement.devices,
+        rlimits=confinement.rlimits,
+        annotations=tuple(sorted(definition.annotations.items())),
         log=definition.log,
         cwd=definition.cwd,
-        user=account.user,
+        user=attrs.evolve(account.user, umask=definition.umask),
         hostname=hostname,
         readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
         root=layout.root,
         mounts=(*defaults.SYSTEM_MOUNTS, *layout.mounts),
         namespaces=_choose_namespaces(definition, contributions),
-        capabilities=capabilities,
-        seccomp=compile_profile(host.seccomp_profile, host.machine, host.kernel, capabilities),
-        masked_paths=defaults.MASKED_PATHS,
-        readonly_paths=defaults.READONLY_PATHS,
-        no_new_privileges=defaults.NO_NEW_PRIVILEGES,
+        capabilities=confinement.capabilities,
+        seccomp=confinement.seccomp,
+        masked_paths=confinement.masked_paths,
+        readonly_paths=confinement.readonly_paths,
+        no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
         policy=_choose_policy(definition),
     )
@@ -114,16 +127,13 @@ def _contribution(use: Use, kind: MountKind | NetworkKind, facts: Facts) -> Cont
     """What a kind contributes; a fault where a text that it goes by could not be read in time. (A path that could not
     be looked at says so itself.)"""
     texts = tuple(question for question in kind.questions() if isinstance(question, TextQuestion))
-    faults = tuple(_no_answer((), question) for question in texts if question in facts.unanswered)
+    faults = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
     return Contribution(faults=faults) if faults else kind.contribute(use, facts)
 
 
-def _no_answer(path: KeyPath, question: TextQuestion) -> Fault:
-    below = "" if question.root == "/" else f" below {quote(question.root)}"
-    return Fault(path, f"cannot read {quote(question.path)}{below}: it does not answer")
-
-
-def _find_account(definition: Definition, facts: Facts) -> Account | Fault:
+def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault, ...]:
+    """Who the application runs as, groups included; or every name that is not there."""
+    nobody = Account(User(0, 0), "/")
     match definition.rootfs:
         case HostRootfs():
             root = "/"
@@ -131,16 +141,21 @@ def _find_account(definition: Definition, facts: Facts) -> Account | Fault:
             root = path
             if facts.paths[path].kind is not PathKind.DIRECTORY:
                 # The missing folder is the one mistake; that it lists no users is not another.
-                return find_account("0:0", None, None)
+                return nobody
         case _:
-            return find_account("0:0", None, None)
+            return nobody
     questions = account_questions(root)
     for question in questions:
         if question in facts.unanswered:
             # Not as if there were none: the user's home and groups would change with the speed of a disk.
-            return _no_answer(("user",), question)
+            return (no_answer(("user",), question),)
     passwd, group = (facts.texts[question] for question in questions)
-    return find_account(definition.user, passwd, group)
+    account = find_account(definition.user, passwd, group)
+    known = nobody if isinstance(account, Fault) else account
+    joined, faults = join_groups(known, definition.groups, group)
+    if isinstance(account, Fault):
+        return (account, *faults)
+    return faults or joined
 
 
 def _lay_out(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
@@ -152,11 +167,12 @@ def _lay_out(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> 
         case ClosureRootfs():
             return (_closure_fault(("rootfs",)),)
         case None:
+            key, texts = find_command(definition)
             stores = tuple(f"{folder.rstrip('/')}/" for folder in facts.host.store_dirs)
-            if any(store in arg for store in stores for arg in definition.args or ()):
-                return (_closure_fault(("args",)),)
-            message = "no rootfs, and args name no store path whose closure could be one"
-            return (Fault(("args",), message, 'write rootfs = "host" for the host\'s own programs'),)
+            if any(store in text for store in stores for text in texts):
+                return (_closure_fault((key,)),)
+            message = f"no rootfs, and no store path in {key} whose closure could be one"
+            return (Fault((key,), message, 'write rootfs = "host" for the host\'s own programs'),)
 
 
 def _closure_fault(path: KeyPath) -> Fault:
@@ -180,19 +196,15 @@ def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layou
         case PathKind.FILE | PathKind.OTHER:
             return (Fault(at, f'cannot use "{path}": not a directory'),)
     faults = tuple(
-        Fault(part.path, f'needs files of its own in the root, and "{path}" of the host is left as it is')
+        Fault(part.path, f'needs links of its own in the root, and "{path}" of the host is left as it is')
         for part in parts
-        if any(_has_content(entry) for entry in part.contribution.entries)
+        if any(isinstance(entry, LinkEntry) for entry in part.contribution.entries)
     )
     if faults:
         return faults
     own = tuple(mount for part in parts for mount in part.contribution.mounts)
-    return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own))
-
-
-def _has_content(entry: Entry) -> bool:
-    """Whether it is more than a mount point, which a runtime makes by itself."""
-    return isinstance(entry, LinkEntry) or (isinstance(entry, FileEntry) and entry.text != "")
+    entries = (entry for part in parts for entry in part.contribution.entries)
+    return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own), entry_files(entries, own))
 
 
 def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
@@ -249,4 +261,5 @@ def _choose_policy(definition: Definition) -> Policy:
         oneshot=oneshot,
         restart=attrs.evolve(definition.restart, on_success=on_success),
         stop=definition.stop,
+        log_bound=log_bound(definition.log),
     )

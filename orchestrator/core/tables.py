@@ -3,7 +3,7 @@
 Every part is read, whatever is wrong with the others. Floor: core.
 """
 
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from typing import Any, get_args, get_type_hints
 
 from attrs import NOTHING, evolve, frozen
@@ -23,6 +23,9 @@ HookOf = Callable[[Any], Hook]
 
 Check = Callable[[Any], Fault | None]
 """What the type of a field cannot say of its value."""
+
+KeyCheck = Callable[[Sequence[str]], Iterable[Fault]]
+"""What is wrong with keys that stand together, or with none of them being there; they come in the file's order."""
 
 
 def make_list_hook(wanted: object, hook_of: HookOf) -> Hook:
@@ -96,7 +99,9 @@ class _Field:
     check: Check | None
 
 
-def make_table_hook(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check] | None = None) -> Hook:
+def make_table_hook(
+    cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check] | None = None, check_keys: KeyCheck = lambda keys: ()
+) -> Hook:
     """The hook of an options class: an attrs class whose fields are declared with `option`. ``checks`` by key.
 
     Raises TypeError for a class that is not made so. A ValueError of the class itself (an attrs validator) is the
@@ -130,6 +135,7 @@ def make_table_hook(cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check]
             if known.required and known.key not in value:
                 hint = f"write {known.key} = {known.example}" if known.example else ""
                 collector.add(Fault((), f"missing key {quote(known.key)}", hint))
+        collector.add(*check_keys([key for key in value if key in fields]))
         collector.settle()
         try:
             return cls(**arguments)

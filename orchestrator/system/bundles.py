@@ -11,14 +11,15 @@ Floor: system.
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from orchestrator.core.canonical import canonical_json
+from orchestrator.core.files import FOLDER
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
-from orchestrator.model.spec import SkeletonRoot
+from orchestrator.model.spec import BundleFile, SkeletonRoot
 from orchestrator.ports import DiskFailed
 from orchestrator.system.files import make_folders, remove_tree, write_all
 
@@ -122,6 +123,16 @@ def make_skeleton(folder: str, entries: Iterable[Entry]) -> None:
                 write_new(path, _bytes_of(entry), entry.mode)
             case LinkEntry():
                 os.symlink(entry.target, path)
+
+
+def write_files(folder: str, files: Sequence[BundleFile]) -> None:
+    """Write the files that a bundle brings along below its folder (`orchestrator.core.files.mount_files`), nothing
+    where there are none. Raises OSError."""
+    if not files:
+        return
+    os.mkdir(f"{folder}/{FOLDER}", 0o755)
+    for number, file in enumerate(files):
+        write_new(f"{folder}/{FOLDER}/{number}", file.text.encode("utf-8", "surrogateescape"), file.mode)
 
 
 def write_new(path: str, data: bytes, mode: int) -> None:

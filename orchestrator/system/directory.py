@@ -12,7 +12,7 @@ from collections.abc import Collection
 import trio
 from attrs import frozen
 
-from orchestrator.model.source import Listing
+from orchestrator.model.source import Form, Listing
 from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, NoWatchesLeft
 from orchestrator.system.links import walk_links
@@ -20,7 +20,7 @@ from orchestrator.system.sources import list_links, read_sources
 from orchestrator.system.statfs import name_silent_filesystem
 from orchestrator.system.watches import CONTENT, Wanted, Watches
 
-SUFFIXES = (".toml",)
+SUFFIXES = tuple(form.value for form in Form)
 """What the name of a definition's file ends with."""
 
 LOOK_INTERVAL = 5.0
@@ -48,6 +48,7 @@ class WatchedDirectory(Closing):
         self._path = path
         self._suffixes = suffixes
         self._also: tuple[str, ...] = ()
+        self._contents: tuple[str, ...] = ()
         self._inotify: Inotify | None = None
         self._watches: Watches | None = None
         self._hint = True  # before the first read anything may have changed
@@ -61,12 +62,13 @@ class WatchedDirectory(Closing):
         """Why changes may be seen late (up to `LOOK_INTERVAL`), or empty. As of the last `read`."""
         return self._message
 
-    def watch_also(self, paths: Collection[str]) -> None:
-        """Other absolute paths whose appearing, vanishing or leading elsewhere is a change too, from the next `read`
-        on (which is asked for by `wait_changed` if the paths are new). Replaces those of the call before."""
-        also = tuple(sorted(set(paths)))
-        if also != self._also:
-            self._also = also
+    def watch_also(self, paths: Collection[str], contents: Collection[str] = ()) -> None:
+        """Other absolute paths whose appearing, vanishing or leading elsewhere is a change too, and with ``contents``
+        files of which it is one as well that they were written; from the next `read` on (which is asked for by
+        `wait_changed` if the paths are new). Replaces those of the call before."""
+        also, contents = tuple(sorted(set(paths))), tuple(sorted(set(contents)))
+        if (also, contents) != (self._also, self._contents):
+            self._also, self._contents = also, contents
             self._hint = True
 
     async def read(self) -> Listing:
@@ -146,6 +148,8 @@ class WatchedDirectory(Closing):
                 wanted.add_chain(walk_links(os.path.join(chain.end, name)), last=CONTENT)
         for path in self._also:
             wanted.add_chain(walk_links(path))
+        for path in self._contents:
+            wanted.add_content(walk_links(path))
         return wanted
 
     def _find_silent(self, wanted: Wanted) -> str:

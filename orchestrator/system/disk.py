@@ -20,7 +20,8 @@ from orchestrator.model.layout import Layout
 from orchestrator.model.spec import SkeletonRoot
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
-from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_new
+from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_files, write_new
+from orchestrator.system.envfile import VariableReader, VariablesUnusable
 from orchestrator.system.files import append_line, make_folders, remove_file, remove_tree, temporary_name, write_atomic
 from orchestrator.system.trash import Trash
 
@@ -32,6 +33,7 @@ class HostDisk:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._trash = Trash(f"{layout.state}/trash")
+        self._variables = VariableReader()
 
     def make_folders(self) -> None:
         """Make the folders of both directories as far as they are missing, so that an agent that may not write there
@@ -60,10 +62,16 @@ class HostDisk:
     def prepare_instance(self, instance: Instance) -> None:
         """See `orchestrator.ports.Disk.prepare_instance`. What fails leaves nothing."""
         self.make_folders()
+        try:
+            variables = self._variables.read(instance.bundle.env_files)
+        except VariablesUnusable as error:
+            raise DiskFailed(str(error)) from error
         with _tried(f"cannot make the instance {instance.id} in {instance.folder}"):
+            # Nobody else may look in: the environment is private, and so are the files until they are mounted.
             os.mkdir(instance.folder, 0o700)
             try:
-                write_new(f"{instance.folder}/config.json", render_instance(instance).encode(), 0o600)
+                write_new(f"{instance.folder}/config.json", render_instance(instance, variables).encode(), 0o600)
+                write_files(instance.folder, instance.bundle.files)
                 if isinstance(instance.bundle.root, SkeletonRoot) and not instance.bundle.readonly:
                     make_skeleton(instance.rootfs, instance.bundle.root.entries)
             except (OSError, DiskFailed):

@@ -5,9 +5,12 @@ Unlike an instance's folder it names no cgroup and, where it can, no path outsid
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
+
+from attrs import evolve
 
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
@@ -15,7 +18,8 @@ from orchestrator.model.oci import Mount
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, SkeletonRoot
 from orchestrator.ports import DiskFailed
-from orchestrator.system.bundles import make_skeleton
+from orchestrator.system.bundles import make_skeleton, write_files, write_new
+from orchestrator.system.envfile import VariableReader
 from orchestrator.system.files import remove_tree
 from orchestrator.system.inroot import open_in_root
 
@@ -25,8 +29,8 @@ def export_bundle(bundle: Bundle, resources: Resources, folder: str, *, copy: bo
 
     copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns, for
     ``copy``, the bind mounts that lead to the host still: those that may be written to, since their data belongs to the
-    host, and what is mounted below one of these.
-    Raises DiskFailed.
+    host, and what is mounted below one of these. Files of variables are read, and what they say is written.
+    Raises DiskFailed; VariablesUnusable.
     """
     target = Path(folder)
     partial = target.with_name(f".{target.name}.partial-{os.getpid()}")
@@ -58,17 +62,26 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, *, copy: bool) -> 
         case SkeletonRoot(entries=entries):
             make_skeleton(str(rootfs), entries)
     config = dict(bundle.config)
-    mounts = [
-        Mount(each["destination"], each["type"], each["source"], tuple(each["options"])) for each in config["mounts"]
-    ]
+    listed = config.get("mounts", [])
+    mounts = [_read_mount(each) for each in listed]
     binds = tuple(mount for mount in mounts if {"bind", "rbind"} & set(mount.options))
     copied = _choose_copied(mounts) if copy else set()
     for mount in binds:
         if mount.destination in copied:
             _copy_into(rootfs, mount)
-    config["mounts"] = [each for each in config["mounts"] if each["destination"] not in copied]
-    (folder / "config.json").write_text(_render(bundle, config, resources, root_path))
+    config["mounts"] = [each for each in listed if each.get("destination") not in copied]
+    write_files(str(folder), bundle.files)
+    variables = VariableReader().read(bundle.env_files)
+    text = _render(evolve(bundle, config=config), resources, root_path, variables)
+    # What variables say may be private.
+    write_new(str(folder / "config.json"), text.encode(), 0o600 if variables else 0o644)
     return tuple(mount for mount in binds if mount.destination not in copied)
+
+
+def _read_mount(each: Mapping[str, Any]) -> Mount:
+    """A mount as config.json has it: of a ready bundle it may have a destination only."""
+    options = tuple(each.get("options") or ())
+    return Mount(each.get("destination", ""), each.get("type", ""), each.get("source", ""), options)
 
 
 def _choose_copied(mounts: Iterable[Mount]) -> set[str]:
@@ -84,18 +97,18 @@ def _choose_copied(mounts: Iterable[Mount]) -> set[str]:
     return copied
 
 
-def _render(bundle: Bundle, config: dict[str, object], resources: Resources, root_path: str) -> str:
+def _render(bundle: Bundle, resources: Resources, root_path: str, variables: Mapping[str, str]) -> str:
     instance = Instance(
         id="",
         name="",
-        bundle=Bundle(bundle.digest, config, bundle.root, bundle.readonly),
+        bundle=bundle,
         resources=resources,
         folder="",
         rootfs=root_path,
         cgroups_path="",
         log="",
     )
-    return render_instance(instance)
+    return render_instance(instance, variables)
 
 
 def _copy_into(rootfs: Path, mount: Mount) -> None:

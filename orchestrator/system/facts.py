@@ -15,9 +15,26 @@ from attrs import field, frozen
 
 from orchestrator.core.defaults import ETC_FILES, ETC_FOLDERS, USR_FOLDERS
 from orchestrator.core.seccomp import ProfileError, compile_profile
-from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.facts import (
+    DeviceAnswer,
+    DeviceQuestion,
+    DigestAnswer,
+    DigestQuestion,
+    Facts,
+    HostFacts,
+    PathAnswer,
+    PathKind,
+    PathQuestion,
+    Question,
+    TextQuestion,
+)
 from orchestrator.ports import OutsideError
-from orchestrator.system.inquiry import Inquiry
+from orchestrator.system.bounding import read_bounding_set
+from orchestrator.system.controllers import find_controllers
+from orchestrator.system.devices import find_device
+from orchestrator.system.envfile import digest_variables
+from orchestrator.system.hierarchies import read_hierarchies
+from orchestrator.system.inquiry import Answer, Inquiry
 from orchestrator.system.inroot import open_in_root
 
 SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json")
@@ -43,7 +60,7 @@ class HostWorld:
 
     @classmethod
     def probe(cls) -> "HostWorld":
-        """Learn of the host, once. Raises ProfileUnusable."""
+        """Learn of the host, once. Raises ProfileUnusable, CgroupUnreadable."""
         return cls(probe_host())
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
@@ -53,28 +70,39 @@ class HostWorld:
         answers = await self._inquiry.ask(asked) if asked else {}
         paths: dict[str, PathAnswer] = {}
         texts: dict[TextQuestion, str | None] = {}
+        digests: dict[str, DigestAnswer] = {}
+        devices: dict[str, DeviceAnswer] = {}
         for question in asked:
             answer = answers.get(question)
             if isinstance(question, TextQuestion):
                 texts[question] = answer if isinstance(answer, str) else None
+            elif isinstance(question, DigestQuestion):
+                digests[question.path] = answer if isinstance(answer, DigestAnswer) else DigestAnswer(None, NO_ANSWER)
+            elif isinstance(question, DeviceQuestion):
+                silent = DeviceAnswer("", detail=NO_ANSWER)
+                devices[question.path] = answer if isinstance(answer, DeviceAnswer) else silent
             elif isinstance(answer, PathAnswer):
                 paths[question.path] = answer
             else:
                 paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
-        return Facts(self.host, paths, texts, unanswered=frozenset(asked) - answers.keys())
+        return Facts(self.host, paths, texts, digests, devices, unanswered=frozenset(asked) - answers.keys())
 
     async def wait_news(self) -> None:
         """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""
         await self._inquiry.wait_news()
 
 
-def answer_question(question: Question) -> PathAnswer | str | None:
+def answer_question(question: Question) -> Answer:
     """Look at what is asked about. Blocks, perhaps for ever; raises nothing."""
     match question:
         case PathQuestion(path=path):
             return look_at(path)
         case TextQuestion(path=path, root=root):
             return read_text(path, root)
+        case DigestQuestion(path=path):
+            return digest_variables(path)
+        case DeviceQuestion(path=path):
+            return find_device(path)
 
 
 def look_at(path: str) -> PathAnswer:
@@ -114,7 +142,7 @@ def read_text(path: str, root: str = "/") -> str | None:
 
 
 def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> HostFacts:
-    """What the host is like, with ``root`` as its root directory. Raises ProfileUnusable."""
+    """What the host is like, with ``root`` as its root directory. Raises ProfileUnusable, CgroupUnreadable."""
     system = os.uname()
     machine, kernel = system.machine, read_kernel_version(system.release)
     return HostFacts(
@@ -123,6 +151,8 @@ def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> H
         usr_links={path: link for path in USR_FOLDERS if (link := _read_usr_link(path, root)) is not None},
         etc_files=tuple(path for path in sorted((*ETC_FILES, *ETC_FOLDERS)) if os.path.exists(_inside(root, path))),
         seccomp_profile=_read_profile(profiles, machine, kernel),
+        bounding_set=read_bounding_set(),
+        controllers=find_controllers(read_hierarchies()),
     )
 
 

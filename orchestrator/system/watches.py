@@ -19,15 +19,24 @@ ENTRY = SELF | Mask.CREATE | Mask.DELETE | Mask.MOVED_FROM | Mask.MOVED_TO
 """An entry appears, vanishes or is replaced: a link on the way, or what is missing yet."""
 CONTENT = ENTRY | Mask.MODIFY | Mask.CLOSE_WRITE | Mask.ATTRIB
 """What an entry holds, and who may read it."""
+WRITTEN = SELF | Mask.CLOSE_WRITE | Mask.ATTRIB
+"""What a single file holds, once it is written: a look in the midst of that would find half of it. A watch of the file
+and not of its folder, so that what goes on beside it wakes nobody."""
 
 
 class Wanted:
-    """What is to be watched: a mask for each folder, and the names in it that matter."""
+    """What is to be watched: a mask for each folder (or file), and the names in it that matter."""
 
     def __init__(self) -> None:
         self.masks: dict[str, Mask] = {}
         self.names: dict[str, set[str]] = {}
         self.suffixes: dict[str, tuple[str, ...]] = {}
+        self.files: set[str] = set()
+
+    def add_file(self, path: str) -> None:
+        """What the file at a path (absolute, without links) holds."""
+        self.masks[path] = WRITTEN
+        self.files.add(path)
 
     def add_folder(self, folder: str, mask: Mask) -> None:
         """The folder (absolute, without links) itself."""
@@ -58,6 +67,12 @@ class Wanted:
                     self.add_entry(step.folder, step.name)
         if chain.end is not None:
             self.add_parent_entry(chain.end, last)
+
+    def add_content(self, chain: Chain) -> None:
+        """Every step of the way, and what the file at its end holds."""
+        self.add_chain(chain)
+        if chain.end is not None and chain.steps and chain.steps[-1].kind is StepKind.FILE:
+            self.add_file(chain.end)
 
     def add_parent_entry(self, path: str, mask: Mask) -> None:
         """The entry that ``path`` is of its parent; nothing for the root folder."""
@@ -102,11 +117,12 @@ class Watches:
             folder = max(wanted.masks, key=lambda path: path.count("/") if path != "/" else 0)
             mask = wanted.masks.pop(folder)
             one = _Armed(mask, frozenset(wanted.names.get(folder, ())), wanted.suffixes.get(folder, ()))
+            kind = Mask(0) if folder in wanted.files else Mask.ONLYDIR
             try:
-                watch = self._add(folder, mask)
+                watch = self._add(folder, mask | kind)
                 if watch in armed:  # the same folder by two paths, as bind mounts make them
                     one |= armed[watch]
-                    self._add(folder, one.mask)
+                    self._add(folder, one.mask | kind)
             except NoWatchesLeft as error:
                 failure = failure or str(error)
             except OSError as error:
@@ -130,7 +146,7 @@ class Watches:
         return any(self._matters(event) for event in events)
 
     def _add(self, folder: str, mask: Mask) -> int:
-        return self._inotify.add(folder, mask | Mask.ONLYDIR | Mask.DONT_FOLLOW | Mask.EXCL_UNLINK)
+        return self._inotify.add(folder, mask | Mask.DONT_FOLLOW | Mask.EXCL_UNLINK)
 
     def _matters(self, event: Event) -> bool:
         if event.overflow:

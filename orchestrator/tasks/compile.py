@@ -6,34 +6,43 @@ The stages are pure functions of `orchestrator.core`; the one thing awaited is t
 from collections.abc import Iterable, Mapping
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
+from orchestrator.core.fields import describe_fields
 from orchestrator.core.locate import locate_faults
 from orchestrator.core.parse import Parser
-from orchestrator.core.questions import ask_questions
+from orchestrator.core.questions import ask_questions, content_questions
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Question, TextQuestion
+from orchestrator.model.facts import DigestAnswer, DigestQuestion, Facts, Question, TextQuestion
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
 from orchestrator.ports import World
 
+Answer = DigestAnswer | str | None
+"""What a file says, or the digest of it."""
+
 
 @frozen
 class Compiled:
-    """What a source became, with the paths of the host that it depends on while it is broken."""
+    """What a source became, and what of the host makes it something else."""
 
     source: Source
     result: Target | Broken
     parsed: bool = True
     """False if its text alone is wrong, so that no change of the world can mend it."""
     awaits: frozenset[str] = field(factory=frozenset)
-    """Not those that did not answer: to look at them is to hang."""
+    """The paths whose appearance may mend it while it is broken."""
+    depends: frozenset[str] = field(factory=frozenset)
+    """The files that make it something else when they say something else. Neither has those that did not answer: to
+    look at them is to hang."""
+    answers: Mapping[Question, Answer] = field(factory=dict, repr=False)
+    """What these files said, as far as it was answered when it was compiled; empty while it is broken."""
 
     def still_holds(self, source: Source) -> bool:
-        """Whether compiling ``source`` would give this again."""
+        """Whether compiling ``source`` would give this again, unless ``answers`` are others by now."""
         mendable = isinstance(self.result, Broken) and self.parsed
         return self.source == source and not mendable
 
@@ -44,14 +53,14 @@ async def compile_sources(
     """Compile every source, by name.
 
     before: the last result; what has the same text is taken from it, unless it was broken by the world's state and may
-    be mended by now. Never raises for what a user wrote.
+    be mended by now, or a file that it depends on says something else. Never raises for what a user wrote.
     """
-    done: dict[str, Compiled] = {}
+    sources = tuple(sources)
+    known = ((source, before.get(source.name)) for source in sources)
+    done = await _ask_again({each.name: was for each, was in known if was is not None and was.still_holds(each)}, world)
     definitions: dict[str, tuple[Source, Definition]] = {}
     for source in sources:
-        known = before.get(source.name)
-        if known is not None and known.still_holds(source):
-            done[source.name] = known
+        if source.name in done:
             continue
         await trio.lowlevel.checkpoint()  # many files that change at once must not hold up what supervises
         parsed = parser.parse(source)
@@ -63,18 +72,46 @@ async def compile_sources(
         return done
     questions = {name: ask_questions(name, definition) for name, (_, definition) in definitions.items()}
     facts = await world.gather(question for asked in questions.values() for question in asked)
+    digests = {path: answer.digest for path, answer in facts.digests.items()}
     for name, (source, definition) in definitions.items():
         await trio.lowlevel.checkpoint()
         spec = resolve_spec(name, definition, facts)
+        contents = content_questions(definition)
         if isinstance(spec, tuple):
-            done[name] = Compiled(source, _broken(source, spec), awaits=_paths(set(questions[name]) - facts.unanswered))
+            answered = set(questions[name]) - facts.unanswered
+            read = {question for question in answered if question in contents or isinstance(question, DigestQuestion)}
+            result = _broken(source, spec)
+            done[name] = Compiled(source, result, awaits=_paths(answered - read), depends=_paths(read))
         else:
-            done[name] = Compiled(source, Target(render_bundle(spec), spec.resources, spec.policy))
+            fields = describe_fields(definition, parser.registry, digests)
+            target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields)
+            answers = {question: _answer(question, facts) for question in contents}
+            done[name] = Compiled(source, target, depends=_paths(contents), answers=answers)
     return done
 
 
+async def _ask_again(known: Mapping[str, Compiled], world: World) -> dict[str, Compiled]:
+    """Those that are still so by what the files say that they depend on. One that does not answer now is taken to say
+    what it said: nothing that runs is replaced since a disk is slow."""
+    asked = tuple(dict.fromkeys(question for each in known.values() for question in each.answers))
+    if not asked:
+        return dict(known)
+    facts = await world.gather(asked)
+    unchanged: dict[str, Compiled] = {}
+    for name, each in known.items():
+        answered = each.answers.keys() - facts.unanswered
+        if all(_answer(question, facts) == each.answers[question] for question in answered):
+            unchanged[name] = evolve(each, depends=_paths(answered)) if each.answers else each
+    return unchanged
+
+
+def _answer(question: Question, facts: Facts) -> Answer:
+    """What a file said that was asked for its content."""
+    return facts.texts[question] if isinstance(question, TextQuestion) else facts.digests[question.path]
+
+
 def _broken(source: Source, faults: tuple[Fault, ...]) -> Broken:
-    return Broken(locate_faults(source.file, source.text, faults))
+    return Broken(locate_faults(source.file, source.text, faults, form=source.form))
 
 
 def _paths(questions: Iterable[Question]) -> frozenset[str]:

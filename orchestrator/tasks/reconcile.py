@@ -179,7 +179,8 @@ class Reconciler:
             compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}
             self._compiled = {**self._linger(compiled), **compiled}
             awaited = frozenset(path for each in compiled.values() for path in each.awaits)
-            self._directory.watch_also(self._always_watched | awaited)
+            contents = frozenset(path for each in compiled.values() for path in each.depends)
+            self._directory.watch_also(self._always_watched | awaited, contents)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished = {}

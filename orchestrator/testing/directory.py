@@ -4,7 +4,19 @@ from collections.abc import Collection, Iterable, Mapping
 
 import trio
 
-from orchestrator.model.facts import Facts, HostFacts, PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.facts import (
+    DeviceAnswer,
+    DeviceQuestion,
+    DigestAnswer,
+    DigestQuestion,
+    Facts,
+    HostFacts,
+    PathAnswer,
+    PathKind,
+    PathQuestion,
+    Question,
+    TextQuestion,
+)
 from orchestrator.model.source import Form, Listing, Source
 
 HOST = HostFacts(
@@ -24,6 +36,7 @@ class FakeDirectory:
         """files: texts by container name."""
         self.reads = 0
         self.also: frozenset[str] = frozenset()
+        self.contents: frozenset[str] = frozenset()
         self.message = ""
         self._sources = {(name, Form.TOML): Source(name, f"{name}.toml", text) for name, text in (files or {}).items()}
         self._error: str | None = None
@@ -61,9 +74,9 @@ class FakeDirectory:
         """Wait for a hint."""
         await self._changed.wait()
 
-    def watch_also(self, paths: Collection[str]) -> None:
-        """Kept in ``also``, for a test to see."""
-        self.also = frozenset(paths)
+    def watch_also(self, paths: Collection[str], contents: Collection[str] = ()) -> None:
+        """Kept in ``also`` and ``contents``, for a test to see."""
+        self.also, self.contents = frozenset(paths), frozenset(contents)
 
 
 class FakeWorld:
@@ -74,6 +87,10 @@ class FakeWorld:
         self.host = HOST
         self.paths = dict(paths or {})
         self.texts = dict(texts or {})
+        self.digests: dict[str, DigestAnswer] = {}
+        """What files of variables say, by path."""
+        self.devices: dict[str, DeviceAnswer] = {}
+        """Those there are, by path."""
         self.asked: list[Question] = []
         self.news = trio.Event()
         """To be set when what did not answer may answer now."""
@@ -98,4 +115,14 @@ class FakeWorld:
             if isinstance(question, PathQuestion)
         }
         texts = {question: self.texts.get(question.path) for question in asked if isinstance(question, TextQuestion)}
-        return Facts(self.host, paths, texts, unanswered=self.unanswered & set(asked))
+        digests = {
+            question.path: self.digests.get(question.path, DigestAnswer(None, "no such file or directory"))
+            for question in asked
+            if isinstance(question, DigestQuestion)
+        }
+        devices = {
+            question.path: self.devices.get(question.path, DeviceAnswer("", detail="no such device"))
+            for question in asked
+            if isinstance(question, DeviceQuestion)
+        }
+        return Facts(self.host, paths, texts, digests, devices, unanswered=self.unanswered & set(asked))

@@ -15,6 +15,7 @@ from orchestrator_networks.none import NoNetwork
 from referencing import Registry as SchemaRegistry
 from referencing.jsonschema import DRAFT4
 
+from orchestrator.core.output import JOURNAL
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
@@ -23,6 +24,8 @@ from orchestrator.model.definition import Capabilities, Definition, Device, Rlim
 from orchestrator.model.facts import (
     DeviceAnswer,
     DeviceQuestion,
+    DigestAnswer,
+    DigestQuestion,
     Facts,
     HostFacts,
     PathAnswer,
@@ -51,6 +54,7 @@ from orchestrator.model.types import (
     Umask,
     UserName,
 )
+from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
 
@@ -64,7 +68,7 @@ HOST = HostFacts(
 
 FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
 FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
-LINKS = {"/srv/current": "/srv/data"}
+LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
 
 DEVICES = {
     "/dev/fuse": DeviceAnswer("c", 10, 229, 0o666, 0, 0),
@@ -83,6 +87,12 @@ PROFILES = {
     "/etc/open.json": '{"defaultAction":',
 }
 
+DIGESTS = {
+    "/etc/web.env": DigestAnswer("ab" * 32),
+    "/etc/more.env": DigestAnswer("cd" * 32),
+    "/etc/bad.env": DigestAnswer(None, 'line 3: there is no "=" in it'),
+}
+
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n"
 GROUP = "root:x:0:\nwww-data:x:33:\nweb:x:1000:\nadm:x:4:web,root\nssl:x:101:web\n"
 
@@ -91,6 +101,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     """What this world says."""
     paths: dict[str, PathAnswer] = {}
     texts: dict[TextQuestion, str | None] = {}
+    digests: dict[str, DigestAnswer] = {}
     devices: dict[str, DeviceAnswer] = {}
     for question in questions:
         match question:
@@ -98,19 +109,21 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 paths[path] = _look_at(path)
             case TextQuestion(path=path, root=root):
                 known = {"/etc/passwd": PASSWD, "/etc/group": GROUP} if root in ("/", "/srv/alpine") else {}
-                texts[question] = known.get(path, PROFILES.get(path))
+                texts[question] = known.get(path, PROFILES.get(path, READY_CONFIGS.get(path)))
+            case DigestQuestion(path=path):
+                digests[path] = DIGESTS.get(path, DigestAnswer(None, "no such file or directory"))
             case DeviceQuestion(path=path):
                 devices[path] = DEVICES.get(path, DeviceAnswer("", detail="no such device"))
-    return Facts(host, paths, texts, devices=devices)
+    return Facts(host, paths, texts, digests, devices)
 
 
 def _look_at(path: str) -> PathAnswer:
     resolved = LINKS.get(path, path)
-    if resolved in FOLDERS:
+    if resolved in FOLDERS or f"{resolved}/config.json" in READY_CONFIGS:
         return PathAnswer(PathKind.DIRECTORY, resolved)
-    if resolved in FILES:
+    if resolved in FILES or resolved in READY_CONFIGS:
         return PathAnswer(PathKind.FILE, resolved)
-    if path == "/srv/socket":
+    if path in ("/srv/socket", JOURNAL):
         return PathAnswer(PathKind.OTHER, path)
     if path.startswith("/root/"):
         return PathAnswer(PathKind.DENIED, path, "permission denied")

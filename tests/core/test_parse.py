@@ -220,7 +220,7 @@ def test_what_is_said_of_a_bad_value(text: str, path: KeyPath, message: str, hin
 @pytest.mark.parametrize(
     ("text", "path", "message", "hint"),
     [
-        ("", (), 'missing key "args"', "write args = ["),
+        ("", (), "there is nothing to run", "write args = ["),
         ("args = []", ("args",), "the list is empty", "write ["),
         ('args = [""]', ("args", 0), 'the command is empty: ""', ""),
         ('args = "nginx -g x"', ("args",), 'found the string "nginx -g x"', 'write ["nginx", "-g", "x"]'),
@@ -273,7 +273,7 @@ def test_as_much_as_is_allowed() -> None:
     [
         ("hostnam", 'did you mean "hostname"?'),
         ("Hostname", 'did you mean "hostname"?'),
-        ("zzzzzz", "known keys: args, cwd, env"),
+        ("zzzzzz", "known keys: annotations, arch, args"),
         ("restart.on-failure", 'did you mean "on_failure"?'),
         ("stop.kill", "known keys: signal, timeout"),
     ],

@@ -22,14 +22,14 @@ from orchestrator.model.place import KeyPath
 from orchestrator.model.policy import ContainerType, OnExit, Restart
 from orchestrator.model.problem import Fault
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs
-from orchestrator.model.spec import FolderRoot, SkeletonRoot, Spec
+from orchestrator.model.spec import BundleFile, FolderRoot, SkeletonRoot, Spec
 from orchestrator.model.types import AbsolutePath
 from tests.core.helpers_world import HOST, answer, bind, definitions, host_definition, resolve
 
 
 def faults_of(definition: Definition) -> tuple[Fault, ...]:
     faults = resolve_spec("web", definition, answer(ask_questions("web", definition)))
-    assert not isinstance(faults, Spec)
+    assert isinstance(faults, tuple)
     return faults
 
 
@@ -283,13 +283,33 @@ class _WithFiles:
         return Contribution(entries=(FileEntry("/etc/plugged", "yes\n"), FolderEntry("/plug")))
 
 
-def test_a_plugin_may_bring_files_to_a_skeleton_and_to_nothing_else() -> None:
+def test_a_plugin_may_bring_files_to_every_root() -> None:
     assert entries_of(resolve(host_definition(network=_WithFiles())))["/etc/plugged"] == FileEntry(
         "/etc/plugged", "yes\n"
     )
-    (fault,) = faults_of(directory_definition(network=_WithFiles()))
+    assert resolve(host_definition(network=_WithFiles())).files == ()
+    spec = resolve(directory_definition(network=_WithFiles()))
+    assert spec.files == (BundleFile("/etc/plugged", "yes\n", 0o644),)
+    mounts = {"/etc": bind("/srv/data")}
+    assert resolve(directory_definition(network=_WithFiles(), mounts=mounts)).files == (), "it would be hidden"
+
+
+@frozen(kw_only=True)
+class _WithLink:
+    """A network that needs a link in the root."""
+
+    def questions(self) -> Iterable[Question]:
+        return ()
+
+    def contribute(self, use: Use, facts: Facts) -> Contribution:
+        return Contribution(entries=(LinkEntry("/etc/resolv.conf", "../run/resolv.conf"),))
+
+
+def test_a_plugin_may_bring_links_to_a_skeleton_only() -> None:
+    assert "/etc/resolv.conf" in entries_of(resolve(host_definition(network=_WithLink())))
+    (fault,) = faults_of(directory_definition(network=_WithLink()))
     assert fault.path == ("network",)
-    assert "needs files of its own" in fault.message
+    assert "needs links of its own" in fault.message
 
 
 def test_each_question_is_asked_once() -> None:

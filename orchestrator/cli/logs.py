@@ -142,8 +142,12 @@ def _print_one(layout: Layout, name: str, target: LogTarget, view: View, output:
         case LogTarget.NONE:
             raise LogUnreadable(f'{name} keeps no log: its definition says log = "none"')
         case LogTarget.JOURNAL:
-            sys.stdout.flush()
-            become_journalctl(_query_of(layout, name, view))
+            query = _query_of(layout, name, view)
+            if query.counts_from_moment:
+                output.write(Piece(read_journal(query)))
+            else:
+                sys.stdout.flush()
+                become_journalctl(query)
         case LogTarget.FILE if view.follow:
             trio.run(_follow_file, layout, name, view, output)
         case LogTarget.FILE:
@@ -272,7 +276,10 @@ def _query_of(layout: Layout, name: str, view: View) -> JournalQuery:
     if view.previous:
         section = _find_section(layout, name)
         return JournalQuery(name=name, lines=view.lines, since=section.began_at, until=section.ended_at)
-    return JournalQuery(name=name, lines=view.lines, since=view.since, follow=view.follow)
+    query = JournalQuery(name=name, lines=view.lines, since=view.since, follow=view.follow)
+    if query.follow and query.counts_from_moment:
+        raise LogUnreadable(f"{name} writes to the journal: followed from --since on it has no last lines (--lines)")
+    return query
 
 
 def _unreadable(name: str, path: str, error: OSError) -> LogUnreadable:

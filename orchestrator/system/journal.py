@@ -53,10 +53,15 @@ class JournalQuery:
     until: float | None = None
     follow: bool = False
 
+    @property
+    def counts_from_moment(self) -> bool:
+        """journalctl(1) shows the first so many lines since a moment, and not the last: those must be cut out here."""
+        return self.lines is not None and (self.since is not None or self.until is not None)
+
 
 def journalctl(query: JournalQuery) -> list[str]:
-    """The command line that prints the messages of the entries, one a line."""
-    lines = "all" if query.lines is None else str(query.lines)
+    """The command line that prints the messages of the entries, one a line; all of them if it would count otherwise."""
+    lines = "all" if query.lines is None or query.counts_from_moment else str(query.lines)
     words = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--identifier={query.name}", f"--lines={lines}"]
     if query.since is not None:
         words.append(f"--since=@{query.since:.3f}")
@@ -85,7 +90,12 @@ def read_journal(query: JournalQuery) -> bytes:
         raise no_journalctl(error) from error
     if done.returncode != 0:
         raise JournalUnavailable(f"journalctl ended with exit code {done.returncode}")
-    return done.stdout
+    return _take_last(done.stdout, query.lines) if query.counts_from_moment else done.stdout
+
+
+def _take_last(text: bytes, lines: int | None) -> bytes:
+    every = text.splitlines(keepends=True)
+    return b"".join(every if lines is None else every[max(len(every) - lines, 0) :])
 
 
 def no_journalctl(error: OSError) -> JournalUnavailable:

@@ -69,27 +69,31 @@ def parse_capability(text: str) -> Capability | Fault:
         return Capability(name)
     short = (ALL, *(known.removeprefix(PREFIX) for known in KNOWN))
     hint = 'write a name of capabilities(7): "NET_ADMIN", or "ALL"'
+    if text.upper() == f"{PREFIX}{ALL}":
+        return Fault((), f"{quote(text)} is not a capability", f"write {quote(ALL)}")
     guess = Guess(text, KNOWN if text.upper().startswith(PREFIX) else short)
     return Fault((), f"{quote(text)} is not a capability", hint, guess=guess)
 
 
 def choose_capabilities(
-    wanted: Capabilities, given: Iterable[str], last: int
+    wanted: Capabilities, given: Iterable[str], bounding_set: int
 ) -> tuple[tuple[str, ...], tuple[Fault, ...]]:
     """What a process gets, sorted, and what is wrong with what is wanted.
 
-    given: what it has without being asked for: the defaults of its user, and what plugins add. last: the number of the
-    last capability that the host's kernel has. A name is stronger than ``"ALL"``: all that is added but for what is
+    given: what it has without being asked for: the defaults of its user, and what plugins add. bounding_set: what can
+    be given, a bit for each number (`HostFacts.bounding_set`). A name is stronger than ``"ALL"``: all but what is
     dropped by name, or nothing but what is added by name.
     """
-    here = KNOWN[: last + 1]
+    here = tuple(name for number, name in enumerate(KNOWN) if bounding_set >> number & 1)
     faults = []
     for index, name in enumerate(wanted.add):
         at = ("capabilities", "add", index)
         if name in wanted.drop:
             faults.append(Fault(at, f"{quote(name)} is dropped as well", "take one of them away"))
         elif name != ALL and name not in here:
-            faults.append(Fault(at, f"the host's kernel has no capability {quote(name)}: it is too old"))
+            message = f"cannot add {quote(name)}: the agent has none to give"
+            hint = "it is not in the agent's bounding set, or the kernel is too old for it: capabilities(7)"
+            faults.append(Fault(at, message, hint))
     held = set() if ALL in wanted.drop else set(given)
     if ALL in wanted.add:
         held.update(here)

@@ -34,7 +34,7 @@ def choose_confinement(definition: Definition, uid: int, plugged: Iterable[str],
     add, with ``CAP_``."""
     host = facts.host
     given = {*(defaults.ROOT_CAPABILITIES if uid == 0 else ()), *plugged}
-    capabilities, wrong_capabilities = choose_capabilities(definition.capabilities, given, host.last_capability)
+    capabilities, wrong_capabilities = choose_capabilities(definition.capabilities, given, host.bounding_set)
     seccomp = choose_seccomp(definition.seccomp, facts, capabilities)
     devices, wrong_devices = choose_devices(definition.devices, facts.devices)
     rlimits, wrong_rlimits = choose_rlimits(definition.rlimits)
@@ -47,5 +47,12 @@ def choose_confinement(definition: Definition, uid: int, plugged: Iterable[str],
         rlimits=rlimits,
         masked_paths=defaults.MASKED_PATHS if masked is None else masked,
         readonly_paths=defaults.READONLY_PATHS if kept is None else kept,
-        faults=(*wrong_capabilities, *wrong_profile, *wrong_devices, *wrong_rlimits),
+        faults=(*wrong_capabilities, *wrong_profile, *wrong_devices, *wrong_rlimits, *_check_masks(masked or ())),
     )
+
+
+def _check_masks(paths: Iterable[str]) -> Iterable[Fault]:
+    """What is mounted over the root file system hides nothing of it: a process's root is below that mount."""
+    for index, path in enumerate(paths):
+        if path == "/":
+            yield Fault(("masked_paths", index), 'cannot mask "/": it is the root file system', "name what is in it")

@@ -53,7 +53,7 @@ def choose_seccomp(
             raise ProfileError("it is not a JSON object")
         return compile_profile(profile, host.machine, host.kernel, capabilities)
     except json.JSONDecodeError as error:
-        why = f"it is not JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        why = f"it is not JSON: {error.msg.lower()} at line {error.lineno}, column {error.colno}"
     except RecursionError:
         why = "it is nested too deep"
     except ValueError as error:  # a ProfileError, or a number of thousands of digits

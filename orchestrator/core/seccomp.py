@@ -24,6 +24,14 @@ _ACTIONS = (
 
 _OPERATORS = tuple(f"SCMP_CMP_{name}" for name in ("NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"))
 
+_ARCHITECTURES = tuple(
+    f"SCMP_ARCH_{name}"
+    for name in (
+        *("X86", "X86_64", "X32", "ARM", "AARCH64", "LOONGARCH64", "RISCV64", "S390", "S390X", "PARISC", "PARISC64"),
+        *("MIPS", "MIPS64", "MIPS64N32", "MIPSEL", "MIPSEL64", "MIPSEL64N32", "PPC", "PPC64", "PPC64LE"),
+    )
+)
+
 _MACHINES: Mapping[str, tuple[str, str]] = {
     "x86_64": ("amd64", "SCMP_ARCH_X86_64"),
     "i686": ("x86", "SCMP_ARCH_X86"),
@@ -71,13 +79,14 @@ def compile_profile(
 
 def _architectures(profile: Mapping[str, Any], native: str) -> list[str]:
     """Those whose calls are let through: the machine's own and what runs on it besides (x86 on x86_64)."""
-    written = _strings(profile, "architectures")
-    if written:
-        return written
-    for entry in _tables(profile, "archMap"):
-        if entry.get("architecture") == native:
-            return [native, *_strings(entry, "subArchitectures")]
-    return [native] if native else []
+    chosen = _strings(profile, "architectures")
+    if not chosen and native:
+        maps = (entry for entry in _tables(profile, "archMap") if entry.get("architecture") == native)
+        chosen = [native, *_strings(next(maps, {}), "subArchitectures")]
+    for name in chosen:
+        if name not in _ARCHITECTURES:
+            raise ProfileError(f'unknown architecture "{name}"')
+    return chosen
 
 
 def _holds(rule: Mapping[str, Any], name: str, kernel: tuple[int, int], held: frozenset[str]) -> bool:

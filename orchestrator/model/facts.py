@@ -101,8 +101,8 @@ class HostFacts:
     """Which of the files and folders of a minimal /etc the host has."""
     seccomp_profile: Mapping[str, Any] | None
     """The parsed profile of the host (containers-seccomp.json(5)), None where there is none."""
-    last_capability: int = 40
-    """The number of the last capability that the kernel has (/proc/sys/kernel/cap_last_cap, proc(5))."""
+    bounding_set: int = 2**41 - 1
+    """The capabilities that the agent may give: a bit for each number, as in CapBnd of /proc/PID/status (proc(5))."""
     controllers: frozenset[str] = frozenset({"memory", "swap", "cpu", "pids", "io"})
     """What the kernel's control groups can limit: ``swap`` is memory and swap together, ``io`` the weight of disks."""
     store_dirs: tuple[str, ...] = ("/nix/store",)

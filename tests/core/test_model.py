@@ -39,7 +39,9 @@ IDS = [f"{cls.__name__}.{path[-1]}" for path, cls, _ in OPTIONS]
 def test_the_walk_finds_the_classes() -> None:
     found = {cls for _, cls in CLASSES}
     assert set(KINDS) <= found
-    assert {"Definition", "Device", "EnvFile", "Resources", "Restart", "Rlimit", "Stop"} <= {cls.__name__ for cls in found}
+    assert {"Definition", "Device", "EnvFile", "Resources", "Restart", "Rlimit", "Stop"} <= {
+        cls.__name__ for cls in found
+    }
 
 
 @pytest.mark.parametrize(("path", "cls", "declared"), OPTIONS, ids=IDS)

@@ -98,3 +98,52 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path, capsys: pyt
     (tmp_path / "empty").mkdir()
     assert main(["build", str(file), "-o", str(tmp_path / "empty")]) == 0
     assert sorted(os.listdir(tmp_path)) == ["empty", "mine", "web.toml"]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("copy", [False, True])
+def test_a_script_and_variables_of_files_go_along(
+    tmp_path: Path, rootfs: Path, capsys: pytest.CaptureFixture[str], copy: bool
+) -> None:
+    (tmp_path / "web.env").write_text("WHO='of the file'\nOWN=lost\n")
+    file = tmp_path / "hello.toml"
+    file.write_text(
+        f"""cmd = "echo hello $WHO, $OWN\\necho 'again'"
+        env_files = ["{tmp_path}/web.env"]
+        env.OWN = "kept"
+        rootfs = {{ type = "directory", path = "{rootfs}" }}
+        """
+    )
+    bundle = tmp_path / "bundle"
+    assert main(["build", str(file), "-o", str(bundle), *(["--copy"] if copy else [])]) == 0
+    said = capsys.readouterr().err
+    assert f"what {tmp_path}/web.env says now stands in {bundle}/config.json" in said
+    assert "of the file" not in said
+    assert (bundle / "config.json").stat().st_mode & 0o777 == 0o600
+    moved = tmp_path / "moved"
+    bundle.rename(moved)
+    assert run(moved) == "hello of the file, kept\nagain\n"
+    assert not (rootfs / "dev" / "orchestrator").exists()
+
+
+@pytest.mark.real
+def test_what_was_built_is_a_ready_bundle(tmp_path: Path, rootfs: Path) -> None:
+    (tmp_path / "first.toml").write_text(f'cmd = "echo ready"\nrootfs = {{ type = "directory", path = "{rootfs}" }}\n')
+    (tmp_path / "second.toml").write_text(f'bundle = "{tmp_path}/first"\n')
+    for name, options in (("first", ["--copy"]), ("second", []), ("third", ["--copy"])):
+        source = tmp_path / f"{'second' if name == 'third' else name}.toml"
+        assert main(["build", str(source), "-o", str(tmp_path / name), *options]) == 0
+    assert [run(tmp_path / name) for name in ("first", "second", "third")] == ["ready\n"] * 3
+
+
+def test_a_file_of_variables_that_cannot_be_read_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web.env").write_text("A=1\nno variable\n")
+    file = tmp_path / "hello.toml"
+    file.write_text(f'args = ["true"]\nrootfs = "host"\nenv_files = ["{tmp_path}/web.env"]\n')
+    assert main(["build", str(file), "-o", str(tmp_path / "bundle")]) == 1
+    said = capsys.readouterr().err
+    assert f'env_files[0]: cannot use "{tmp_path}/web.env": line 2: there is no "=" in it' in said
+    assert "no variable" not in said
+    assert not (tmp_path / "bundle").exists()

@@ -29,7 +29,13 @@ def make_bundle(
 ) -> Bundle:
     """A bundle with a skeleton (or another root) whose digest is that of its content."""
     root = root or SkeletonRoot(entries=entries)
-    config = {"ociVersion": "1.0.2", "root": {"readonly": readonly}, "process": {}, "linux": {"resources": {}}}
+    config = {
+        "ociVersion": "1.0.2",
+        "root": {"readonly": readonly},
+        "process": {},
+        "mounts": [],
+        "linux": {"resources": {}},
+    }
     return Bundle(digest_of([config, to_plain(root)]), config, root, readonly)
 
 

@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.core.render import render_instance
+from orchestrator.model.bundle import Instance
 from orchestrator.model.entry import FolderEntry
 from orchestrator.model.layout import Layout
+from orchestrator.model.spec import BundleFile
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Disk, DiskFailed
 from orchestrator.system.disk import HostDisk
@@ -80,7 +83,7 @@ def test_state_files_are_whole_private_and_leave_nothing_beside_them(disk: HostD
             runtime_name="x",
         )
     )
-    assert listing(layout.run) == ["agent.json", "instances", "instances/web-1.json", "names", "names/web.json"]
+    assert listing(layout.run) == ["agent.json", "held", "instances", "instances/web-1.json", "names", "names/web.json"]
     assert json.loads(Path(layout.name_state("web")).read_text())["state"] == "stopped"
     assert mode_of(layout.name_state("web")) == 0o600
 
@@ -132,6 +135,67 @@ def test_an_instance_gets_its_own_config(disk: HostDisk, layout: Layout) -> None
     assert listing(instance.folder) == ["config.json"]
     assert os.listdir(layout.roots) == []
     assert os.path.isdir(layout.logs)
+
+
+def test_files_of_the_bundle_stand_beside_the_config(disk: HostDisk, layout: Layout) -> None:
+    files = (BundleFile("/dev/orchestrator/cmd", "echo größer\n"), BundleFile("/etc/app", "x", 0o640))
+    bundle = evolve(make_bundle(), files=files)
+    instance = make_instance(layout, bundle)
+    old = os.umask(0o077)
+    try:
+        disk.prepare_instance(instance)
+    finally:
+        os.umask(old)
+    assert Path(f"{instance.folder}/files/0").read_text() == "echo größer\n"
+    assert [mode_of(f"{instance.folder}/files/{number}") for number in (0, 1)] == [0o444, 0o640]
+    config = json.loads(Path(f"{instance.folder}/config.json").read_text())
+    assert [(mount["source"], mount["destination"]) for mount in config["mounts"]] == [
+        (f"{instance.folder}/files/0", "/dev/orchestrator/cmd"),
+        (f"{instance.folder}/files/1", "/etc/app"),
+    ]
+    disk.remove_instance(instance.id)
+    assert listing(layout.instances) == []
+
+
+def test_variables_of_files_are_read_for_each_instance_and_stand_in_its_config_only(
+    disk: HostDisk, layout: Layout, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first.env", tmp_path / "second.env"
+    first.write_text("A=1\nB=1\nHOME=/home/web\nOWN=1\n")
+    second.write_text("B=two words\n")
+    bundle = make_bundle()
+    process = {"env": ["HOME=/root", "OWN=kept"]}
+    bundle = evolve(
+        bundle,
+        config={**bundle.config, "process": process},
+        env_files=(f"{first}", f"{second}"),
+        own_env=frozenset({"OWN"}),
+    )
+    assert read_env(disk, make_instance(layout, bundle)) == ["A=1", "B=two words", "HOME=/home/web", "OWN=kept"]
+    second.write_text("")
+    assert read_env(disk, make_instance(layout, bundle, "web-2")) == ["A=1", "B=1", "HOME=/home/web", "OWN=kept"]
+    assert mode_of(f"{layout.instance('web-2')}/config.json") == 0o600
+    disk.store_bundle(bundle)
+    disk.write_instance(make_instance_state(layout))
+    private = {path for path in Path(layout.run).rglob("*.json") if "two words" in path.read_text()}
+    assert private == {Path(layout.instance("web-1"), "config.json")}
+    assert json.loads(Path(layout.bundle(bundle.digest), "config.json").read_text())["process"] == process
+
+
+def read_env(disk: HostDisk, instance: Instance) -> list[str]:
+    disk.prepare_instance(instance)
+    env: list[str] = json.loads(Path(f"{instance.folder}/config.json").read_text())["process"]["env"]
+    return env
+
+
+def test_a_file_of_variables_that_is_missing_fails_the_start_in_one_line(
+    disk: HostDisk, layout: Layout, tmp_path: Path
+) -> None:
+    bundle = evolve(make_bundle(), env_files=(f"{tmp_path}/none.env",))
+    message = f"^cannot read the variables of {tmp_path}/none.env: no such file or directory$"
+    with pytest.raises(DiskFailed, match=message):
+        disk.prepare_instance(make_instance(layout, bundle))
+    assert listing(layout.instances) == []
 
 
 def test_a_writable_root_is_fresh_and_goes_with_its_instance(disk: HostDisk, layout: Layout) -> None:

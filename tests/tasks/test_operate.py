@@ -80,7 +80,7 @@ def test_several_are_held_together_or_not_at_all() -> None:
     disk.hold = refuse  # type: ignore[method-assign]
     with pytest.raises(DiskFailed):
         holds.hold(["a", "b", "c"])
-    assert (holds.names, disk.held) == ({"a"}, {"a"})
+    assert holds.names == disk.held == {"a"}
 
 
 async def test_a_next_agent_keeps_what_was_stopped(autojump_clock: MockClock) -> None:

@@ -17,6 +17,8 @@ VERBS: Mapping[str, str] = {
     "build": "Make the OCI bundle of one definition.",
     "status": "Show how the containers are; needs no agent.",
     "logs": "Show what a container's application has written.",
+    "events": "Show what has happened to the containers; needs no agent.",
+    "exec": "Run a command in a container that runs; needs no agent.",
 }
 """Each verb and its line of help. ``orchestrator/cli/VERB.py`` has the click command, named ``command``."""
 

@@ -11,7 +11,13 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
-from orchestrator.core.backoff import count_failures, delay_after
+from orchestrator.core.backoff import (
+    count_failures,
+    delay_after,
+    describe_exhaustion,
+    is_exhausted,
+    note_restart,
+)
 from orchestrator.core.exits import describe_exit
 from orchestrator.model.policy import OnExit
 from orchestrator.model.spec import Policy
@@ -101,6 +107,10 @@ class Life:
     deadline: float | None = None
     restarts: int = 0
     failures: int = 0
+    restarted_at: tuple[float, ...] = ()
+    """When it was last started again without being asked, as far as `Restart.max_restarts` needs it."""
+    cleaned_at: float = 0.0
+    """When the last instance had been removed: what `judge` goes by stands still while the life rests."""
     last_exit: Exit | None = None
     outcome: Outcome = Outcome.NONE
     message: str = ""
@@ -205,7 +215,10 @@ def step(
     now: the monotonic clock, seconds. chance: a random number in [0, 1) for the jitter.
     Raises ImpossibleEventError for an event that the phase has not asked for.
     """
-    event = judge(life, policy) if happening.event is Event.CLEANED else happening.event
+    event = happening.event
+    if event is Event.CLEANED:
+        life = evolve(life, cleaned_at=now)
+        event = judge(life, policy)
     cell = TABLE[life.phase, event]
     if cell is None:
         raise ImpossibleEventError(f"{event.value!r} in phase {life.phase.value!r}")
@@ -229,11 +242,13 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
                 life,
                 wanted=True,
                 failures=0 if forgiven else life.failures,
+                restarted_at=() if forgiven else life.restarted_at,
                 restarts=life.restarts if life.wanted else 0,
             )
         case Event.REPLACE:
             # A new definition starts with a clean record, and what runs has not failed.
-            return evolve(life, wanted=True, halted=_is_under_way(life.phase), failures=0, restarts=0)
+            halted = _is_under_way(life.phase)
+            return evolve(life, wanted=True, halted=halted, failures=0, restarted_at=(), restarts=0)
         case Event.HALT:
             return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BACKOFF))
         case Event.STARTED:
@@ -286,16 +301,21 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
                 halted=False,
                 outcome=Outcome.NONE,
                 restarts=life.restarts + 1 if again else life.restarts,
+                restarted_at=note_restart(policy.restart, life.restarted_at, now) if again else life.restarted_at,
             )
         case Phase.IDLE:
-            return evolve(life, phase=phase, deadline=None, halted=False, outcome=_outcome(life))
+            message = describe_exhaustion(policy.restart, life.message) if _gives_up(life, policy) else life.message
+            outcome = _outcome(life, policy)
+            return evolve(life, phase=phase, deadline=None, halted=False, outcome=outcome, message=message)
         case _:
             return evolve(life, phase=phase, deadline=None)
 
 
-def _outcome(life: Life) -> Outcome:
+def _outcome(life: Life, policy: Policy) -> Outcome:
     if not life.wanted or life.halted:
         return Outcome.STOPPED
+    if _gives_up(life, policy):
+        return Outcome.FAILED
     return Outcome.COMPLETED if life.last_exit is not None and life.last_exit.success else Outcome.FAILED
 
 
@@ -305,6 +325,17 @@ def judge(life: Life, policy: Policy) -> Event:
         return Event.CLEANED_REST
     if life.halted:
         return Event.CLEANED_AGAIN
+    again = _is_to_restart(life, policy) and not _gives_up(life, policy)
+    return Event.CLEANED_RETRY if again else Event.CLEANED_REST
+
+
+def _is_to_restart(life: Life, policy: Policy) -> bool:
     success = life.last_exit is not None and life.last_exit.success
-    on_exit = policy.restart.on_success if success else policy.restart.on_failure
-    return Event.CLEANED_RETRY if on_exit is OnExit.RESTART else Event.CLEANED_REST
+    return (policy.restart.on_success if success else policy.restart.on_failure) is OnExit.RESTART
+
+
+def _gives_up(life: Life, policy: Policy) -> bool:
+    """Whether it would be started again, but for how often it was."""
+    if not life.wanted or life.halted or not _is_to_restart(life, policy):
+        return False
+    return is_exhausted(policy.restart, life.restarted_at, life.cleaned_at)

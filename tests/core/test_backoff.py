@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.backoff import count_failures, delay_after
+from orchestrator.core.backoff import (
+    count_failures,
+    delay_after,
+    describe_exhaustion,
+    is_exhausted,
+    note_restart,
+)
 from orchestrator.model.policy import Restart
 from orchestrator.model.types import Duration
 
@@ -45,3 +51,23 @@ def test_a_minute_of_readiness_forgives() -> None:
     assert count_failures(Restart(), 7, 60.0) == 1
     assert count_failures(Restart(), 7, 59.9) == 8
     assert count_failures(Restart(), 7, None) == 8
+
+
+@given(st.lists(st.floats(0, 1000), max_size=30).map(sorted), st.integers(0, 5), st.floats(1, 500))
+def test_what_is_kept_of_restarts_is_little_and_enough(times: list[float], most: int, window: float) -> None:
+    policy = Restart(max_restarts=most, window=Duration(window))
+    kept: tuple[float, ...] = ()
+    for count, now in enumerate(times):
+        assert is_exhausted(policy, kept, now) is is_exhausted(policy, tuple(times[:count]), now)
+        kept = note_restart(policy, kept, now)
+        assert len(kept) <= most
+
+
+def test_without_a_bound_nothing_is_kept_and_nothing_gives_up() -> None:
+    assert note_restart(Restart(), (1.0, 2.0), 3.0) == ()
+    assert not is_exhausted(Restart(), (1.0, 2.0), 3.0)
+
+
+def test_giving_up_in_words() -> None:
+    policy = Restart(max_restarts=5, window=Duration(90.0))
+    assert describe_exhaustion(policy, "why") == "gave up: 5 restarts within 1m30s; last: why"

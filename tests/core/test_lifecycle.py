@@ -1,5 +1,7 @@
 """The lifecycle: its table is whole, and no sequence of events gives a life two processes or leaves one behind."""
 
+from typing import Any
+
 import pytest
 from attrs import evolve
 from hypothesis import settings
@@ -16,6 +18,7 @@ from orchestrator.core.lifecycle import (
     ImpossibleEventError,
     Life,
     Outcome,
+    judge,
     step,
 )
 from orchestrator.core.naming import is_ready, public_state
@@ -125,6 +128,87 @@ def test_what_an_exit_leads_to(policy: Policy, ended: Exit, state: PublicState) 
     assert public_state(life, has_problems=False) is state
 
 
+def limited(restarts: int | None, window: float = 60.0, **restart: Any) -> Policy:  # noqa: ANN401 - fields of Restart
+    """Restarts at once, but so often only."""
+    changes = {"max_restarts": restarts, "window": Duration(window), "delay": Duration(0.0), **restart}
+    return evolve(SERVICE, restart=evolve(SERVICE.restart, **changes))
+
+
+def fail_on(life: Life, policy: Policy, *, at: float, ended: Exit = FAILURE) -> Life:
+    """From a start or a wait through a run to what its end leads to, all at one time."""
+    begin = Event.GO if life.phase is Phase.IDLE else Event.DEADLINE
+    return drive(begin, *START[1:], exited(ended), Event.CLEANED, life=life, policy=policy, now=at)[0]
+
+
+@pytest.mark.parametrize("ended", [FAILURE, SUCCESS])
+def test_it_gives_up_after_so_many_restarts_within_the_window_whatever_they_were_for(ended: Exit) -> None:
+    policy, life = limited(2), Life()
+    for at in (0.0, 1.0):
+        life = fail_on(life, policy, at=at, ended=ended)
+        assert life.phase is Phase.BACKOFF
+    life = fail_on(life, policy, at=2.0, ended=ended)
+    assert (life.phase, life.outcome, life.restarts) == (Phase.IDLE, Outcome.FAILED, 2)
+    assert life.message == f"gave up: 2 restarts within 1m; last: exited with code {ended.code}"
+    assert public_state(life, has_problems=False) is PublicState.FAILED
+
+
+def test_a_start_that_fails_counts_as_well() -> None:
+    policy = limited(1)
+    refused = Happening(event=Event.CREATE_FAILED, exit=Exit(at=0.0), message="no such file")
+    life, _ = drive(Event.GO, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED, policy=policy)
+    assert life.phase is Phase.BACKOFF
+    again = (Event.DEADLINE, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED)
+    life, _ = drive(*again, life=life, policy=policy, now=1.0)
+    assert (life.phase, life.message) == (Phase.IDLE, "gave up: 1 restart within 1m; last: no such file")
+
+
+def test_what_has_left_the_window_counts_no_more() -> None:
+    policy, life = limited(2), Life()
+    for at in (0.0, 30.0, 91.0, 152.0, 213.0):
+        life = fail_on(life, policy, at=at)
+        assert life.phase is Phase.BACKOFF, at
+    life = fail_on(life, policy, at=214.0)
+    assert (life.phase, life.restarts) == (Phase.IDLE, 5)
+
+
+def test_none_at_all() -> None:
+    life = fail_on(Life(), limited(0), at=0.0)
+    assert (life.phase, life.outcome, life.restarts) == (Phase.IDLE, Outcome.FAILED, 0)
+    assert life.message == "gave up: restart.max_restarts is 0; last: exited with code 3"
+
+
+def test_what_is_not_restarted_anyway_does_not_give_up() -> None:
+    life = fail_on(Life(), limited(0, on_failure=OnExit.STOP), at=0.0)
+    assert (life.outcome, life.message) == (Outcome.FAILED, "exited with code 3")
+    life = fail_on(Life(), limited(0, on_success=OnExit.STOP), at=0.0, ended=SUCCESS)
+    assert (life.outcome, life.message) == (Outcome.COMPLETED, "exited with code 0")
+    life, _ = drive(*START, Event.HALT, exited(FAILURE), Event.CLEANED, policy=limited(0))
+    assert (life.outcome, life.message) == (Outcome.STOPPED, "")
+
+
+@pytest.mark.parametrize("event", [Event.GO, Event.REPLACE])
+def test_an_operators_word_or_an_edit_starts_what_gave_up_and_forgives(event: Event) -> None:
+    policy, life = limited(1), Life()
+    for at in (0.0, 1.0):
+        life = fail_on(life, policy, at=at)
+    assert life.outcome is Outcome.FAILED
+    life, effects = drive(event, life=life, policy=policy, now=2.0)
+    assert effects == [Effect.ADMIT]
+    life, _ = drive(*START[1:], exited(FAILURE), Event.CLEANED, life=life, policy=policy, now=3.0)
+    assert life.phase is Phase.BACKOFF
+
+
+def test_more_restarts_or_a_shorter_window_would_start_what_gave_up_and_time_alone_would_not() -> None:
+    policy, life = limited(2), Life()
+    for at in (0.0, 20.0, 40.0):
+        life = fail_on(life, policy, at=at)
+    assert life.phase is Phase.IDLE
+    assert judge(life, policy) is judge(life, limited(1)) is Event.CLEANED_REST
+    assert judge(life, limited(3)) is judge(life, limited(None)) is Event.CLEANED_RETRY
+    assert judge(life, limited(2, window=10.0)) is Event.CLEANED_RETRY
+    assert judge(life, limited(2, window=7200.0)) is Event.CLEANED_REST
+
+
 def test_a_oneshot_is_ready_once_completed() -> None:
     life, _ = drive(*START, policy=ONESHOT)
     assert not is_ready(life, ONESHOT)
@@ -192,6 +276,8 @@ class World(RuleBasedStateMachine):
         self.containers = 0
         self.running = 0
         self.watched = 0
+        self.restarted_at: list[float] = []
+        self.policy_since_forgiven = True
 
     def tell(self, event: Event, ended: Exit | None = None) -> None:
         happening = Happening(event=event, exit=ended, message="why")
@@ -211,6 +297,9 @@ class World(RuleBasedStateMachine):
 
     @rule(event=st.sampled_from(sorted(WISHES, key=str)))
     def wish(self, event: Event) -> None:
+        rests = self.life.phase in (Phase.IDLE, Phase.BACKOFF)
+        if event is Event.REPLACE or (event is Event.GO and (rests or not self.life.wanted)):
+            self.restarted_at, self.policy_since_forgiven = [], True
         self.tell(event)
 
     @precondition(lambda self: self.life.deadline is not None)
@@ -218,6 +307,8 @@ class World(RuleBasedStateMachine):
     def time_passes(self) -> None:
         assert self.life.deadline is not None
         self.now = max(self.now, self.life.deadline)
+        if self.life.phase is Phase.BACKOFF:
+            self.restarted_at.append(self.now)
         self.tell(Event.DEADLINE)
 
     @precondition(lambda self: self.pending)
@@ -241,6 +332,17 @@ class World(RuleBasedStateMachine):
                     self.containers = 0
                     assert not self.running, "nothing that runs is taken away"
                 self.tell(Event.CLEANED if well else Event.CLEAN_FAILED)
+                self.count_restarts()
+
+    def count_restarts(self) -> None:
+        """It gives up when there were too many restarts, and then only."""
+        if (most := self.policy.restart.max_restarts) is None:
+            return
+        lately = sum(at > self.now - self.policy.restart.window for at in self.restarted_at)
+        if self.life.phase is Phase.IDLE and self.life.message.startswith("gave up"):
+            assert lately >= most
+        if self.life.phase is Phase.BACKOFF and self.policy_since_forgiven:
+            assert lately < most
 
     @precondition(lambda self: self.watched)
     @rule(code=st.integers(0, 3), after=st.floats(0, 100))
@@ -250,17 +352,26 @@ class World(RuleBasedStateMachine):
         self.watched -= 1
         self.tell(Event.EXITED, Exit(code=code, at=0))
 
-    @rule(policy=st.sampled_from([SERVICE, ONESHOT, evolve(SERVICE, restart=Restart(delay=Duration(0)))]))
+    @rule(
+        policy=st.sampled_from(
+            [SERVICE, ONESHOT, evolve(SERVICE, restart=Restart(delay=Duration(0))), limited(0), limited(1), limited(3)]
+        )
+    )
     def retune(self, policy: Policy) -> None:
         self.policy = evolve(
             policy, restart=evolve(policy.restart, on_success=policy.restart.on_success or OnExit.STOP)
         )
+        self.policy_since_forgiven = False
 
     @invariant()
     def at_most_one(self) -> None:
         assert self.containers <= 1
         assert self.running <= 1
         assert 0 <= self.places <= 1
+
+    @invariant()
+    def what_is_kept_of_restarts_is_bounded(self) -> None:
+        assert len(self.life.restarted_at) <= 3
 
     @invariant()
     def something_will_happen_or_it_rests(self) -> None:

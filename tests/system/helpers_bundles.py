@@ -14,7 +14,9 @@ from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Instance
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.spec import SkeletonRoot, Spec
+from orchestrator.model.spec import ReadySpec, SkeletonRoot, Spec
+from orchestrator.system.bundles import write_files
+from orchestrator.system.envfile import VariableReader
 from orchestrator.system.facts import HostWorld
 
 RUNTIMES = {
@@ -40,7 +42,7 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
     name = f"t-{folder.name}"
     world = world or HostWorld.probe()
     spec = resolve_spec(name, definition, trio.run(world.gather, ask_questions(name, definition)))
-    assert isinstance(spec, Spec), spec
+    assert isinstance(spec, Spec | ReadySpec), spec
     bundle = render_bundle(spec)
     rootfs = folder / "rootfs"
     if isinstance(bundle.root, SkeletonRoot):
@@ -66,7 +68,8 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
         cgroups_path=f"/{CGROUPS}/{name}",
         log=f"{folder}/log",
     )
-    (folder / "config.json").write_text(render_instance(instance))
+    write_files(instance.folder, bundle.files)
+    (folder / "config.json").write_text(render_instance(instance, VariableReader().read(bundle.env_files)))
     command = [*RUNTIMES[runtime], "--root", f"{folder}/state", "run", "--bundle", f"{folder}", name]
     try:
         done = subprocess.run(

@@ -1,19 +1,24 @@
 """Bundles run under the real runtimes: what is written means what it says."""
 
+import json
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import trio
 from attrs import evolve
 from orchestrator_mounts.bind import Bind
 from orchestrator_networks.host import HostNetwork
 
-from orchestrator.model.definition import Definition
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.resolve import resolve_spec
+from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
-from orchestrator.model.types import AbsolutePath, MountPath, Size, UserName
+from orchestrator.model.types import AbsolutePath, EnvName, MountPath, Size, UserName
 from orchestrator.system.facts import HostWorld
 from tests.system.helpers_bundles import RUNTIMES, Ran, find_cgroups, mounted_tmpfs, run_definition
 
@@ -154,3 +159,74 @@ def test_memory_beyond_the_limit_is_refused(runtime: str, folder: Path) -> None:
     ran = run_definition(evolve(shell("exec head -c 200M /dev/zero | tail"), resources=resources), runtime, folder)
     assert ran.out == ""
     assert ran.code != 0
+
+
+SCRIPT = """\
+set -e
+echo "$0" | cat
+id -u; echo 'it is "so"'
+if echo > /dev/orchestrator/cmd; then echo written; fi
+"""
+
+
+@pytest.mark.parametrize("readonly", [True, False])
+@pytest.mark.parametrize("user", ["0", "1234"])
+def test_lines_run_as_a_script_and_leave_nothing_in_a_folder(
+    runtime: str, folder: Path, busybox: DirectoryRootfs, user: str, readonly: bool
+) -> None:
+    # The mount points of /proc and the like must stand in a root that is read-only.
+    for name in ("proc", "dev", "sys"):
+        Path(busybox.path, name).mkdir()
+    before = sorted(Path(busybox.path).rglob("*"))
+    definition = Definition(cmd=SCRIPT, rootfs=busybox, user=UserName(user), readonly=readonly)
+    ran = run_definition(definition, runtime, folder)
+    assert ran.out.splitlines() == ["/dev/orchestrator/cmd", user, 'it is "so"'], ran.err
+    assert "Read-only file system" in ran.err or "Permission denied" in ran.err
+    assert sorted(Path(busybox.path).rglob("*")) == before
+
+
+def test_lines_run_by_another_shell_in_a_host_rootfs(runtime: str, folder: Path) -> None:
+    definition = Definition(
+        cmd="[[ $BASH_VERSION ]] && echo yes", shell=AbsolutePath("/bin/bash"), rootfs=HostRootfs(), user=UserName("7")
+    )
+    assert run_definition(definition, runtime, folder).out == "yes\n"
+
+
+def test_variables_of_files_are_inside(runtime: str, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "web.env").write_text("A='two\nlines'\nHOME=/home/web\nOWN=lost\n")
+    definition = evolve(
+        shell('echo "$A" "$HOME" "$OWN" "$HOSTNAME"'),
+        env={EnvName("OWN"): "kept"},
+        env_files=(EnvFile(path=AbsolutePath(f"{tmp_path}/web.env")),),
+    )
+    assert run_definition(definition, runtime, folder).out == "two\nlines /home/web kept t-bundle\n"
+
+
+def test_a_ready_bundle_of_the_runtimes_own_making(
+    runtime: str, folder: Path, busybox: DirectoryRootfs, tmp_path: Path
+) -> None:
+    made = tmp_path / "made"
+    made.mkdir()
+    subprocess.run((runtime, "spec"), cwd=made, check=True)
+    config = json.loads((made / "config.json").read_text())
+    os.rename(busybox.path, made / "rootfs")
+    (made / "data").mkdir()
+    (made / "data/own").write_text("own\n")
+    config["process"] |= {"terminal": False, "args": ["/bin/sh", "-c", "id; cat /data/own; ls -di /"]}
+    config["mounts"].append({"destination": "/data", "type": "bind", "source": "data", "options": ["rbind", "ro"]})
+    (made / "config.json").write_text(json.dumps(config))
+    (tmp_path / "link").symlink_to("made")
+    ran = run_definition(Definition(bundle=AbsolutePath(f"{tmp_path}/link")), runtime, folder)
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines()[0].startswith("uid=0(root)")
+    assert ran.out.splitlines()[1] == "own"
+    assert ran.out.split()[-2] == f"{(made / 'rootfs').stat().st_ino}"
+
+
+def test_what_a_runtime_makes_wants_a_terminal(runtime: str, folder: Path) -> None:
+    subprocess.run((runtime, "spec"), cwd=folder, check=True)
+    definition = Definition(bundle=AbsolutePath(f"{folder}"))
+    facts = trio.run(HostWorld.probe().gather, ask_questions("web", definition))
+    faults = resolve_spec("web", definition, facts)
+    assert isinstance(faults, tuple)
+    assert [fault.hint for fault in faults] == ['write "terminal": false in its "process"']

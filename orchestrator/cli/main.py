@@ -14,11 +14,13 @@ from orchestrator.cli.errors import guard, keep_from_click
 VERBS: Mapping[str, str] = {
     "run": "Run the containers of a directory of definitions and follow its edits.",
     "check": "Say what is wrong with definitions; needs no agent and no root.",
+    "plan": "Show what the agent would do about each container, and why.",
     "build": "Make the OCI bundle of one definition.",
     "status": "Show how the containers are; needs no agent.",
     "logs": "Show what a container's application has written.",
     "events": "Show what has happened to the containers; needs no agent.",
     "exec": "Run a command in a container that runs; needs no agent.",
+    "doctor": "Say what of this host the agent can use, and how to mend what it cannot.",
 }
 """Each verb and its line of help. ``orchestrator/cli/VERB.py`` has the click command, named ``command``."""
 

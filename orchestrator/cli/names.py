@@ -1,0 +1,51 @@
+"""Completion of containers' names in a shell: what the run directory tells, and the definitions where that is not all.
+
+Loads nothing that is slow to load, since someone waits with a finger on the tab key. Floor: cli.
+"""
+
+import contextlib
+import os
+
+import click
+from click.shell_completion import CompletionItem
+
+from orchestrator.cli.settings import default_config, default_run
+from orchestrator.model.layout import Layout
+
+
+def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The containers that the agent knows; for click's ``shell_complete=``."""
+    return _offer(_list_states(ctx), ctx, param, incomplete)
+
+
+def complete_definitions(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The containers that the agent knows and those that are defined: for a verb that can say or do something about a
+    definition that the agent has not seen yet."""
+    return _offer(_list_states(ctx) | _list_definitions(ctx), ctx, param, incomplete)
+
+
+def _offer(names: set[str], ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Those that fit and do not stand on the line already."""
+    written = ctx.params.get(param.name or "")
+    left = names - set(written if isinstance(written, tuple) else ())
+    return [CompletionItem(name) for name in sorted(left) if name.startswith(incomplete)]
+
+
+def _list_states(ctx: click.Context) -> set[str]:
+    with contextlib.suppress(click.UsageError):  # no run directory is known
+        run = ctx.params.get("run") or os.environ.get("ORCHESTRATOR_RUN") or default_run()
+        return _list_folder(Layout("", run).names, (".json",))
+    return set()
+
+
+def _list_definitions(ctx: click.Context) -> set[str]:
+    folder = ctx.params.get("config") or os.environ.get("ORCHESTRATOR_CONFIG") or default_config()
+    return _list_folder(folder, (".toml", ".json"))
+
+
+def _list_folder(folder: str, suffixes: tuple[str, ...]) -> set[str]:
+    """The names of a folder's files without their suffix; none of one that cannot be read: a shell shows no errors."""
+    with contextlib.suppress(OSError):
+        files = [file for file in os.listdir(folder) if file.endswith(suffixes) and not file.startswith(".")]
+        return {file.rpartition(".")[0] for file in files}
+    return set()

@@ -149,7 +149,8 @@ def planned_to_json(planned: Planned) -> dict[str, Any]:
 
 
 def describe_planned(planned: Planned) -> tuple[str, ...]:
-    """The lines that tell people of one name; none where there is nothing to tell. Problems are shown otherwise."""
+    """A line that tells people of one name, and one for each field; none where there is nothing to tell. Problems
+    tell of themselves."""
     if planned.held:
         what = "stop" if planned.verb is Verb.STOP else "nothing"
         head = f"{planned.name}: {what}: an operator has stopped it"
@@ -158,7 +159,7 @@ def describe_planned(planned: Planned) -> tuple[str, ...]:
         head = f"{planned.name}: {planned.verb.value}"
     else:
         return ()
-    return (head, *(f"  {show_change(change)}" for change in planned.fields))
+    return (head, *(show_change(change) for change in planned.fields))
 
 
 def count_planned(planned: Iterable[Planned]) -> str:

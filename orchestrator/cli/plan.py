@@ -1,0 +1,158 @@
+"""`orchestrator plan`: what the agent would do about each container as the directory is now, and because of what.
+
+Asks the agent; where there is none, or another directory is meant, compares with the state files. Floor: cli.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+from attrs import frozen
+from click.core import ParameterSource
+
+from orchestrator.cli.errors import FAILED, one_line, warn, write_output
+from orchestrator.cli.settings import config_option, layout_of, run_option, state_option, take_path_if_any
+from orchestrator.core.planned import (
+    Recorded,
+    compare_recorded,
+    count_planned,
+    describe_planned,
+    planned_to_json,
+    select_recorded,
+)
+from orchestrator.model.action import Broken, Planned, Target, Verb
+from orchestrator.model.layout import Layout
+from orchestrator.model.problem import Problem
+from orchestrator.model.state import AgentState, NameState
+from orchestrator.system.configs import read_config
+from orchestrator.system.states import (
+    find_living,
+    is_alive,
+    read_agent,
+    read_instances,
+    read_names,
+)
+
+CHANGES = 2
+"""The exit code where there is something to do."""
+
+STYLES: Mapping[Verb, str] = {
+    Verb.START: "green",
+    Verb.RETUNE: "cyan",
+    Verb.UPDATE: "cyan",
+    Verb.REPLACE: "yellow",
+    Verb.STOP: "red",
+}
+"""The colour of a verb on a terminal."""
+
+
+@frozen
+class _Plan:
+    """What would be done, and the problems of files that name no container."""
+
+    planned: tuple[Planned, ...]
+    misnamed: tuple[Problem, ...]
+
+
+@click.command("plan")
+@click.argument("directory", metavar="[DIR]", required=False, callback=take_path_if_any)
+@click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs.")
+@config_option
+@state_option
+@run_option
+@click.pass_context
+def command(context: click.Context, directory: str | None, as_json: bool, config: str, state: str, run: str) -> int:
+    """Show what the agent would do about each container, and which fields are the reason.
+
+    DIR is compared instead of the watched directory. Exit code: 0 nothing to do, 2 something, 1 problems.
+    """
+    layout = layout_of(state, run)
+    if context.get_parameter_source("config") is not ParameterSource.DEFAULT:
+        directory = directory or config
+    plan = make_plan(layout, directory, config)
+    if as_json:
+        write_output(json.dumps([planned_to_json(each) for each in plan.planned], indent=2) + "\n")
+        for problem in plan.misnamed:
+            warn(str(problem))
+    else:
+        _print(plan)
+    if plan.misnamed or any(each.problems for each in plan.planned):
+        return FAILED
+    return CHANGES if any(each.verb is not Verb.NOTHING for each in plan.planned) else 0
+
+
+def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
+    """directory: the one that is meant, absolute; None for that of the agent, and where none runs ``default``.
+
+    Raises OutsideError."""
+    written = read_agent(layout)
+    agent = written if isinstance(written, AgentState) and is_alive(written.pid, written.pid_start_time) else None
+    if agent is not None and (directory is None or _is_same(directory, agent.config)):
+        return _ask_agent(layout)
+    if agent is None:
+        warn(f"no agent is running (run directory {layout.run}): comparing with the state files")
+    return _compare(layout, directory or default, agent_alive=agent is not None)
+
+
+def _is_same(directory: str, other: str) -> bool:
+    return directory == other or (os.path.exists(directory) and os.path.samefile(directory, other))
+
+
+def _ask_agent(layout: Layout) -> _Plan:
+    import trio
+
+    from orchestrator.api.client import Client
+
+    async def ask() -> tuple[Planned, ...]:
+        async with Client(layout.control) as client:
+            return await client.plan()
+
+    planned = trio.run(ask)
+    agent = read_agent(layout)  # after its answer: it has just looked at all files
+    return _Plan(planned, agent.problems if isinstance(agent, AgentState) else ())
+
+
+def _compare(layout: Layout, directory: str, *, agent_alive: bool) -> _Plan:
+    from orchestrator.cli.compiling import compile_directory
+
+    names = read_names(layout)
+    for damaged in names.damaged:
+        warn(str(damaged))
+    states = select_recorded(names.states, find_living(names.states), agent_alive=agent_alive)
+    compiled = compile_directory(directory)
+    held = frozenset(state.name for state in names.states if state.held)
+    recorded = _read_recorded(layout, states, compiled.desired)
+    return _Plan(compare_recorded(compiled.desired, recorded, held), compiled.misnamed)
+
+
+def _read_recorded(
+    layout: Layout, states: Mapping[str, NameState], desired: Mapping[str, Target | Broken]
+) -> dict[str, Recorded]:
+    applied = {state.instance: state.resources for state in read_instances(layout).states}
+    recorded = {}
+    for name, state in states.items():
+        want = desired.get(name)
+        another = state.bundle is not None and isinstance(want, Target) and want.bundle.digest != state.bundle
+        recorded[name] = Recorded(
+            fields=state.fields,
+            bundle=state.bundle,
+            config=read_config(layout.bundle(state.bundle or "")) if another else None,
+            resources=applied.get(state.instance or ""),
+        )
+    return recorded
+
+
+def _print(plan: _Plan) -> None:
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    lines: list[str] = []
+    for each in plan.planned:
+        head, *fields = describe_planned(each) or ("",)
+        if head:
+            colour = STYLES.get(each.verb) if coloured else None
+            lines.append(click.style(head, fg=colour) if colour else head)
+            lines.extend(f"  {one_line(field)}" for field in fields)
+    problems = sorted([*plan.misnamed, *(problem for each in plan.planned for problem in each.problems)])
+    lines.extend(one_line(str(problem)) for problem in problems)
+    write_output("".join(f"{line}\n" for line in [*lines, count_planned(plan.planned)]))

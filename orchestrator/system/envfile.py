@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import threading
+import time
 from collections.abc import Iterable
 
 from orchestrator.core.envfile import BadLine, parse_variables
@@ -20,6 +21,13 @@ PATIENCE = 1.0
 """Seconds that all files of an instance may take, after which the start has failed: a disk that hangs must not hold up
 all that the agent supervises."""
 
+STILL = 0.05
+"""Seconds without a change after which a file is taken to be whole: an editor that makes it anew has written it by
+then. What is half written may be good too, and would replace a container."""
+
+_LOOKS = 10
+"""How often it is waited for; what never rests is taken as it is."""
+
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
 
@@ -30,6 +38,7 @@ class VariablesUnusable(OutsideError):
 def digest_variables(path: str) -> DigestAnswer:
     """The digest of a file of variables, or why it is none. Blocks, perhaps for ever; raises nothing."""
     try:
+        _wait_until_still(path)
         data, _ = _read(path)
     except _Unfit as unfit:
         return DigestAnswer(None, str(unfit))
@@ -75,6 +84,18 @@ class VariableReader:
 
 class _Unfit(Exception):
     """Why a file is no file of variables."""
+
+
+def _wait_until_still(path: str) -> None:
+    """Wait until a file was not written for a moment; at once where that was long ago, or there is none."""
+    for _ in range(_LOOKS):
+        try:
+            age = time.time() - os.stat(path).st_mtime
+        except (OSError, ValueError):
+            return
+        if not 0 <= age < STILL:
+            return
+        time.sleep(STILL - age)
 
 
 def _read(path: str) -> tuple[bytes, dict[str, str]]:

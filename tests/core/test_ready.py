@@ -1,5 +1,7 @@
 """Definitions that name a ready bundle: what of its config.json is changed, and what keeps it from running."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -12,11 +14,11 @@ from orchestrator.model.facts import PathAnswer, PathKind
 from orchestrator.model.log import FileLog, NoLog
 from orchestrator.model.problem import Fault
 from orchestrator.model.spec import FolderRoot, ReadySpec
-from orchestrator.model.types import AbsolutePath
+from orchestrator.model.types import AbsolutePath, Size
 from tests.core.helpers_world import answer, instance_of
 
 
-def ready(name: str, **changes: object) -> Definition:
+def ready(name: str, **changes: Any) -> Definition:  # noqa: ANN401 - the fields of a definition
     return attrs.evolve(Definition(bundle=AbsolutePath(f"/srv/bundles/{name}")), **changes)
 
 
@@ -51,7 +53,7 @@ def test_the_digest_is_of_what_it_says_and_where_it_is() -> None:
 
 
 def test_what_only_the_agent_uses_is_the_definitions() -> None:
-    policy = resolve_well(ready("web", log=FileLog(max_size=1 << 20))).policy
+    policy = resolve_well(ready("web", log=FileLog(max_size=Size(1 << 20)))).policy
     assert policy.log_bound == 1 << 20
 
 

@@ -26,6 +26,26 @@ def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
     assert digest_variables(f"{file}") != before
 
 
+def test_half_a_file_is_not_taken_for_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "web.env"
+    file.write_text("")
+
+    def finish(seconds: float) -> None:
+        assert 0 < seconds <= envfile.STILL
+        file.write_text("A=1\n")
+        os.utime(file, (0, 0))
+
+    monkeypatch.setattr("orchestrator.system.envfile.time.sleep", finish)
+    assert digest_variables(f"{file}") == DigestAnswer(hashlib.sha256(b"A=1\n").hexdigest())
+
+
+def test_what_never_rests_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "web.env"
+    file.write_text("")
+    monkeypatch.setattr("orchestrator.system.envfile.time.sleep", lambda _: file.write_text("A=1\n"))
+    assert digest_variables(f"{file}") == DigestAnswer(hashlib.sha256(b"A=1\n").hexdigest())
+
+
 def make_unfit(folder: Path) -> dict[str, str]:
     """Files that are none of variables, by name, and what is said of each."""
     os.mkfifo(folder / "pipe")

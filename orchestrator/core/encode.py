@@ -22,6 +22,7 @@ from orchestrator.model.state import SCHEMA, AgentState, InstanceState, NameStat
 
 State = NameState | InstanceState | AgentState
 StateT = TypeVar("StateT", NameState, InstanceState, AgentState)
+ValueT = TypeVar("ValueT")
 
 _Reader = Callable[[object, str], Any]
 """Reads JSON data that stands at a key path (for the message); raises DamagedState."""
@@ -92,6 +93,13 @@ def to_plain(value: object) -> Any:  # noqa: ANN401 - JSON data
     if attrs.has(kind):
         return {name: to_plain(getattr(value, name)) for name in _names_of(kind)}
     raise TypeError(f"{kind.__name__} has no JSON form")
+
+
+def from_plain(kind: type[ValueT], data: object) -> ValueT:
+    """The value of the model that `to_plain` made ``data`` of. Raises DamagedState."""
+    schema: Any = kind
+    value: ValueT = _reader_of(schema)(data, "")
+    return value
 
 
 @cache

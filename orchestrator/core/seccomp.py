@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestrator.core.suggest import quote
+
 _ACTIONS = (
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
@@ -85,7 +87,7 @@ def _architectures(profile: Mapping[str, Any], native: str) -> list[str]:
         chosen = [native, *_strings(next(maps, {}), "subArchitectures")]
     for name in chosen:
         if name not in _ARCHITECTURES:
-            raise ProfileError(f'unknown architecture "{name}"')
+            raise ProfileError(f"unknown architecture {_quote(name)}")
     return chosen
 
 
@@ -126,16 +128,23 @@ def _condition(condition: Mapping[str, Any]) -> dict[str, Any]:
     numbers = {key: condition.get(key, 0) for key in ("index", "value", "valueTwo")}
     for key, number in numbers.items():
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 2**64:
-            raise ProfileError(f'{key} of a rule\'s args is "{number}", not a number from 0 to 2^64 - 1')
+            raise ProfileError(f"{key} of a rule's args is {_quote(number)}, not a number from 0 to 2^64 - 1")
+    if numbers["index"] > 5:
+        raise ProfileError(f"index of a rule's args is {_quote(numbers['index'])}: a system call has 0 to 5")
     operator = condition.get("op")
     if operator not in _OPERATORS:
-        raise ProfileError(f'unknown operator "{operator}"')
+        raise ProfileError(f"unknown operator {_quote(operator)}")
     return {**numbers, "op": operator}
+
+
+def _quote(value: object) -> str:
+    """What stands in a profile, on one line. Raises ValueError for a number of thousands of digits."""
+    return quote(str(value))
 
 
 def _action(value: object) -> str:
     if value not in _ACTIONS:
-        raise ProfileError(f'unknown action "{value}"')
+        raise ProfileError(f"unknown action {_quote(value)}")
     return str(value)
 
 
@@ -145,40 +154,40 @@ def _errno(table: Mapping[str, Any], number_key: str, name_key: str) -> int | No
     if name:
         number = getattr(errno, _string(name, name_key), None)
         if not isinstance(number, int):
-            raise ProfileError(f'unknown {name_key} "{name}"')
+            raise ProfileError(f"unknown {name_key} {_quote(name)}")
         return number
     number = table.get(number_key)
     if number is None:
         return None
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < 4096:
-        raise ProfileError(f'{number_key} is "{number}", not an error number')
+        raise ProfileError(f"{number_key} is {_quote(number)}, not an error number")
     return number
 
 
 def _kernel(text: object) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)\.(\d+)", str(text))
     if match is None:
-        raise ProfileError(f'minKernel is "{text}", not a version like "4.8"')
+        raise ProfileError(f'minKernel is {_quote(text)}, not a version like "4.8"')
     return int(match[1]), int(match[2])
 
 
 def _string(value: object, key: str) -> str:
     if not isinstance(value, str):
-        raise ProfileError(f'{key} is "{value}", not a string')
+        raise ProfileError(f"{key} is {_quote(value)}, not a string")
     return value
 
 
 def _strings(table: Mapping[str, Any], key: str) -> list[str]:
     values = table.get(key) or []
     if not isinstance(values, list):
-        raise ProfileError(f'{key} is "{values}", not a list')
+        raise ProfileError(f"{key} is {_quote(values)}, not a list")
     return [_string(value, key) for value in values]
 
 
 def _table(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     value = table.get(key) or {}
     if not isinstance(value, Mapping):
-        raise ProfileError(f'{key} is "{value}", not an object')
+        raise ProfileError(f"{key} is {_quote(value)}, not an object")
     return value
 
 

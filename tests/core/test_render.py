@@ -1,6 +1,7 @@
 """Spec to bundle, instance to config.json: valid, without nulls, the same bytes each time."""
 
 import json
+from typing import Any
 
 import attrs
 import pytest
@@ -12,13 +13,22 @@ from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.limits import render_resources
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.model.bundle import HostLimits, OpenFiles
-from orchestrator.model.definition import Definition
+from orchestrator.model.definition import Capabilities, Definition, Device, Rlimit
 from orchestrator.model.entry import FileEntry
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.policy import Restart
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import SkeletonRoot
-from orchestrator.model.types import Duration, Size
+from orchestrator.model.types import (
+    AbsolutePath,
+    Capability,
+    Duration,
+    GroupName,
+    RlimitValue,
+    SeccompChoice,
+    Size,
+    Umask,
+)
 from tests.core.helpers_world import (
     assert_valid,
     bind,
@@ -98,6 +108,56 @@ def test_memory_is_the_instances_and_not_in_the_digest() -> None:
     assert linux["resources"]["memory"] == {"limit": 64 * 2**20, "swap": 64 * 2**20}
     assert linux["resources"]["devices"] == [{"allow": False, "access": "rwm"}]
     assert render_resources(Resources()) == {}
+
+
+def test_a_limit_of_the_definition_wins_over_the_hosts() -> None:
+    host = HostLimits(open_files=OpenFiles(1024, 524288))
+    files = {"type": "RLIMIT_NOFILE", "soft": 5, "hard": 7}
+    core = {"type": "RLIMIT_CORE", "soft": 0, "hard": 0}
+    nofile = Rlimit(soft=RlimitValue(5), hard=RlimitValue(7))
+    for wanted, expected in (
+        ({"nofile": nofile}, [files]),
+        ({"core": Rlimit(hard=RlimitValue(0))}, [core, {**files, "soft": 1024, "hard": 524288}]),
+        ({"nofile": nofile, "core": Rlimit(hard=RlimitValue(0))}, [core, files]),
+    ):
+        instance = instance_of(render_bundle(resolve(host_definition(rlimits=wanted))))
+        config = json.loads(render_instance(attrs.evolve(instance, host_limits=host)))
+        assert config["process"]["rlimits"] == expected
+
+
+def test_the_rules_of_devices_stand_beside_limits_that_are_changed_live() -> None:
+    definition = host_definition(
+        devices=(Device(path=AbsolutePath("/dev/fuse")),), resources=Resources(memory=Size(1 << 26))
+    )
+    resources = config_of(definition)["linux"]["resources"]
+    fuse = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}
+    assert resources["devices"] == [{"allow": False, "access": "rwm"}, fuse]
+    assert resources["memory"]["limit"] == 1 << 26
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"umask": Umask(0o27)},
+        {"groups": (GroupName("44"),)},
+        {"annotations": {"org.example.team": "web"}},
+        {"rlimits": {"core": Rlimit(hard=RlimitValue(0))}},
+        {"capabilities": Capabilities(drop=(Capability("ALL"),))},
+        {"no_new_privileges": False},
+        {"seccomp": SeccompChoice("unconfined")},
+        {"devices": (Device(path=AbsolutePath("/dev/fuse")),)},
+        {"masked_paths": ()},
+        {"readonly_paths": ()},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_confines_a_process_is_in_the_digest(changes: dict[str, Any]) -> None:
+    assert render_bundle(resolve(host_definition(**changes))).digest != render_bundle(resolve(host_definition())).digest
+
+
+def test_the_platform_is_not_in_the_digest() -> None:
+    written = host_definition(os="linux", arch="amd64")
+    assert render_bundle(resolve(written)).digest == render_bundle(resolve(host_definition())).digest
 
 
 def test_the_policy_is_not_in_the_digest() -> None:

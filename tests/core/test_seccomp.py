@@ -145,11 +145,18 @@ def test_docker_names_one_call_a_rule_and_lists_architectures() -> None:
         (profile_of({"names": "read", "action": "SCMP_ACT_ALLOW"}), 'names is "read", not a list'),
         (profile_of({"names": [1], "action": "SCMP_ACT_ALLOW"}), 'names is "1", not a string'),
         (profile_of(allow("a", args=[{"index": 0, "value": -1, "op": "SCMP_CMP_EQ"}])), "value of a rule's args"),
+        (profile_of(allow("a", args=[{"index": 6, "op": "SCMP_CMP_EQ"}])), 'index of a rule\'s args is "6"'),
         (profile_of(allow("a", args=[{"index": 0, "value": 1, "op": "EQ"}])), 'unknown operator "EQ"'),
         (profile_of(allow("a", includes={"minKernel": "new"})), 'minKernel is "new"'),
         (profile_of(allow("a", errno="EFOO")), 'unknown errno "EFOO"'),
         (profile_of(defaultErrnoRet="1"), 'defaultErrnoRet is "1", not an error number'),
         (profile_of(allow("a", includes=["x"])), "includes is"),
+        (profile_of(architectures=["SCMP_ARCH_AMD64"]), 'unknown architecture "SCMP_ARCH_AMD64"'),
+        (
+            profile_of(archMap=[{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["x86"]}]),
+            'unknown architecture "x86"',
+        ),
+        ({"defaultAction": "two\nlines"}, 'unknown action "two\\nlines"'),
         ({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": {}, "archMap": 5}, "archMap is not a list of objects"),
     ],
 )
@@ -157,3 +164,62 @@ def test_a_profile_that_cannot_be_used_says_why(profile: dict[str, Any], message
     with pytest.raises(ProfileError) as caught:
         compile_profile(profile, "x86_64", (6, 1), ())
     assert message in str(caught.value)
+
+
+def _near_profiles() -> st.SearchStrategy[dict[str, Any]]:
+    """Profiles in which one thing or another is not what is to stand there."""
+    numbers = st.sampled_from([0, 1, -1, 2**32, 2**64 - 1, 2**64, True, 0.5])
+    texts = st.sampled_from(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "amd64", "CAP_KILL", "EPERM", "4.8", "", "a\nb"])
+    anything = st.none() | numbers | texts | st.lists(texts, max_size=2) | st.dictionaries(texts, numbers, max_size=2)
+
+    def mostly(good: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.integers(0, 24).flatmap(lambda drawn: anything if drawn == 13 else good)
+
+    def some(**keys: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
+        return {key: mostly(good) for key, good in keys.items()}
+
+    actions = st.sampled_from(["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_TRACE"])
+    capabilities = st.lists(st.just("CAP_KILL"), max_size=1)
+    condition = st.fixed_dictionaries(
+        some(op=st.sampled_from(["SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"]), index=st.integers(0, 5)),
+        optional=some(value=numbers, valueTwo=numbers),
+    )
+    holds = st.fixed_dictionaries({}, optional=some(caps=capabilities, minKernel=st.sampled_from(["4.8", "9.1"])))
+    rule = st.fixed_dictionaries(
+        some(names=st.lists(st.sampled_from(["read", "write"]), min_size=1, max_size=2), action=actions),
+        optional=some(
+            args=st.lists(mostly(condition), max_size=2),
+            includes=holds,
+            excludes=holds,
+            errno=st.just("EPERM"),
+            errnoRet=st.just(38),
+            name=st.just("read"),
+        ),
+    )
+    names = st.sampled_from(["SCMP_ARCH_X86_64", "SCMP_ARCH_X86"])
+    maps = st.fixed_dictionaries(some(architecture=names), optional=some(subArchitectures=st.lists(names, max_size=2)))
+    return st.fixed_dictionaries(
+        some(defaultAction=actions),
+        optional=some(
+            syscalls=st.lists(mostly(rule), max_size=2),
+            archMap=st.lists(mostly(maps), max_size=2),
+            architectures=st.lists(names, max_size=2),
+            defaultErrno=st.just("EPERM"),
+            defaultErrnoRet=st.just(1),
+        ),
+    )
+
+
+@given(_near_profiles())
+def test_whatever_a_profile_holds_is_compiled_or_refused_in_one_line(profile: dict[str, Any]) -> None:
+    assert "\n" not in _try(profile)
+
+
+def _try(profile: dict[str, Any]) -> str:
+    """Why a profile is refused; nothing if what it becomes is valid."""
+    try:
+        seccomp = compile_profile(profile, "x86_64", (6, 1), ())
+    except ProfileError as error:
+        return str(error)
+    assert_valid({"ociVersion": "1.0.2", "linux": {"seccomp": seccomp}})
+    return ""

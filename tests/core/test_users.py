@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.users import Account, find_account
+from orchestrator.core.users import Account, find_account, join_groups
 from orchestrator.model.oci import User
 from orchestrator.model.problem import Fault
+from orchestrator.model.types import GroupName
 from tests.core.helpers_world import GROUP, PASSWD
 
 
@@ -56,6 +57,42 @@ def test_a_root_without_passwd_has_no_names() -> None:
 
 def test_a_home_that_is_no_path_is_none() -> None:
     assert find_account("x", "x:*:5:6::home:/bin/sh\n", "") == Account(User(5, 6), "/")
+
+
+WEB = Account(User(1000, 1000, (4, 101)), "/home/web")
+
+
+def groups(words: str) -> tuple[GroupName, ...]:
+    return tuple(map(GroupName, words.split()))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "gids"),
+    [
+        ("", (4, 101)),
+        ("ssl", (4, 101)),
+        ("www-data 44", (4, 33, 44, 101)),
+        ("web 1000", (4, 101)),
+        ("44 44", (4, 44, 101)),
+    ],
+)
+def test_further_groups_join_those_that_are_there(wanted: str, gids: tuple[int, ...]) -> None:
+    assert join_groups(WEB, groups(wanted), GROUP) == (Account(User(1000, 1000, gids), "/home/web"), ())
+
+
+def test_each_group_that_is_not_there_is_a_fault() -> None:
+    message = 'no group "{}" in the /etc/group of the root file system'
+    assert join_groups(WEB, groups("amd adm zzz"), GROUP)[1] == (
+        Fault(("groups", 0), message.format("amd"), 'did you mean "adm"?'),
+        Fault(("groups", 2), message.format("zzz"), "write a name of the root file system, or its number"),
+    )
+
+
+def test_numbers_of_groups_need_no_file() -> None:
+    account, faults = join_groups(WEB, groups("44 video"), None)
+    assert account.user.additional_gids == (4, 44, 101)
+    message = 'cannot look up the group "video": the root file system has no readable /etc/group'
+    assert faults == (Fault(("groups", 1), message, "write its number"),)
 
 
 @given(st.text(), st.text())

@@ -205,6 +205,46 @@ def test_bad_users(text: str) -> None:
     assert isinstance(values.parse_user(text), Fault)
 
 
+@pytest.mark.parametrize(
+    ("text", "group"), [("video", "video"), ("44", "44"), ("044", "44"), ("4294967294", "4294967294")]
+)
+def test_groups(text: str, group: str) -> None:
+    assert values.parse_group(text) == group
+
+
+@pytest.mark.parametrize("text", ["", "a:b", "a b", "-1", "4294967295", "9" * 5000])
+def test_bad_groups(text: str) -> None:
+    assert isinstance(values.parse_group(text), Fault)
+
+
+@pytest.mark.parametrize(("text", "umask"), [("0027", 0o27), ("027", 0o27), ("22", 0o22), ("0", 0), ("0777", 0o777)])
+def test_umasks(text: str, umask: int) -> None:
+    assert values.parse_umask(text) == umask
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("0o27", 'write "0027"'),
+        ("0o1777", 'write "0027"'),
+        ("1777", 'write "0027"'),
+        ("0088", 'write "0027"'),
+        ("u=rwx,g=rx,o=", 'write "0027"'),
+        ("", 'write "0027"'),
+        ("0" * 5000, 'write "0027"'),
+    ],
+)
+def test_bad_umasks_have_a_hint(text: str, hint: str) -> None:
+    fault = values.parse_umask(text)
+    assert isinstance(fault, Fault)
+    assert fault.hint == hint
+
+
+def test_names_of_annotations() -> None:
+    assert values.parse_annotation_name("org.example/é ") == "org.example/é "
+    assert isinstance(values.parse_annotation_name(""), Fault)
+
+
 @pytest.mark.parametrize("text", ["web", "web-1.example", "A", "0", "a" * 63])
 def test_host_names(text: str) -> None:
     assert values.parse_hostname(text) == text
@@ -260,8 +300,11 @@ def test_any_text_is_a_value_or_a_fault(text: str) -> None:
         values.parse_absolute_path,
         values.parse_mount_path,
         values.parse_user,
+        values.parse_group,
+        values.parse_umask,
         values.parse_hostname,
         values.parse_env_name,
+        values.parse_annotation_name,
     ):
         result = parse(text)
         if isinstance(result, Fault):
@@ -274,7 +317,13 @@ def test_any_text_is_a_value_or_a_fault(text: str) -> None:
 
 @given(st.text())
 def test_what_is_read_is_read_again_as_the_same(text: str) -> None:
-    for parse in (values.parse_absolute_path, values.parse_mount_path, values.parse_user, values.parse_signal):
+    for parse in (
+        values.parse_absolute_path,
+        values.parse_mount_path,
+        values.parse_user,
+        values.parse_group,
+        values.parse_signal,
+    ):
         result = parse(text)
         if isinstance(result, str):
             assert parse(result) == result

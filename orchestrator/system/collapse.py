@@ -19,6 +19,9 @@ _KEEP_SIZE = 0x01
 _PUNCH_HOLE = 0x02
 _COLLAPSE_RANGE = 0x08
 
+_REFUSALS = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)
+"""Of a file system that cannot collapse."""
+
 _RECORD_SIZE = 21
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -91,7 +94,7 @@ def drop_head_of(file: int, path: str, keep: int) -> int:
                 _collapse(file, end)
             except OSError as error:
                 _write_record(record, dropped)
-                if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+                if error.errno not in _REFUSALS:
                     raise
                 _punch(file, end)
         return end - start
@@ -114,6 +117,23 @@ def _hold_record(path: str, mode: int) -> Iterator[int]:
 
 def _write_record(record: int, count: int) -> None:
     os.pwrite(record, b"%0*d\n" % (_RECORD_SIZE - 1, count), 0)
+
+
+def can_collapse(folder: str) -> bool:
+    """Whether the file system of a folder collapses blocks; tried with a file without a name (O_TMPFILE of open(2)).
+    Raises OSError where none can be made there."""
+    file = os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, 0o600)
+    try:
+        block = max(os.fstat(file).st_blksize, 1)
+        os.truncate(file, 2 * block)
+        _collapse(file, block)
+    except OSError as error:
+        if error.errno not in _REFUSALS:
+            raise
+        return False
+    finally:
+        os.close(file)
+    return True
 
 
 def _is_at(path: str, status: os.stat_result) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from attrs import frozen
 
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.resources import Resources
@@ -61,29 +62,56 @@ async def choose_runtime(
     environ = os.environ if environ is None else environ
     refusals = []
     for candidate in CANDIDATES if wanted == "auto" else (wanted,):
-        command = find_command(candidate, environ)
-        if command is None:
-            refusals.append(f"{candidate}: not installed" if "/" not in candidate else f"{candidate}: not a program")
-            continue
-        runtime = OciRuntime(
-            os.path.basename(command),
-            command,
-            root,
-            children,
-            cgroups,
-            wrapper,
-            version=await read_version(command, children, environ),
+        trial = await try_runtime(
+            candidate,
+            root=root,
+            scratch=scratch,
+            parent_group=parent_group,
+            children=children,
+            cgroups=cgroups,
             environ=environ,
+            wrapper=wrapper,
         )
-        try:
-            await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
-        except RuntimeFailed as error:
-            refusals.append(f"{command}: {error}")
-        else:
-            await _remove_earlier_probes(runtime, scratch, parent_group)
-            return runtime
+        if trial.runtime is not None and not trial.refusal:
+            await _remove_earlier_probes(trial.runtime, scratch, parent_group)
+            return trial.runtime
+        refusals.append(f"{candidate if trial.runtime is None else trial.runtime.command}: {trial.refusal}")
     hint = "install one with 'apt-get install crun' or 'apt-get install runc', or name another with --runtime"
     raise RuntimeFailed(f"no OCI runtime works on this host: {'; '.join(refusals)} ({hint})")
+
+
+@frozen
+class Trial:
+    """A runtime, None where it is not installed, and why it will not do; an empty ``refusal`` if it will."""
+
+    runtime: OciRuntime | None
+    refusal: str
+
+
+async def try_runtime(
+    candidate: str,
+    *,
+    root: str,
+    scratch: str,
+    parent_group: str,
+    children: Children,
+    cgroups: Cgroups,
+    environ: Mapping[str, str],
+    wrapper: tuple[str, ...] = (),
+) -> Trial:
+    """Let one runtime, a name or an absolute path, run a container; the rest is as `choose_runtime` has it. Raises
+    DiskFailed where scratch cannot be written."""
+    command = find_command(candidate, environ)
+    if command is None:
+        return Trial(None, "not a program" if "/" in candidate else "not installed")
+    version = await read_version(command, children, environ)
+    name = os.path.basename(command)
+    runtime = OciRuntime(name, command, root, children, cgroups, wrapper, version=version, environ=environ)
+    try:
+        await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
+    except RuntimeFailed as error:
+        return Trial(runtime, str(error))
+    return Trial(runtime, "")
 
 
 def find_command(name: str, environ: Mapping[str, str]) -> str | None:

@@ -147,6 +147,27 @@ async def _read_status(pidfd: int) -> Exit:
     return Exit(code=code, at=time.time()) if code >= 0 else Exit(signal=-code, at=time.time())
 
 
+def tells_exits() -> bool | None:
+    """Whether the kernel tells how a process ended that was reaped by another, by asking it of one; None where that
+    cannot be tried. For a moment this process has a child of which no `Children` knows."""
+    try:
+        pid = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 0"], {})
+    except OSError:
+        return None
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        pidfd = -1
+    os.waitpid(pid, 0)
+    if pidfd < 0:
+        return None
+    try:
+        status = _ask_status(pidfd)
+    finally:
+        os.close(pidfd)
+    return status is not None and status >= 0
+
+
 def _ask_status(pidfd: int) -> int | None:
     """The wait status by PIDFD_GET_INFO; None if it is not reaped yet, -1 if this kernel will never tell."""
     buffer = bytearray(_INFO.pack(_PIDFD_INFO_EXIT, 0))

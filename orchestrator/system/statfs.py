@@ -1,4 +1,5 @@
-"""Which file systems send no inotify events for what others do to them, asked by statfs(2). Floor: system."""
+"""What kind of file system a path lies on, asked by statfs(2): which send no inotify events for what others do to
+them, and which are in memory. Floor: system."""
 
 import ctypes
 import os
@@ -23,6 +24,8 @@ _NAMES = {
 }
 """The magic numbers of statfs(2): those whose files change on another machine or without a file operation."""
 
+_TMPFS = 0x01021994
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.statfs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
 _libc.statfs.restype = ctypes.c_int
@@ -31,8 +34,17 @@ _libc.statfs.restype = ctypes.c_int
 def name_silent_filesystem(path: str) -> str:
     """The name of the file system that ``path`` lies on if inotify cannot be relied on there, else an empty string;
     empty too where it cannot be asked (``path`` is missing). May block where the file system does."""
+    return _NAMES.get(_read_magic(path) or 0, "")
+
+
+def is_on_tmpfs(path: str) -> bool:
+    """Whether ``path`` lies in memory, tmpfs(5); not where it is missing. May block where the file system does."""
+    return _read_magic(path) == _TMPFS
+
+
+def _read_magic(path: str) -> int | None:
     # struct statfs is about 120 bytes; its first field is f_type, a word of the processor's size.
     buffer = (ctypes.c_long * 64)()
     if _libc.statfs(os.fsencode(path), buffer) != 0:
-        return ""
-    return _NAMES.get(buffer[0] & 0xFFFFFFFF, "")
+        return None
+    return int(buffer[0] & 0xFFFFFFFF)

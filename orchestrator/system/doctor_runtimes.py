@@ -1,0 +1,92 @@
+"""Trying every OCI runtime without an agent, and beside one: as the agent would, and nothing is left of it.
+
+A folder, a ``--root`` and a control group of their own, so that no agent takes what is in them for its own.
+Floor: system.
+"""
+
+import os
+import signal
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import trio
+
+from orchestrator.model.checkup import RuntimeTrial
+from orchestrator.ports import DiskFailed
+from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.probe_runtime import find_command, try_runtime
+from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
+from orchestrator.system.spawn import keep_descriptors_private
+
+PREFIX = "orchestrator-doctor-"
+"""How the folder of the trials, and their control group, begin."""
+
+
+def find_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
+    """Which are installed, none tried. names: programs, or absolute paths."""
+    return tuple(RuntimeTrial(name, find_command(name, os.environ), tried=False) for name in names)
+
+
+async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
+    """Let each run a container; as root. names: programs, or absolute paths.
+
+    Makes this process a subreaper. SIGTERM and SIGHUP end it once all is removed. Raises OutsideError where none can be
+    tried: no folder can be made, control groups cannot be read.
+    """
+    keep_descriptors_private()
+    become_subreaper()
+    with _make_folder() as folder, trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+        ended_by: list[int] = []
+        trials: list[RuntimeTrial] = []
+        async with trio.open_nursery() as nursery:
+
+            async def listen() -> None:
+                async for number in signals:
+                    ended_by.append(number)
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(listen)
+            trials += await _try_all(names, folder)
+            nursery.cancel_scope.cancel()
+    if ended_by:
+        signal.raise_signal(ended_by[0])
+    return tuple(trials)
+
+
+async def _try_all(names: Iterable[str], folder: str) -> list[RuntimeTrial]:
+    children, cgroups = Children(), Cgroups()
+    group = f"/{os.path.basename(folder)}"
+    trials = []
+    async with trio.open_nursery() as background:
+        await background.start(reap_orphans, children)
+        try:
+            for name in names:
+                trial = await try_runtime(
+                    name,
+                    root=f"{folder}/runtime",
+                    scratch=f"{folder}/probe",
+                    parent_group=group,
+                    children=children,
+                    cgroups=cgroups,
+                    environ=os.environ,
+                )
+                runtime, refusal = trial.runtime, trial.refusal or None
+                command, version = (None, "") if runtime is None else (runtime.command, runtime.version)
+                trials.append(RuntimeTrial(name, command, version, refusal))
+        finally:
+            with trio.CancelScope(shield=True):
+                await cgroups.remove(group)
+        background.cancel_scope.cancel()
+    return trials
+
+
+@contextmanager
+def _make_folder() -> Iterator[str]:
+    """An absolute folder, in memory where there is one. Raises DiskFailed."""
+    parent = "/run" if os.access("/run", os.W_OK) else tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryDirectory(prefix=PREFIX, dir=parent) as folder:
+            yield folder
+    except OSError as error:
+        raise DiskFailed(f"cannot try runtimes in {parent}: {error.strerror}") from error

@@ -206,6 +206,19 @@ def binds() -> st.SearchStrategy[Bind]:
     return st.builds(lambda source, options: bind(source, *options), sources, options)
 
 
+def resources() -> st.SearchStrategy[Resources]:
+    """Limits without a fault."""
+    weights = st.none() | st.integers(1, 10000)
+    return st.builds(
+        Resources,
+        memory=st.none() | st.integers(6 * 2**20, 2**40).map(Size),
+        cpus=st.none() | st.floats(0.01, 8192.0),
+        cpu_weight=weights,
+        pids=st.none() | st.integers(1, 4194304),
+        io_weight=weights,
+    )
+
+
 def definitions() -> st.SearchStrategy[Definition]:
     """Definitions that this world can resolve."""
     roots = st.sampled_from([HostRootfs(), DirectoryRootfs(path=AbsolutePath("/srv/alpine"))])
@@ -222,7 +235,7 @@ def definitions() -> st.SearchStrategy[Definition]:
         type=st.sampled_from(ContainerType),
         mounts=st.dictionaries(places.map(MountPath), binds(), max_size=4),
         network=st.none() | st.sampled_from([NoNetwork(), HostNetwork()]),
-        resources=st.builds(Resources, memory=st.none() | st.integers(6 * 2**20, 2**40).map(Size)),
+        resources=resources(),
         groups=st.lists(st.sampled_from(["adm", "44", "ssl"]).map(GroupName), max_size=3).map(tuple),
         umask=st.integers(0, 0o777).map(Umask),
         arch=st.sampled_from([None, "amd64", "x86_64"]),

@@ -65,6 +65,11 @@ def definition(command: str | Sequence[str] = STAYS, **fields: object) -> str:
     return "".join(f"{key} = {to_toml(value)}\n" for key, value in {"args": args, "rootfs": "host", **fields}.items())
 
 
+def life_of(row: Row) -> Row:
+    """What a row tells of a life, without what it tells of the edit that is live."""
+    return {key: value for key, value in row.items() if key not in ("edit", "fields")}
+
+
 class AgentProcess:
     """An agent with its own directories below ``base``. A context manager: at its end nothing of it runs."""
 

@@ -140,6 +140,18 @@ def memory_limits(cgroup: str) -> set[int | None]:
     return limits
 
 
+def counts_swap(cgroup: str) -> bool:
+    """Whether the kernel has a limit of memory and swap together: version 2 has one of swap alone."""
+    return any((folder / "memory.memsw.limit_in_bytes").exists() for folder in find_cgroups(cgroup))
+
+
+def read_limit(cgroup: str, *names: str) -> str:
+    """What the file of that name holds for a control group; of several names the one that there is."""
+    found = [folder / name for folder in find_cgroups(cgroup) for name in names if (folder / name).exists()]
+    assert len(found) == 1, found
+    return found[0].read_text().strip()
+
+
 def make_busybox_root(folder: Path, busybox: str) -> Path:
     """A root file system of one static program, with a user of its own."""
     for name in ("bin", "etc", "tmp", "data"):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.agent_process import AgentProcess, definition
-from tests.host.host_view import memory_limits
+from tests.host.agent_process import AgentProcess, definition, life_of
+from tests.host.host_view import counts_swap, memory_limits, read_limit
 
 pytestmark = pytest.mark.real
 
@@ -50,14 +50,14 @@ def test_a_comment_and_another_order_of_keys_touch_nothing(agent: AgentProcess) 
     lines = definition(env={"B": "2", "A": "1"}, hostname="same").splitlines()
     agent.define("same", "# a comment\n" + "\n\n".join(reversed(lines)) + "  # another\n")
     agent.let_it_look()
-    assert agent.row("same") == before
+    assert life_of(agent.row("same")) == life_of(before)
 
 
 def test_restart_settings_touch_no_process_and_count_from_then_on(agent: AgentProcess) -> None:
     before = agent.start_container("tuned", definition())
     agent.define("tuned", definition(restart={"on_failure": "stop", "delay": "5s"}))
     agent.let_it_look()
-    assert agent.row("tuned") == before
+    assert life_of(agent.row("tuned")) == life_of(before)
     os.kill(before["pid"], signal.SIGKILL)
     row = agent.wait_state("tuned", "failed")
     assert row["last_exit"]["signal"] == signal.SIGKILL
@@ -82,10 +82,10 @@ def test_a_broken_edit_leaves_its_container_until_it_is_mended(
     (problem,) = row["problems"]
     assert problem["file"] == str(agent.config / f"{name}.toml")
     assert (problem["line"], problem["column"], problem["path"]) == (line, column, path)
-    assert {**row, "problems": []} == before
+    assert life_of({**row, "problems": []}) == life_of(before)
     agent.define(name, definition())
     mended = agent.wait_row(name, lambda row: not row["problems"], "to be mended")
-    assert mended == before
+    assert life_of(mended) == life_of(before)
 
 
 def test_a_new_file_that_is_broken_starts_nothing_until_it_is_mended(agent: AgentProcess) -> None:
@@ -112,7 +112,7 @@ def test_a_file_that_is_saved_by_renaming_the_old_away_is_not_deleted(agent: Age
     file.write_text(definition())
     (agent.config / "saved.toml~").unlink()
     agent.let_it_look()
-    assert agent.row("saved") == before
+    assert life_of(agent.row("saved")) == life_of(before)
 
 
 def test_the_memory_limit_is_changed_under_the_running_process(agent: AgentProcess) -> None:
@@ -124,7 +124,30 @@ def test_the_memory_limit_is_changed_under_the_running_process(agent: AgentProce
         agent.wait_until(lambda size=size: memory_limits(cgroup) == {size * MEBIBYTE}, f"a limit of {size} MiB")  # type: ignore[misc]
     agent.define("limited", definition())
     agent.wait_until(lambda: memory_limits(cgroup) == {None}, "no limit")
-    assert agent.row("limited") == before
+    assert life_of(agent.row("limited")) == life_of(before)
+
+
+def test_every_other_limit_is_changed_under_the_running_process_and_taken_away(agent: AgentProcess) -> None:
+    before = agent.start_container("bounded", definition(resources={"cpus": 0.5, "pids": 64}))
+    cgroup = agent.cgroup("bounded")
+
+    def quota() -> str:
+        return read_limit(cgroup, "cpu.cfs_quota_us", "cpu.max").removesuffix(" 100000")
+
+    assert (quota(), read_limit(cgroup, "pids.max")) == ("50000", "64")
+    agent.define("bounded", definition(resources={"cpus": 1.5, "pids": 32, "cpu_weight": 200, "memory": "64M"}))
+    agent.wait_until(lambda: quota() == "150000", "another limit of processors")
+    agent.wait_until(lambda: read_limit(cgroup, "pids.max") == "32", "another limit of processes")
+    agent.wait_until(lambda: read_limit(cgroup, "cpu.shares", "cpu.weight") in ("2048", "200"), "another weight")
+    swap = {"memory": "64M", "memory_swap": "96M", "cpu_weight": 200}
+    agent.define("bounded", definition(resources=swap))
+    agent.wait_until(lambda: quota() in ("-1", "max", "819200000"), "no limit of processors")
+    agent.wait_until(lambda: read_limit(cgroup, "pids.max") in ("max", "4194304"), "no limit of processes")
+    agent.wait_until(lambda: 96 * MEBIBYTE in memory_limits(cgroup) or not counts_swap(cgroup), "room to swap")
+    agent.define("bounded", definition())
+    agent.wait_until(lambda: read_limit(cgroup, "cpu.shares", "cpu.weight") in ("1024", "100"), "no weight")
+    agent.wait_until(lambda: memory_limits(cgroup) == {None}, "no limit of memory")
+    assert life_of(agent.row("bounded")) == life_of(before)
 
 
 def test_a_memory_limit_that_cannot_hold_is_told_and_leaves_the_container(agent: AgentProcess) -> None:
@@ -134,8 +157,8 @@ def test_a_memory_limit_that_cannot_hold_is_told_and_leaves_the_container(agent:
     agent.define("full", definition(script, resources={"memory": "8M"}))
     row = agent.wait_row("full", lambda row: row["message"], "why it is not so")
     assert "cannot update" in row["message"]
-    assert {**row, "message": ""} == before
+    assert life_of({**row, "message": ""}) == life_of(before)
     assert memory_limits(agent.cgroup("full")) == {256 * MEBIBYTE}
     agent.define("full", definition(script, resources={"memory": "200M"}))
     agent.wait_until(lambda: memory_limits(agent.cgroup("full")) == {200 * MEBIBYTE}, "the new limit")
-    assert agent.row("full") == before
+    assert life_of(agent.row("full")) == life_of(before)

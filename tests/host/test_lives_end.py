@@ -72,6 +72,22 @@ def test_on_failure_stop_gives_up_at_the_first_failure(agent: AgentProcess) -> N
     assert (row["ready"], row["last_exit"]["code"], row["restarts"], row["next_retry_at"]) == (False, 7, 0, None)
 
 
+def test_it_gives_up_after_so_many_restarts_until_more_are_allowed(agent: AgentProcess) -> None:
+    restart = {"delay": "10ms", "max_restarts": 2, "window": "1h"}
+    agent.define("hapless", definition("echo ran; exit 5", restart=restart))
+    row = agent.wait_state("hapless", "failed")
+    assert (row["restarts"], row["last_exit"]["code"], row["next_retry_at"]) == (2, 5, None)
+    assert row["message"] == "gave up: 2 restarts within 1h; last: exited with code 5"
+    assert agent.log("hapless") == "ran\n" * 3
+    assert_nothing_of(agent, "hapless")
+    agent.define("hapless", definition("echo ran; exit 5", restart={**restart, "delay": "20ms"}))
+    agent.let_it_look()
+    assert agent.row("hapless")["state"] == "failed", "another wait is no reason to try again"
+    agent.define("hapless", definition("echo ran; exit 5", restart={**restart, "max_restarts": 3}))
+    agent.wait_row("hapless", lambda row: row["message"].startswith("gave up: 3 restarts"), "to give up again")
+    assert agent.log("hapless").count("ran") >= 4
+
+
 def test_a_process_that_is_killed_from_outside_comes_again(agent: AgentProcess) -> None:
     before = agent.start_container("victim", definition(restart={"delay": "10ms"}))
     os.kill(before["pid"], signal.SIGKILL)

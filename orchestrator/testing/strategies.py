@@ -14,6 +14,8 @@ from orchestrator.model.types import NAME_PATTERN
 Table = dict[str, Any]
 """A table as tomllib reads it."""
 
+_TABLES = ("capabilities", "mounts", "resources", "restart", "rlimits", "rootfs", "stop")
+
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
@@ -59,6 +61,12 @@ def definition_tables() -> st.SearchStrategy[Table]:
     on_exit = st.sampled_from(["restart", "stop"])
     directory = st.fixed_dictionaries({"type": st.just("directory"), "path": paths()})
     mount = st.fixed_dictionaries({"source": paths()}, optional={"type": st.just("bind")})
+    capabilities = st.lists(st.sampled_from(["NET_ADMIN", "CAP_CHOWN", "ALL"]), max_size=2)
+    devices = st.fixed_dictionaries(
+        {"path": paths()}, optional={"destination": paths(), "access": st.sampled_from(["r", "wr", "rwm"])}
+    )
+    limits = st.integers(0, 2**64 - 2) | st.just("unlimited")
+    rlimits = st.fixed_dictionaries({"hard": limits}, optional={"soft": limits})
     restart = st.fixed_dictionaries(
         {},
         optional={
@@ -78,11 +86,23 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "env": st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), texts(), max_size=3),
             "cwd": paths(),
             "user": users,
+            "groups": st.lists(st.sampled_from(["adm", "44"]), max_size=2),
+            "umask": st.integers(0, 0o777).map(lambda mask: f"{mask:04o}"),
+            "os": st.just("linux"),
+            "arch": st.sampled_from(["amd64", "aarch64"]),
+            "annotations": st.dictionaries(texts().filter(bool), texts(), max_size=2),
             "hostname": st.from_regex(r"[a-z0-9]{1,10}", fullmatch=True),
             "readonly": st.booleans(),
             "type": st.sampled_from(["service", "oneshot"]),
             "mounts": st.dictionaries(paths(), mount, max_size=3),
             "network": st.sampled_from(["none", "host"]),
+            "devices": st.lists(devices | paths(), max_size=2),
+            "capabilities": st.fixed_dictionaries({}, optional={"add": capabilities, "drop": capabilities}),
+            "no_new_privileges": st.booleans(),
+            "seccomp": st.sampled_from(["default", "unconfined"]) | paths(),
+            "masked_paths": st.lists(paths(), max_size=2),
+            "readonly_paths": st.lists(paths(), max_size=2),
+            "rlimits": st.dictionaries(st.sampled_from(["core", "nofile", "stack"]), limits | rlimits, max_size=2),
             "resources": st.fixed_dictionaries({}, optional={"memory": st.integers(6 * 2**20, 2**50)}),
             "restart": restart,
             "stop": st.fixed_dictionaries({}, optional={"signal": signals, "timeout": duration_texts()}),
@@ -114,7 +134,7 @@ def toml_tables(draw: st.DrawFn) -> Table:
     table: Table = dict(draw(definition_tables()))
     for _ in range(draw(st.integers(0, 4))):
         place = table
-        for key in draw(st.lists(st.sampled_from(["mounts", "restart", "resources", "stop", "rootfs"]), max_size=1)):
+        for key in draw(st.lists(st.sampled_from(_TABLES), max_size=1)):
             place = place[key] if isinstance(place.get(key), dict) else place
         place[draw(st.sampled_from([*table, *place]) | st.text(max_size=6))] = draw(toml_values())
     return table

@@ -20,6 +20,7 @@ import trio
 from attrs import asdict, evolve, frozen
 
 from orchestrator import __version__
+from orchestrator.api.server import serve
 from orchestrator.core.parse import Parser
 from orchestrator.core.trim import EVENTS_BOUND
 from orchestrator.model.bundle import HostLimits
@@ -29,6 +30,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
 from orchestrator.ports import OutsideError, Runtime, single_errors
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
@@ -43,6 +45,7 @@ from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_instances, read_start_time
+from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.operate import AgentOperator
@@ -80,6 +83,7 @@ class _Opened:
     directory: WatchedDirectory
     logs: HostLogs
     locks: tuple[Lock, ...]
+    control: ControlSocket
     runtime: Runtime
     host_limits: HostLimits
     reporter: Reporter
@@ -100,6 +104,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         hold_lock(layout.state_lock) as state_lock,
         WatchedDirectory(settings.config) as directory,
         HostLogs() as logs,
+        ControlSocket(layout.control) as control,
         trio.open_signal_receiver(*SIGNALS) as signals,
     ):
         keep_descriptors_private()
@@ -126,6 +131,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     directory=directory,
                     logs=logs,
                     locks=(lock, state_lock),
+                    control=control,
                     runtime=runtime,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(), say),
@@ -170,7 +176,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         trouble = _make_removed_again(opened, reconciler, holds)
         reporter.directory("; ".join(filter(None, (message, trouble))), problems)
 
-    ours = (opened.layout.agent, opened.layout.lock, opened.layout.state_lock)
+    layout = opened.layout
+    ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
     reconciler = Reconciler(opened.directory, world, parser, outside, holds, look_after_directories, ours)
     operator = AgentOperator(reconciler, holds, reporter, parser, lambda: ending.ask("an operator"))
     reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
@@ -180,6 +187,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         reports.start_soon(reporter.feed_watchdog)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         reports.start_soon(_trim_events, opened)
+        reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
         async with trio.open_nursery() as supervisions:
             reconciler.take_over(taken_over, supervisions)
             async with trio.open_nursery() as following:
@@ -238,6 +246,8 @@ def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds) -
             reporter.write_again()
             reconciler.write_again_all()
             holds.write_again()
+        if not opened.control.is_bound():
+            opened.control.bind_again()
     except OutsideError as error:
         return str(error)
     return ""

@@ -1,5 +1,6 @@
 """A table of short texts: by rich on a terminal, as plain aligned columns elsewhere. Floor: cli."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -20,17 +21,22 @@ STYLES: Mapping[str, str] = {
 }
 """The colour of a state on a terminal."""
 
+_CODES: Mapping[str, str] = {"green": "32", "cyan": "36", "yellow": "33", "bold red": "1;31", "dim": "2", "bold": "1"}
+"""The same as ECMA-48 has it (SGR): for a word here and there, which rich is not loaded for."""
+
 
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print to standard output. Every cell becomes one line without control characters.
 
     Raises OutputFailed, BrokenPipeError.
     """
+    write_output(format_table(headers, rows))
+
+
+def format_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """As `print_table` prints it."""
     clean = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout.isatty():
-        _print_rich(headers, clean)
-    else:
-        write_output(format_plain(headers, clean))
+    return _format_rich(headers, clean) if sys.stdout.isatty() else format_plain(headers, clean)
 
 
 def format_plain(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -42,7 +48,15 @@ def format_plain(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def paint(text: str, style: str) -> str:
+    """A text in one of the styles of `STYLES`, or ``bold``; as it is where standard output is no terminal, or no
+    colours are wanted (https://no-color.org)."""
+    if not style or not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        return text
+    return f"\x1b[{_CODES[style]}m{text}\x1b[0m"
+
+
+def _format_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     from rich.console import Console  # 40 ms, for people only
     from rich.table import Table
     from rich.text import Text
@@ -56,4 +70,4 @@ def _print_rich(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console = Console(highlight=False)
     with console.capture() as capture:
         console.print(table)
-    write_output(capture.get())
+    return capture.get()

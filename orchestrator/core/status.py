@@ -12,7 +12,9 @@ from attrs import evolve, frozen
 
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
+from orchestrator.model.bundle import LogTarget
 from orchestrator.model.problem import Problem
+from orchestrator.model.source import Edit
 from orchestrator.model.state import Exit, NameState, PublicState
 
 _SETTLED = frozenset(
@@ -46,6 +48,10 @@ class StatusRow:
     log: str | None
     message: str
     since: float | None
+    held: bool
+    log_target: LogTarget
+    edit: Edit | None
+    cgroups_path: str | None
 
 
 def make_rows(names: Iterable[NameState], living: Collection[str], agent_alive: bool) -> tuple[StatusRow, ...]:
@@ -77,6 +83,10 @@ def _row_of(state: NameState) -> StatusRow:
         log=state.log,
         message=state.message,
         since=state.since,
+        held=state.held,
+        log_target=state.log_target,
+        edit=state.edit,
+        cgroups_path=state.cgroups_path,
     )
 
 
@@ -96,13 +106,15 @@ def _without_agent(row: StatusRow, alive: bool) -> StatusRow:
         next_retry_at=None,
         message=f"{NOT_GOING_ON}: {ENDED_UNSEEN}" if ended else NOT_GOING_ON,
         since=None,
+        cgroups_path=None,
     )
 
 
 def row_to_json(row: StatusRow) -> dict[str, Any]:
     """A row as ``status --json`` has it: the fields in their order, times as `format_time` writes them.
 
-    ``last_exit`` is ``{code, signal, oom, at}`` or null, a problem ``{file, line, column, path, message, hint}``.
+    ``last_exit`` is ``{code, signal, oom, at}`` or null, a problem ``{file, line, column, path, message, hint}``,
+    ``edit`` ``{file, modified_at, digest}`` or null.
     """
     data: dict[str, Any] = to_plain(row)
     for key in ("started_at", "next_retry_at", "since"):
@@ -110,6 +122,8 @@ def row_to_json(row: StatusRow) -> dict[str, Any]:
             data[key] = format_time(data[key])
     if data["last_exit"] is not None:
         data["last_exit"]["at"] = format_time(data["last_exit"]["at"])
+    if data["edit"] is not None:
+        data["edit"]["modified_at"] = format_time(data["edit"]["modified_at"])
     return data
 
 

@@ -1,7 +1,7 @@
 """Reading the definition files of a directory, as it is at this moment.
 
 Nothing is watched here and nothing parsed; every way in which a file can be unreadable is said in its `Source`. The
-functions block. Floor: system.
+functions block. Without trio, so that commands that only read are quick. Floor: system.
 """
 
 import errno
@@ -10,7 +10,6 @@ import stat
 
 from orchestrator.core.shape import LARGEST_TEXT
 from orchestrator.model.source import Listing, Source, form_of
-from orchestrator.system.watches import is_visible
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
 
@@ -31,6 +30,11 @@ def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
     finally:
         os.close(folder)
     return Listing(tuple(sorted(sources, key=lambda source: (source.name, source.file))))
+
+
+def is_visible(name: str, suffixes: tuple[str, ...]) -> bool:
+    """Whether an entry may hold a definition: a known suffix with something before it, and no dot in front."""
+    return not name.startswith(".") and name.endswith(suffixes) and name not in suffixes
 
 
 def list_links(directory: str, suffixes: tuple[str, ...]) -> list[str]:

@@ -3,8 +3,7 @@
 Its limits are `orchestrator.system.held`'s. Without trio, so that commands that only read are quick. Floor: system.
 """
 
-from attrs import frozen
-
+from orchestrator.model.usage import Usage
 from orchestrator.system.hierarchies import (
     Hierarchy,
     find_controller,
@@ -13,20 +12,6 @@ from orchestrator.system.hierarchies import (
     read_number,
     reading,
 )
-
-
-@frozen(kw_only=True)
-class Usage:
-    """What all processes of a container use together; None is what the kernel does not count."""
-
-    memory: int | None = None
-    """Bytes, what it has of the page cache included."""
-    memory_limit: int | None = None
-    """Bytes; None: no limit."""
-    pids: int | None = None
-    """Processes and threads."""
-    cpu_seconds: float | None = None
-    """Seconds of processor time since its instance was made."""
 
 
 def read_usage(cgroups_path: str, hierarchies: tuple[Hierarchy, ...] | None = None) -> Usage:

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from orchestrator.system.inotify import Event, Inotify, Mask, NoWatchesLeft
 from orchestrator.system.links import Chain, StepKind
+from orchestrator.system.sources import is_visible
 
 SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
 """A real folder on the way: its own fate only, so that what goes on inside it wakes nobody."""
@@ -157,8 +158,3 @@ class Watches:
         if not event.name or event.name in one.names:
             return True
         return bool(one.suffixes) and is_visible(event.name, one.suffixes)
-
-
-def is_visible(name: str, suffixes: tuple[str, ...]) -> bool:
-    """Whether an entry may hold a definition: a known suffix with something before it, and no dot in front."""
-    return not name.startswith(".") and name.endswith(suffixes) and name not in suffixes

@@ -17,6 +17,7 @@ from orchestrator.core.status import (
     row_to_json,
 )
 from orchestrator.model.problem import Problem
+from orchestrator.model.source import Edit
 from orchestrator.model.state import Exit, NameState, PublicState
 
 RUNNING = NameState(
@@ -33,6 +34,10 @@ RUNNING = NameState(
     last_exit=Exit(signal=9, oom=True, at=999.0),
     problems=(Problem("/etc/orchestrator/web.toml", 2, 5, "args", "cannot be empty", "write one"),),
     log="/var/lib/orchestrator/logs/web.log",
+    held=True,
+    edit=Edit(file="/etc/orchestrator/web.toml", modified_at=998.0, digest="def"),
+    fields={"args": ["web"]},
+    cgroups_path="/orchestrator/web-1",
 )
 SETTLED = ("stopped", "failed", "completed", "invalid", "idle")
 
@@ -64,6 +69,10 @@ def test_the_json_is_as_documented() -> None:
         "log": "/var/lib/orchestrator/logs/web.log",
         "message": "",
         "since": "1970-01-01T00:16:40.500Z",
+        "held": True,
+        "log_target": "file",
+        "edit": {"file": "/etc/orchestrator/web.toml", "modified_at": "1970-01-01T00:16:38.000Z", "digest": "def"},
+        "cgroups_path": "/orchestrator/web-1",
     }
     assert list(data)[:5] == ["name", "state", "ready", "pid", "instance"]
     json.dumps(data, allow_nan=False)
@@ -73,7 +82,7 @@ def test_what_is_unknown_is_null() -> None:
     (row,) = make_rows([NameState(name="a", state=PublicState.WAITING, since=0.0)], (), agent_alive=True)
     data = row_to_json(row)
     assert {key for key, value in data.items() if value is None} == {
-        "pid", "instance", "bundle", "started_at", "next_retry_at", "last_exit", "log",
+        "pid", "instance", "bundle", "started_at", "next_retry_at", "last_exit", "log", "edit", "cgroups_path",
     }  # fmt: skip
     assert data["problems"] == []
 

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from orchestrator.model.usage import Usage
 from orchestrator.system.hierarchies import Hierarchy
-from orchestrator.system.usage import Usage, read_usage
+from orchestrator.system.usage import read_usage
 
 
 def make_group(mount: Path, **files: str) -> None:

@@ -79,7 +79,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
         (NetworkKind, make_kind_hook("network", networks, hook_of)),
     ):
         _register_exact(converter, wanted, hook)
-    checks: Mapping[str, Check] = {"args": _check_args, "cwd": check_depth, "mounts": _check_mounts}
+    checks: Mapping[str, Check] = {"args": _check_args, "cmd": _check_cmd, "cwd": check_depth, "mounts": _check_mounts}
     _register_exact(converter, Definition, make_table_hook(Definition, hook_of, checks, check_together))
     return converter
 
@@ -93,6 +93,10 @@ def _check_args(args: tuple[str, ...]) -> Fault | None:
     if not args:
         return Fault((), "there is no command: the list is empty", 'write ["/usr/bin/env"]')
     return None if args[0] else Fault((0,), 'the command is empty: ""')
+
+
+def _check_cmd(cmd: str) -> Fault | None:
+    return None if cmd.strip() else Fault((), "there is no command in it", 'write "exec sleep 60"')
 
 
 def _check_mounts(mounts: Mapping[str, object]) -> Fault | None:

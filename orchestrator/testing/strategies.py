@@ -79,9 +79,15 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "reset_after": duration_texts(),
         },
     )
-    return st.fixed_dictionaries(
-        {"args": st.builds(lambda command, rest: [command, *rest], paths(), st.lists(texts(), max_size=3))},
+    args = st.builds(lambda command, rest: [command, *rest], paths(), st.lists(texts(), max_size=3))
+    script = st.fixed_dictionaries({"cmd": texts().filter(str.strip)}, optional={"shell": paths()})
+    env_file = st.fixed_dictionaries({"path": paths()}, optional={"watch": st.booleans()})
+    file_log = st.fixed_dictionaries({"type": st.just("file")}, optional={"max_size": st.integers(2**16, 2**40)})
+    others = st.fixed_dictionaries(
+        {},
         optional={
+            "env_files": st.lists(env_file | paths(), max_size=2),
+            "log": st.sampled_from(["file", "journal", "none"]) | file_log,
             "rootfs": st.sampled_from(["host", "closure"]) | directory,
             "env": st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), texts(), max_size=3),
             "cwd": paths(),
@@ -108,6 +114,7 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "stop": st.fixed_dictionaries({}, optional={"signal": signals, "timeout": duration_texts()}),
         },
     )
+    return st.builds(lambda runs, rest: {**runs, **rest}, st.fixed_dictionaries({"args": args}) | script, others)
 
 
 def toml_values() -> st.SearchStrategy[Any]:

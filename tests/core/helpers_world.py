@@ -20,7 +20,7 @@ from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Capabilities, Definition, Device, Rlimit
+from orchestrator.model.definition import Capabilities, Definition, Device, EnvFile, Rlimit
 from orchestrator.model.facts import (
     DeviceAnswer,
     DeviceQuestion,
@@ -34,6 +34,7 @@ from orchestrator.model.facts import (
     Question,
     TextQuestion,
 )
+from orchestrator.model.log import FileLog, JournalLog, NoLog
 from orchestrator.model.policy import ContainerType
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
@@ -221,6 +222,27 @@ def resources() -> st.SearchStrategy[Resources]:
 
 def definitions() -> st.SearchStrategy[Definition]:
     """Definitions that this world can resolve."""
+    run = st.builds(_with_cmd, _definitions(), st.none() | _texts().filter(str.strip))
+    return st.builds(
+        lambda definition, files, log: attrs.evolve(definition, env_files=tuple(files), log=log),
+        run,
+        st.lists(st.sampled_from(_ENV_FILES), max_size=2),
+        st.sampled_from([FileLog(), FileLog(max_size=Size(1 << 20)), JournalLog(), NoLog()]),
+    )
+
+
+_ENV_FILES = (
+    EnvFile(path=AbsolutePath("/etc/web.env")),
+    EnvFile(path=AbsolutePath("/etc/more.env")),
+    EnvFile(path=AbsolutePath("/etc/web.env"), watch=False),
+)
+
+
+def _with_cmd(definition: Definition, cmd: str | None) -> Definition:
+    return definition if cmd is None else attrs.evolve(definition, args=None, cmd=cmd)
+
+
+def _definitions() -> st.SearchStrategy[Definition]:
     roots = st.sampled_from([HostRootfs(), DirectoryRootfs(path=AbsolutePath("/srv/alpine"))])
     places = st.sampled_from(["/data", "/data/in", "/etc/x", "/etc", "/run/x", "/tmp", "/srv", "/bin", "/opt/a/b"])
     return st.builds(

@@ -94,7 +94,8 @@ def test_every_type_that_a_kind_may_use_is_exact() -> None:
 @given(strategies.definition_tables())
 def test_good_definitions_are_read(table: strategies.Table) -> None:
     definition = CONVERTER.structure(table, Definition)
-    assert definition.args == tuple(table["args"])
+    assert definition.args == (tuple(table["args"]) if "args" in table else None)
+    assert definition.cmd == table.get("cmd")
     assert set(definition.mounts) == set(table.get("mounts", ()))
 
 

@@ -101,7 +101,9 @@ def render_resources(resources: Resources, host: HostLimits | None = None) -> di
     """The part of ``linux.resources`` that is changed live (runtime-spec config-linux.md, "Control groups"), for a new
     group: empty without limits."""
     host = host or HostLimits()
-    return render_limits(kernel_limits(resources, host), limits_of(resources), limits_swap=host.limits_swap)
+    limits = kernel_limits(resources, host)
+    which = [limit for limit in limits_of(resources) if limits.of(limit) is not None]
+    return render_limits(limits, which, limits_swap=host.limits_swap)
 
 
 def render_limits(

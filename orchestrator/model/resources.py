@@ -50,7 +50,8 @@ class Resources:
     )
     io_weight: int | None = option(
         default=None,
-        doc="Its share of busy disks; 100 is what a container without one has. Needs io.weight or BFQ.",
+        doc="Its share of busy disks; 100 is what a container without one has. Needs io.cost, or BFQ, where the "
+        "largest is 1000.",
         change=Change.UPDATE,
         minimum=1,
         maximum=10000,

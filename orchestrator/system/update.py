@@ -61,13 +61,13 @@ async def update_limits(
     try:
         await let_hold(wanted, changes)
     except (OutsideError, OSError) as error:
-        # A runtime stops at the first that the kernel refuses, and what came before that holds.
-        if halves := find_differences(before.limits, read_limits(path, hierarchies).limits, page):
-            try:
+        try:
+            # A runtime stops at the first that the kernel refuses, and what came before that holds.
+            if halves := find_differences(before.limits, read_limits(path, hierarchies).limits, page):
                 await let_hold(before.limits, halves)
-            except (OutsideError, OSError) as second:
-                why = f"{_say(error)}; what held before could not be put back: {_say(second)}"
-                raise OutsideError(why) from error
+        except (OutsideError, OSError) as second:
+            why = f"{_say(error)}; what held before could not be put back: {_say(second)}"
+            raise OutsideError(why) from error
         raise
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,9 +21,12 @@ from orchestrator.core.limits import (
     render_limits,
     render_resources,
 )
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
+from tests.core.helpers_world import HOST, answer, host_definition
 
 PAGE = 4096
 MEBIBYTE = 1024 * 1024
@@ -91,6 +95,7 @@ def test_what_is_taken_away_is_said() -> None:
 def test_as_much_as_there_can_be_is_no_limit() -> None:
     limits = kernel_limits(Resources(cpus=8192.0, pids=MOST_PIDS), V2)
     assert (limits.cpu_quota, limits.pids) == (None, None)
+    assert render_resources(Resources(cpus=8192.0, pids=MOST_PIDS), V2) == {}
     assert kernel_limits(Resources(cpus=8191.0), V2).cpu_quota == MOST_QUOTA - CPU_PERIOD
 
 
@@ -136,6 +141,16 @@ def test_what_a_host_cannot_limit_is_a_fault_of_what_asks_for_it(missing: str, n
     assert [fault.path for fault in faults] == [("resources", name) for name in names]
     assert all(fault.message.startswith("cannot limit ") and fault.hint for fault in faults)
     assert find_resource_faults(Resources(), ALL - {missing}) == ()
+
+
+def test_a_host_without_a_controller_refuses_the_definition() -> None:
+    host = evolve(HOST, controllers=frozenset({"memory"}))
+    definition = host_definition(resources=Resources(pids=5, memory=Size(64 * MEBIBYTE)))
+    faults = resolve_spec("web", definition, answer(ask_questions("web", definition), host))
+    assert isinstance(faults, tuple)
+    (fault,) = faults
+    assert fault.path == ("resources", "pids")
+    assert fault.message == "cannot limit processes: this host has no pids controller"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from attrs import evolve
 
 from orchestrator.model.facts import PathAnswer, PathKind, PathQuestion, Question, TextQuestion
 from orchestrator.ports import OutsideError, World
+from orchestrator.system.controllers import find_controllers
 from orchestrator.system.facts import (
     LARGEST_TEXT,
     HostWorld,
@@ -22,6 +23,7 @@ from orchestrator.system.facts import (
     read_kernel_version,
     read_text,
 )
+from orchestrator.system.hierarchies import read_hierarchies
 from orchestrator.system.inquiry import Inquiry
 
 
@@ -105,6 +107,7 @@ def test_a_host_is_probed_below_its_root(host: Path) -> None:
     assert facts.etc_files == ("/etc/passwd", "/etc/ssl/certs")
     assert facts.seccomp_profile is None
     assert facts.machine == os.uname().machine
+    assert facts.controllers == find_controllers(read_hierarchies()), "those of this host, wherever its files are"
 
 
 def test_a_link_that_leads_elsewhere_is_mounted(host: Path) -> None:

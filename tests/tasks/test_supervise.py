@@ -505,6 +505,26 @@ async def test_a_hurry_before_the_stop_is_remembered(autojump_clock: MockClock) 
         assert trio.current_time() - began < 5
 
 
+async def test_more_restarts_try_again_what_gave_up_and_nothing_else_does(autojump_clock: MockClock) -> None:
+    def allow(restarts: int, delay: float = 0.1) -> Target:
+        restart = evolve(POLICY.restart, max_restarts=restarts, delay=Duration(delay))
+        return make_target(policy=evolve(POLICY, restart=restart))
+
+    async with open_stage(lambda stage: stage.runtime.set_program("web", FakeProgram(exits=3))) as stage:
+        stage.web.tell(Start(allow(2)))
+        await stage.reach(PublicState.FAILED)
+        assert stage.methods().count("create") == 3
+        assert stage.state.message == "gave up: 2 restarts within 10m; last: exited with code 3"
+        await trio.sleep(3600)
+        stage.web.tell(Retune(allow(2, delay=0.2)))
+        await trio.sleep(3600)
+        assert stage.methods().count("create") == 3, "neither time nor another wait"
+        stage.runtime.set_program("web", FakeProgram())
+        stage.web.tell(Retune(allow(3)))
+        await stage.reach(PublicState.RUNNING)
+        assert stage.state.message == ""
+
+
 async def test_more_memory_tries_again_what_gave_up(autojump_clock: MockClock) -> None:
     never = evolve(POLICY, restart=evolve(POLICY.restart, on_failure=OnExit.STOP))
     async with open_stage(lambda stage: stage.runtime.set_program("web", FakeProgram(out_of_memory=True))) as stage:

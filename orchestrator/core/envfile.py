@@ -3,7 +3,8 @@
 The format is that of systemd.exec(5), ``EnvironmentFile=``:
 
 - A line is ``NAME=VALUE``; it ends with LF or CR LF. White space around NAME and around VALUE counts for nothing. An
-  empty line, and one whose first character is ``#`` or ``;``, says nothing; a comment ends with its line.
+  empty line, and one whose first character is ``#`` or ``;``, says nothing; a comment ends with its line (so does
+  systemd have it since version 254).
 - NAME is made of letters, digits and ``_`` and does not begin with a digit.
 - Without quotes VALUE ends with its line. A backslash stands for the character after it, and before the end of a line
   for nothing, so that the next line goes on with the value. A quote that is not the first character is a character.

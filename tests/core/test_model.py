@@ -67,7 +67,8 @@ def _is_table(wanted: Any) -> bool:  # noqa: ANN401 - a type
 
 @pytest.mark.parametrize(("path", "cls", "declared"), OPTIONS, ids=IDS)
 def test_an_example_is_good(path: tuple[str, ...], cls: type[Any], declared: "attrs.Attribute[Any]") -> None:
-    command = "" if path[0] in ("args", "cmd", "bundle") else 'args = ["/bin/true"]\n'
+    runs = {"args": "", "cmd": "", "bundle": "", "shell": 'cmd = "true"\n'}
+    command = runs.get(path[0], 'args = ["/bin/true"]\n')
     result = Parser(REGISTRY).parse(Source("web", "web.toml", command + write_example(path, cls, declared)))
     assert isinstance(result, Definition), result
 

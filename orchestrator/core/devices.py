@@ -3,13 +3,12 @@
 Floor: core.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator.core.suggest import quote
 from orchestrator.model import oci
 from orchestrator.model.definition import Device
 from orchestrator.model.facts import DeviceAnswer
-from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import DeviceAccess
 
@@ -49,49 +48,62 @@ def choose_devices(
 ) -> tuple[tuple[oci.Device, ...], tuple[Fault, ...]]:
     """``linux.devices``, sorted by path, and what is wrong with what is wanted. ``answers`` by path on the host."""
     chosen: dict[str, oci.Device] = {}
-    faults = []
-    for index, device in enumerate(wanted):
-        at = ("devices", index)
-        inside = device.destination or device.path
-        answer = answers[device.path]
-        wrong = None
-        if not answer.type:
-            faults.append(Fault(at, f"cannot use {quote(device.path)}: {answer.detail}"))
-        if answer.type or device.destination is not None:
-            wrong = _check_destination(at, device)
-        if wrong is not None:
-            faults.append(wrong)
-        elif inside in chosen:
-            faults.append(Fault(at, f"there is a device at {quote(inside)} already, further up", "take one away"))
-        else:
-            chosen[inside] = oci.Device(
-                path=inside,
-                type=answer.type,
-                major=answer.major,
-                minor=answer.minor,
-                mode=answer.mode,
-                uid=answer.uid,
-                gid=answer.gid,
-                access=device.access,
-            )
+    faults: list[Fault] = []
+    for index, wish in enumerate(wanted):
+        answer = answers[wish.path]
+        device = _place(wish, answer)
+        found = [*_check_answer(wish, answer), *_check_neighbours(device, chosen)]
+        # Where nothing stands, only a place that was written down is worth a word.
+        if answer.type or wish.destination is not None:
+            found += _check_destination(wish, device.path)
+        faults += (fault.below("devices", index) for fault in found)
+        if not found:
+            chosen[device.path] = device
     return tuple(chosen[path] for path in sorted(chosen)), tuple(faults)
 
 
-def _check_destination(at: KeyPath, device: Device) -> Fault | None:
+def _place(wish: Device, answer: DeviceAnswer) -> oci.Device:
+    return oci.Device(
+        path=wish.destination or wish.path,
+        type=answer.type,
+        major=answer.major,
+        minor=answer.minor,
+        mode=answer.mode,
+        uid=answer.uid,
+        gid=answer.gid,
+        access=wish.access,
+    )
+
+
+def _check_answer(wish: Device, answer: DeviceAnswer) -> Iterator[Fault]:
+    if not answer.type:
+        yield Fault((), f"cannot use {quote(wish.path)}: {answer.detail}")
+
+
+def _check_neighbours(device: oci.Device, above: Mapping[str, oci.Device]) -> Iterator[Fault]:
+    """Whether a device goes together with those further up, by their paths inside."""
+    if device.path in above:
+        yield Fault((), f"there is a device at {quote(device.path)} already, further up", "take one away")
+    for other in above.values():
+        same = (device.type, device.major, device.minor) == (other.type, other.major, other.minor)
+        if same and device.access != other.access:
+            # The rules of a control group are by number, not by path: what one may do, the other may.
+            message = f"{quote(device.path)} is the device {quote(other.path)}, further up, with other access"
+            yield Fault(
+                (), message, f"write access = {quote(other.access)}: the kernel tells them apart by number only"
+            )
+
+
+def _check_destination(wish: Device, inside: str) -> Iterator[Fault]:
     """Whether a device can be made where it is to be.
 
     Only /dev is a file system of the container's own that a runtime writes to before the application starts: elsewhere
     the node would be left behind in the root's folder on the host, and crun from 1.4 on makes none at the top.
     """
-    inside = device.destination or device.path
-    if device.destination is not None:
-        at = (*at, "destination")
+    at = () if wish.destination is None else ("destination",)
+    trying = f"cannot make a device at {quote(inside)}"
     if not inside.startswith("/dev/"):
-        name = device.path.rpartition("/")[2]
-        return Fault(
-            at, f"cannot make a device at {quote(inside)}: it is not below /dev", f'write destination = "/dev/{name}"'
-        )
-    first = inside.split("/")[2]
-    if first in OWN_NAMES:
-        return Fault(at, f"cannot make a device at {quote(inside)}: every container has its own /dev/{first}")
-    return None
+        name = wish.path.rpartition("/")[2]
+        yield Fault(at, f"{trying}: it is not below /dev", f'write destination = "/dev/{name}"')
+    elif (first := inside.split("/")[2]) in OWN_NAMES:
+        yield Fault(at, f"{trying}: every container has its own /dev/{first}")

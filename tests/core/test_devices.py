@@ -89,6 +89,15 @@ def test_a_device_that_cannot_be(wanted: Device, path: KeyPath, message: str, hi
     assert choose(wanted)[1] == (Fault(path, message, hint),)
 
 
+def test_the_access_of_a_device_is_one_wherever_it_stands() -> None:
+    _, (fault,) = choose(device("/dev/kvm"), device("/dev/kvm", "/dev/kvm2", "r"))
+    assert fault == Fault(
+        ("devices", 1),
+        '"/dev/kvm2" is the device "/dev/kvm", further up, with other access',
+        'write access = "rw": the kernel tells them apart by number only',
+    )
+
+
 def test_all_that_is_wrong_is_told_at_once() -> None:
     _, faults = choose(
         device("/dev/gone", "/etc/gone"), device("/dev/kvm"), device("/dev/fuse", "/dev/kvm"), device("/dev/tty", None)

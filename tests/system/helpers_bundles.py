@@ -14,6 +14,7 @@ from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Instance
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
+from orchestrator.model.rootfs import HostRootfs
 from orchestrator.model.spec import ReadySpec, SkeletonRoot, Spec
 from orchestrator.system.bundles import write_files
 from orchestrator.system.envfile import VariableReader
@@ -35,6 +36,18 @@ class Ran:
     code: int
     out: str
     err: str
+
+
+def shell(script: str) -> Definition:
+    """A script with the host's own programs."""
+    return Definition(args=("sh", "-c", script), rootfs=HostRootfs())
+
+
+def status_of(ran: Ran) -> dict[str, str]:
+    """The lines ``Key:<tab>value`` of what was printed, as /proc/PID/status has them."""
+    assert ran.code == 0, ran.err
+    pairs = (line.split(":\t") for line in ran.out.splitlines() if ":\t" in line)
+    return {key: value.strip() for key, value in pairs}
 
 
 def run_definition(definition: Definition, runtime: str, folder: Path, world: HostWorld | None = None) -> Ran:

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,7 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.types import AbsolutePath, EnvName, MountPath, Size, UserName
 from orchestrator.system.facts import HostWorld
-from tests.system.helpers_bundles import RUNTIMES, Ran, find_cgroups, mounted_tmpfs, run_definition
+from tests.system.helpers_bundles import RUNTIMES, mounted_tmpfs, run_definition, shell, status_of
 
 pytestmark = [pytest.mark.real, pytest.mark.parametrize("runtime", sorted(RUNTIMES))]
 
@@ -28,43 +26,6 @@ STATUS = "id; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; ls /etc; c
 
 ROOT_BITS = f"{0x800405FB:016x}"
 """The eleven capabilities of the table, as /proc/PID/status shows them."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """An empty folder; nothing is mounted below it and no cgroup is left afterwards."""
-    place = tmp_path / "bundle"
-    place.mkdir()
-    yield place
-    assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
-    assert find_cgroups(f"t-{place.name}") == []
-
-
-@pytest.fixture
-def busybox(tmp_path: Path) -> DirectoryRootfs:
-    """A root of one program, with users of its own."""
-    program = shutil.which("busybox")
-    assert program is not None, "busybox is missing: apt-get install busybox-static"
-    root = tmp_path / "root"
-    for name in ("bin", "etc"):
-        (root / name).mkdir(parents=True)
-    shutil.copy(program, root / "bin/busybox")
-    for name in ("sh", "id", "grep", "ls", "cat", "touch"):
-        (root / "bin" / name).symlink_to("busybox")
-    (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1234:1235::/home/app:/bin/sh\n")
-    (root / "etc/group").write_text("root:x:0:\napp:x:1235:\nextra:x:1236:app\n")
-    return DirectoryRootfs(path=AbsolutePath(f"{root}"))
-
-
-def shell(script: str) -> Definition:
-    return Definition(args=("sh", "-c", script), rootfs=HostRootfs())
-
-
-def status_of(ran: Ran) -> dict[str, str]:
-    """The lines ``Key:<tab>value`` of what was printed."""
-    assert ran.code == 0, ran.err
-    pairs = (line.split(":\t") for line in ran.out.splitlines() if ":\t" in line)
-    return {key: value.strip() for key, value in pairs}
 
 
 def test_a_host_rootfs_as_root(runtime: str, folder: Path) -> None:

@@ -2,12 +2,15 @@
 
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from orchestrator.model.facts import DeviceAnswer
+from orchestrator.model.facts import DeviceAnswer, DeviceQuestion, PathQuestion
 from orchestrator.system.devices import find_device
+from orchestrator.system.facts import NO_ANSWER, HostWorld, answer_question
+from orchestrator.system.inquiry import Inquiry
 
 
 def test_a_device_is_known_by_its_kind_and_numbers(tmp_path: Path) -> None:
@@ -49,3 +52,23 @@ def test_what_is_none_says_why(tmp_path: Path, name: str, detail: str) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(f"{tmp_path}/socket")
         assert find_device(f"{tmp_path}/{name}") == DeviceAnswer("", detail=detail)
+
+
+async def test_the_world_is_asked_for_devices_beside_the_rest() -> None:
+    facts = await HostWorld.probe().gather((DeviceQuestion("/dev/null"), PathQuestion("/dev/null")))
+    assert facts.devices == {"/dev/null": find_device("/dev/null")}
+    assert facts.paths["/dev/null"].resolved == "/dev/null"
+
+
+async def test_a_device_that_does_not_answer_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+    monkeypatch.setattr("orchestrator.system.facts.find_device", lambda _: held.wait())
+    question = DeviceQuestion("/dev/dead")
+    try:
+        facts = await HostWorld(HostWorld.probe().host, Inquiry(answer_question, whole=30, one=0.05)).gather(
+            (question,)
+        )
+    finally:
+        held.set()
+    assert facts.devices == {"/dev/dead": DeviceAnswer("", detail=NO_ANSWER)}
+    assert facts.unanswered == {question}

@@ -5,11 +5,18 @@ from collections.abc import Mapping
 import trio
 from attrs import frozen
 
-from orchestrator.core.listing import refuse_doubled, sort_sources
+from orchestrator.core.listing import Sorted, refuse_doubled, sort_sources
+from orchestrator.core.locate import locate_faults
 from orchestrator.core.parse import Parser
+from orchestrator.core.questions import ask_questions
+from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
-from orchestrator.model.problem import Problem
-from orchestrator.ports import OutsideError
+from orchestrator.model.definition import Definition
+from orchestrator.model.problem import Fault, Problem
+from orchestrator.model.registry import Registry
+from orchestrator.model.source import Source
+from orchestrator.model.spec import ReadySpec, Spec
+from orchestrator.ports import OutsideError, Refused, UnknownName
 from orchestrator.system.directory import SUFFIXES
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
@@ -31,12 +38,57 @@ class CompiledDirectory:
 
 def compile_directory(path: str) -> CompiledDirectory:
     """Compile all definitions of a directory as the agent would, now. Raises DirectoryUnreadable, ProfileUnusable."""
-    listing = read_sources(path, SUFFIXES)
-    if listing.error is not None:
-        raise DirectoryUnreadable(listing.error)
-    files = sort_sources(listing.sources)
+    files = _sort_directory(path)
     parser, world = Parser(load_registry()), HostWorld.probe()
     compiled = trio.run(compile_sources, files.sources.values(), {}, parser, world)
     desired = {name: each.result for name, each in compiled.items()}
     doubled = {name: refuse_doubled(sources) for name, sources in files.doubled.items()}
     return CompiledDirectory({**desired, **doubled}, files.misnamed)
+
+
+@frozen
+class ReadDefinition:
+    """The definition of one name, with what is needed to go on with it."""
+
+    source: Source
+    definition: Definition
+    registry: Registry
+
+
+def read_definition(path: str, name: str) -> ReadDefinition:
+    """The definition of a name in a directory. Raises DirectoryUnreadable, UnknownName, and Refused with the problems
+    of its file."""
+    files = _sort_directory(path)
+    if name in files.doubled:
+        raise Refused(f"two files define {name}", refuse_doubled(files.doubled[name]).problems)
+    source = files.sources.get(name)
+    if source is None:
+        raise UnknownName(name, {*files.sources, *files.doubled})
+    parser = Parser(load_registry())
+    definition = parser.parse(source)
+    if not isinstance(definition, Definition):
+        raise _refuse(source, definition)
+    return ReadDefinition(source, definition, parser.registry)
+
+
+def resolve_definition(read: ReadDefinition) -> Spec | ReadySpec:
+    """What a definition is resolved to on this host, now. Raises Refused with the problems that the host shows,
+    ProfileUnusable."""
+    name = read.source.name
+    facts = trio.run(HostWorld.probe().gather, ask_questions(name, read.definition))
+    spec = resolve_spec(name, read.definition, facts)
+    if isinstance(spec, tuple):
+        raise _refuse(read.source, spec)
+    return spec
+
+
+def _sort_directory(path: str) -> Sorted:
+    listing = read_sources(path, SUFFIXES)
+    if listing.error is not None:
+        raise DirectoryUnreadable(listing.error)
+    return sort_sources(listing.sources)
+
+
+def _refuse(source: Source, faults: tuple[Fault, ...]) -> Refused:
+    problems = locate_faults(source.file, source.text, faults, form=source.form)
+    return Refused(f"the definition of {source.name} has problems", problems)

@@ -12,6 +12,7 @@ import click
 from attrs import frozen
 from click.core import ParameterSource
 
+from orchestrator.cli.asking import ask_agent, find_agent
 from orchestrator.cli.errors import FAILED, one_line, warn, write_output
 from orchestrator.cli.settings import config_option, layout_of, run_option, state_option, take_path_if_any
 from orchestrator.core.planned import (
@@ -29,7 +30,6 @@ from orchestrator.model.state import AgentState, NameState
 from orchestrator.system.configs import read_config
 from orchestrator.system.states import (
     find_living,
-    is_alive,
     read_agent,
     read_instances,
     read_names,
@@ -87,8 +87,7 @@ def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
     """directory: the one that is meant, absolute; None for that of the agent, and where none runs ``default``.
 
     Raises OutsideError."""
-    written = read_agent(layout)
-    agent = written if isinstance(written, AgentState) and is_alive(written.pid, written.pid_start_time) else None
+    agent = find_agent(layout)
     if agent is not None and (directory is None or _is_same(directory, agent.config)):
         return _ask_agent(layout)
     if agent is None:
@@ -97,19 +96,14 @@ def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
 
 
 def _is_same(directory: str, other: str) -> bool:
-    return directory == other or (os.path.exists(directory) and os.path.samefile(directory, other))
+    try:
+        return directory == other or os.path.samefile(directory, other)
+    except OSError:
+        return False
 
 
 def _ask_agent(layout: Layout) -> _Plan:
-    import trio
-
-    from orchestrator.api.client import Client
-
-    async def ask() -> tuple[Planned, ...]:
-        async with Client(layout.control) as client:
-            return await client.plan()
-
-    planned = trio.run(ask)
+    planned = ask_agent(layout, lambda client: client.plan())
     agent = read_agent(layout)  # after its answer: it has just looked at all files
     return _Plan(planned, agent.problems if isinstance(agent, AgentState) else ())
 

@@ -121,19 +121,23 @@ def _compare_one(name: str, want: Target | Broken | None, have: Recorded | None,
     if have is None:
         return Planned(name=name, verb=Verb.NOTHING if held else Verb.START, held=held)
     fields = diff_fields(have.fields, want.fields)
-    verb = _VERBS_OF_CLASSES[classify(fields)]
-    if have.bundle is not None:
-        if have.bundle != want.bundle.digest:
-            if verb is not Verb.REPLACE:
-                fields += explain_bundle(have.bundle, have.config, want.bundle)
-            verb = Verb.REPLACE
-        elif have.resources is not None and have.resources != want.resources:
-            verb = Verb.UPDATE
-        elif verb is not Verb.NOTHING:
-            verb = Verb.RETUNE
+    verb = _judge(fields, want, have)
+    if verb is Verb.REPLACE and have.bundle is not None and classify(fields) is not Change.REPLACE:
+        fields += explain_bundle(have.bundle, have.config, want.bundle)
     if verb is Verb.NOTHING or held:
         return Planned(name=name, verb=Verb.NOTHING, fields=fields if held else (), held=held)
     return Planned(name=name, verb=verb, fields=fields)
+
+
+def _judge(fields: tuple[FieldChange, ...], want: Target, have: Recorded) -> Verb:
+    """By the bundle and the limits where they are known: fields say what may have to be done, and not that it has."""
+    if have.bundle is None:
+        return _VERBS_OF_CLASSES[classify(fields)]
+    if have.bundle != want.bundle.digest:
+        return Verb.REPLACE
+    if have.resources is not None and have.resources != want.resources:
+        return Verb.UPDATE
+    return Verb.RETUNE if any(classify([change]) is Change.RETUNE for change in fields) else Verb.NOTHING
 
 
 def planned_to_json(planned: Planned) -> dict[str, Any]:

@@ -109,8 +109,9 @@ class OciRuntime:
     async def _create(self, instance: Instance, output: int) -> PidfdProcess:
         pid_file = f"{instance.folder}/pid"
         arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
-        async with self._starts:
-            await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
+        with trio.CancelScope(shield=True):
+            async with self._starts:
+                await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
         # No await from here on: its init is held by nobody else yet.
         try:
             pid = _read_pid(pid_file)
@@ -127,7 +128,7 @@ class OciRuntime:
 
     async def start(self, instance_id: str, folder: str) -> None:
         """``start``. Shielded: who cancels it would not know whether the application began. Raises RuntimeFailed."""
-        with _failing(f"cannot start container {instance_id}"):
+        with trio.CancelScope(shield=True), _failing(f"cannot start container {instance_id}"):
             async with self._starts:
                 await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
 

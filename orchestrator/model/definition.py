@@ -77,13 +77,13 @@ class Capabilities:
 
     add: tuple[Capability, ...] = option(
         default=(),
-        doc="Those that it gets beside the defaults.",
+        doc='Those that it gets beside the defaults; `"ALL"` for all that the agent has to give.',
         change=Change.REPLACE,
         example='["NET_ADMIN"]',
     )
     drop: tuple[Capability, ...] = option(
         default=(),
-        doc='Those of the defaults that it does not get; `"ALL"` for all. What is added stays.',
+        doc='Those that it does not get; `"ALL"` for all but what is added by name.',
         change=Change.REPLACE,
         example='["CHOWN"]',
     )
@@ -102,7 +102,7 @@ class Device:
     )
     destination: AbsolutePath | None = option(
         default=None,
-        doc="Where it is inside. Default: `path`.",
+        doc="Where it is inside, below /dev. Default: `path`.",
         change=Change.REPLACE,
         example='"/dev/other"',
     )

@@ -43,7 +43,7 @@ Umask = NewType("Umask", int)
 
 Capability = NewType("Capability", str)
 """A capability as capabilities(7) names it, kept with its prefix: ``"CAP_NET_ADMIN"``; ``"NET_ADMIN"`` may be
-written, and ``"ALL"`` for all that the kernel has."""
+written, and ``"ALL"`` for all that can be given."""
 
 RlimitName = NewType("RlimitName", str)
 """A limit as getrlimit(2) names it, in lower case and without its prefix: ``"nofile"``."""

@@ -5,7 +5,7 @@ By httpcore, which is the part of httpx that speaks HTTP, and loads in a third o
 
 import errno
 import json
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from types import TracebackType
 from typing import Any, Self
@@ -93,7 +93,7 @@ class Client:
 
     async def operate(
         self, operation: Operation, names: Collection[str] | None, *, wait: bool = True
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """Begin an operation on the names (None: on all), and what becomes of each, as it is done. It goes on without
         whoever asked for it. To be closed (`contextlib.aclosing`) by who may not read it to its end."""
         which: dict[str, Any] = {"all": True} if names is None else {"names": list(names)}
@@ -153,10 +153,10 @@ def _problem_of(members: dict[str, Any]) -> ApiProblem:
 
 
 def _explain_connect(error: httpcore.ConnectError, path: str) -> OutsideError:
-    reason = error.__cause__
+    reason = error.args[0] if error.args else error  # what it was raised for
     number = reason.errno if isinstance(reason, OSError) else None
     if number in (errno.EACCES, errno.EPERM):
         return NotAllowed(f"only root and the agent's own user may talk to it ({path})")
     if number in (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTDIR):
         return NoAgent(f"no agent listens at {path}: start it with `orchestrator run`")
-    return NoAgent(f"cannot connect to {path}: {reason or error}")
+    return NoAgent(f"cannot connect to {path}: {reason}")

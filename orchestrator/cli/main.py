@@ -20,6 +20,11 @@ VERBS: Mapping[str, str] = {
     "logs": "Show what a container's application has written.",
     "events": "Show what has happened to the containers; needs no agent.",
     "exec": "Run a command in a container that runs; needs no agent.",
+    "start": "Start containers, also those that were stopped.",
+    "stop": "Stop containers; they stay so until they are started.",
+    "restart": "Stop containers and start them again.",
+    "kill": "Send a signal to the first process of a container.",
+    "shutdown": "Stop all containers, then the agent.",
     "doctor": "Say what of this host the agent can use, and how to mend what it cannot.",
 }
 """Each verb and its line of help. ``orchestrator/cli/VERB.py`` has the click command, named ``command``."""

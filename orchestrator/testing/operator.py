@@ -51,6 +51,7 @@ class FakeOperator:
         self.calls: list[tuple[str, object]] = []
         self._failures: dict[str, Exception] = {}
         self._under_way: dict[str, trio.Event] = {}
+        self._called = trio.Event()
 
     def fail(self, method: str, error: Exception) -> None:
         """Let every further call of a method raise ``error`` and do nothing."""
@@ -66,6 +67,11 @@ class FakeOperator:
         else:
             self._put(name, state, message)
         self._under_way.pop(name).set()
+
+    async def wait_called(self, method: str) -> None:
+        """Wait until a method was called, at once if it was already."""
+        while method not in [called for called, _ in self.calls]:
+            await self._called.wait()
 
     def list_states(self) -> tuple[NameState, ...]:
         """See `orchestrator.ports.Operator`."""
@@ -134,3 +140,5 @@ class FakeOperator:
         if method in self._failures:
             raise self._failures[method]
         self.calls.append((method, given))
+        self._called.set()
+        self._called = trio.Event()

@@ -6,6 +6,7 @@ import click
 import trio
 
 from orchestrator.cli.errors import FAILED, warn, write_output
+from orchestrator.cli.names import complete_files
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import check_source_name
@@ -20,7 +21,7 @@ from orchestrator.tasks.compile import compile_sources
 
 
 @click.command("build")
-@click.argument("file", metavar="FILE")
+@click.argument("file", metavar="FILE", shell_complete=complete_files)
 @click.option(
     "-o", "--output", metavar="DIR", required=True, help="The bundle's folder; it must not exist or be empty."
 )

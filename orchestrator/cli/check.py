@@ -9,6 +9,7 @@ import trio
 from attrs import asdict, frozen
 
 from orchestrator.cli.errors import FAILED, write_output
+from orchestrator.cli.names import complete_files
 from orchestrator.cli.settings import default_config
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import refuse_doubled, sort_sources
@@ -39,7 +40,7 @@ class _Checked:
 
 
 @click.command("check")
-@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...")
+@click.argument("paths", nargs=-1, metavar="[FILE|DIR]...", shell_complete=complete_files)
 @click.option("--json", "as_json", is_flag=True, help="A list of problems, for programs; empty if there is none.")
 def command(paths: tuple[str, ...], as_json: bool) -> int:
     """Say what is wrong with definitions: those of files, of directories, or of the watched directory."""

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from orchestrator.cli.errors import FAILED, INTERRUPTED, warn
 from orchestrator.cli.logview import NamedOutput, Output, make_outputs
+from orchestrator.cli.names import complete_names
 from orchestrator.cli.settings import layout_of, optional_run_option, since_option, state_option
 from orchestrator.core.marks import Section, find_previous
 from orchestrator.model.bundle import LogTarget
@@ -54,7 +55,7 @@ def take_lines(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 @click.command("logs")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names)
 @click.option("--all", "every", is_flag=True, help="The logs of all containers.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @click.option(

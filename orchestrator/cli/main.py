@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from orchestrator.cli.errors import guard, keep_from_click
 
@@ -19,12 +20,15 @@ VERBS: Mapping[str, str] = {
     "status": "Show how the containers are; needs no agent.",
     "logs": "Show what a container's application has written.",
     "events": "Show what has happened to the containers; needs no agent.",
+    "show": "Show a container's definition, spec or config as JSON.",
     "exec": "Run a command in a container that runs; needs no agent.",
     "start": "Start containers, also those that were stopped.",
     "stop": "Stop containers; they stay so until they are started.",
     "restart": "Stop containers and start them again.",
     "kill": "Send a signal to the first process of a container.",
     "shutdown": "Stop all containers, then the agent.",
+    "schema": "Print the JSON Schema of definitions, or their reference page.",
+    "completion": "Print the script that completes the command line in a shell.",
     "doctor": "Say what of this host the agent can use, and how to mend what it cannot.",
 }
 """Each verb and its line of help. ``orchestrator/cli/VERB.py`` has the click command, named ``command``."""
@@ -51,6 +55,11 @@ class LazyGroup(click.Group):
             hint = suggest_similar(args[0], VERBS)
             ctx.fail(f'there is no command "{args[0]}"{f": {hint}" if hint else ""}')
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table, so that completion loads no verb but the one that is written."""
+        verbs = [CompletionItem(verb, help=line) for verb, line in VERBS.items() if verb.startswith(incomplete)]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def make_context(
         self,

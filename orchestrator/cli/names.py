@@ -1,10 +1,12 @@
-"""Completion of containers' names in a shell: what the run directory tells, and the definitions where that is not all.
+"""Completion in a shell of containers' names, by what the run directory tells (and the definitions where that is not
+all), of signals' and of files'.
 
 Loads nothing that is slow to load, since someone waits with a finger on the tab key. Floor: cli.
 """
 
 import contextlib
 import os
+import signal
 
 import click
 from click.shell_completion import CompletionItem
@@ -22,6 +24,18 @@ def complete_definitions(ctx: click.Context, param: click.Parameter, incomplete:
     """The containers that the agent knows and those that are defined: for a verb that can say or do something about a
     definition that the agent has not seen yet."""
     return _offer(_list_states(ctx) | _list_definitions(ctx), ctx, param, incomplete)
+
+
+def complete_signals(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Signals by name; those that begin so without their prefix too."""
+    wanted = incomplete.upper()
+    names = [name for name in signal.Signals.__members__ if name.startswith((wanted, f"SIG{wanted}"))]
+    return [CompletionItem(name) for name in names]
+
+
+def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What the shell itself offers for a path."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _offer(names: set[str], ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -12,6 +12,7 @@ import click
 from attrs import evolve, frozen
 
 from orchestrator.cli.errors import FAILED, one_line, warn, write_output
+from orchestrator.cli.names import complete_names
 from orchestrator.cli.settings import default_state, layout_of, run_option
 from orchestrator.cli.table import format_table
 from orchestrator.core.status import StatusRow, describe_row, format_age, make_rows, row_to_json
@@ -29,7 +30,7 @@ class UnknownName(OutsideError):
 
 
 @click.command("status")
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_names)
 @click.option("--json", "as_json", is_flag=True, help="A list of objects, for programs; with --watch one a line.")
 @click.option("--watch", is_flag=True, help="Go on, and show each change.")
 @run_option

@@ -71,6 +71,11 @@ def describe_whole(definition: Definition, registry: Registry) -> dict[str, Any]
     return table
 
 
+def write_value(value: Any, wanted: Any, registry: Registry) -> Any:  # noqa: ANN401 - a value of the model and its type
+    """A value of an option as a file writes it, what is at its default in it left away: JSON data."""
+    return _Writer(registry).write(value, wanted)
+
+
 def classify(changes: Iterable[FieldChange], registry: Registry | None = None) -> Change | None:
     """What these changes make of a container that runs, at the most: the strongest of their classes, as the model
     declares them. None where there is no change. registry: without one the options of a plugin's kind are as the field
@@ -219,14 +224,16 @@ def _options_of(cls: Any) -> tuple[_Option, ...]:  # noqa: ANN401 - mypy takes n
             key=declared.alias or declared.name,
             name=declared.name,
             type=_without_none(types[declared.name]),
-            default=_default_of(declared.default),
+            default=default_of(declared),
             change=declared.metadata["change"],
         )
         for declared in options_of(cls)
     )
 
 
-def _default_of(default: Any) -> Any:  # noqa: ANN401 - as attrs has it
+def default_of(declared: "attrs.Attribute[Any]") -> Any:  # noqa: ANN401 - a value of any option
+    """The default of an option; NOTHING where there is none."""
+    default: Any = declared.default
     if not isinstance(default, attrs.Factory):  # type: ignore[arg-type] # a class at run time, a function to mypy
         return default
     return NOTHING if default.takes_self else default.factory()

@@ -5,13 +5,14 @@ Floor: core.
 
 import json
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from orchestrator.core.questions import no_answer, profile_questions
 from orchestrator.core.seccomp import ProfileError, compile_profile
 from orchestrator.core.suggest import quote
 from orchestrator.core.values import parse_absolute_path
-from orchestrator.model.facts import Facts, PathKind
+from orchestrator.model.facts import Facts, HostFacts, PathKind
 from orchestrator.model.problem import Fault, Guess
 from orchestrator.model.types import SeccompChoice
 
@@ -32,6 +33,12 @@ def parse_choice(text: str) -> SeccompChoice | Fault:
     return Fault((), message, guess=Guess(text, (DEFAULT, UNCONFINED)))
 
 
+@lru_cache(maxsize=16)
+def _compile_default(host: HostFacts, capabilities: tuple[str, ...]) -> Mapping[str, Any]:
+    """The host's profile takes a millisecond to compile, and nearly all containers have the same capabilities."""
+    return compile_profile(host.seccomp_profile, host.machine, host.kernel, capabilities)
+
+
 def choose_seccomp(
     choice: SeccompChoice, facts: Facts, capabilities: Iterable[str]
 ) -> Mapping[str, Any] | Fault | None:
@@ -40,7 +47,7 @@ def choose_seccomp(
     if choice == UNCONFINED:
         return None
     if choice == DEFAULT:
-        return compile_profile(host.seccomp_profile, host.machine, host.kernel, capabilities)
+        return _compile_default(host, tuple(capabilities))
     path, text = profile_questions(choice)
     if text in facts.unanswered:
         return no_answer(_PATH, text)

@@ -6,6 +6,7 @@ Floor: core.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from attrs import evolve, frozen
 
@@ -49,8 +50,8 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
     docker have it), and the groups whose members name the user are supplementary; a group that is written stands alone.
     """
     name, _, group_name = text.partition(":")
-    lines = tuple(_read_passwd(passwd or ""))
-    groups = tuple(_read_group(group or ""))
+    lines = _read_passwd(passwd or "")
+    groups = _read_group(group or "")
     if _is_number(name):
         if not _is_id(name):
             return _above_highest("uid", name)
@@ -83,7 +84,7 @@ def join_groups(account: Account, wanted: Sequence[GroupName], group: str | None
 
     group: the text of the root's /etc/group, None where there is no readable one.
     """
-    lines = tuple(_read_group(group or ""))
+    lines = _read_group(group or "")
     found, faults = set(account.user.additional_gids), []
     for index, name in enumerate(wanted):
         entry = next((line for line in lines if line.name == name), None)
@@ -116,19 +117,26 @@ def _unknown(
     return Fault(_PATH, f"no {what} {quote(name)} in the {file} of the root file system", hint)
 
 
-def _read_passwd(text: str) -> Iterable[_PasswdLine]:
-    for line in text.splitlines():
-        fields = line.split(":")
-        # A line that is none (a comment, NIS's "+") says nothing of anyone; so does libc read it.
-        if len(fields) >= 6 and _is_id(fields[2]) and _is_id(fields[3]):
-            yield _PasswdLine(fields[0], int(fields[2]), int(fields[3]), fields[5])
+@lru_cache(maxsize=8)
+def _read_passwd(text: str) -> tuple[_PasswdLine, ...]:
+    """The same few texts are read for hundreds of containers."""
+    lines = (line.split(":") for line in text.splitlines())
+    # A line that is none (a comment, NIS's "+") says nothing of anyone; so does libc read it.
+    return tuple(
+        _PasswdLine(fields[0], int(fields[2]), int(fields[3]), fields[5])
+        for fields in lines
+        if len(fields) >= 6 and _is_id(fields[2]) and _is_id(fields[3])
+    )
 
 
-def _read_group(text: str) -> Iterable[_GroupLine]:
-    for line in text.splitlines():
-        fields = line.split(":")
-        if len(fields) >= 4 and _is_id(fields[2]):
-            yield _GroupLine(fields[0], int(fields[2]), tuple(fields[3].split(",")))
+@lru_cache(maxsize=8)
+def _read_group(text: str) -> tuple[_GroupLine, ...]:
+    lines = (line.split(":") for line in text.splitlines())
+    return tuple(
+        _GroupLine(fields[0], int(fields[2]), tuple(fields[3].split(",")))
+        for fields in lines
+        if len(fields) >= 4 and _is_id(fields[2])
+    )
 
 
 def _is_number(text: str) -> bool:

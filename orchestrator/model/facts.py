@@ -83,9 +83,10 @@ class DeviceAnswer:
     detail: str = ""
 
 
-@frozen
+@frozen(eq=False)
 class HostFacts:
-    """What the agent learns of its host once, when it starts.
+    """What the agent learns of its host once, when it starts. Each is equal to itself only, so that what follows from
+    one can be remembered.
 
     It does not change in an agent's life, so that a package upgrade on the host replaces no container.
     """

@@ -20,6 +20,8 @@ from orchestrator.system.usage import read_usage
 
 LAST_LINES = 10
 """Lines of the log that are shown below."""
+LONGEST_LINE = 500
+"""Characters of such a line that are shown."""
 
 
 def print_explained(row: StatusRow, fields: Mapping[str, Any]) -> None:
@@ -68,7 +70,9 @@ def _format_log(row: StatusRow) -> Iterable[str]:
         yield ""
         yield f"its log cannot be shown: {error.strerror if isinstance(error, OSError) else error}"
         return
-    lines = text.decode(errors="replace").splitlines()
+    lines = text.decode(errors="replace").split("\n")
+    if not lines[-1]:
+        lines.pop()
     if lines:
         yield ""
         yield f"the last line{'s' if len(lines) > 1 else ''} of its log:"
@@ -88,4 +92,5 @@ def _read_log(row: StatusRow) -> bytes:
 
 def _visible(line: str) -> str:
     """A line of an application's, without what a terminal would obey: here it is one part of a whole."""
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in line.expandtabs())
+    shown = line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in shown.expandtabs())

@@ -4,6 +4,7 @@ The schemas of answers come from the model (`schemas`); what a body or a query m
 which reads it.
 """
 
+import signal
 from functools import cache
 from typing import Any
 
@@ -78,7 +79,7 @@ def _paths() -> dict[str, Any]:
         ),
         f"{one}/kill": _post(
             "Send a signal to the first process of a container.",
-            object_of({"signal": {"type": "string", "description": "As kill -l has it: SIGHUP."}}, ["signal"]),
+            object_of({"signal": _signal()}, ["signal"]),
             {"204": {"description": "It was sent."}},
             [_name()],
             404,
@@ -115,8 +116,21 @@ def _paths() -> dict[str, Any]:
     }
 
 
+def _signal() -> Schema:
+    """The signals of this host, as `orchestrator.core.values.parse_signal` reads them."""
+    names = [name.removeprefix("SIG") for name in signal.Signals.__members__]
+    realtime = range(1, signal.SIGRTMAX - signal.SIGRTMIN + 1)
+    names += [f"RTMIN\\+{number}" for number in realtime] + [f"RTMAX-{number}" for number in realtime]
+    return {
+        "type": "string",
+        "description": "A name as kill -l has it.",
+        "pattern": f"^(SIG)?({'|'.join(names)})$",
+        "examples": ["SIGHUP"],
+    }
+
+
 def _wish() -> Schema:
-    names = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+    names = {"type": "array", "items": {"type": "string"}, "minItems": 1, "examples": [["web"]]}
     wait = {"description": "Answer as each name is done, or (false) at once.", "default": True, **_TRUTH}
     return {
         "oneOf": [
@@ -156,7 +170,8 @@ def _answer(sentence: str, media_type: str, schema: Schema) -> dict[str, Any]:
 
 
 def _name() -> Schema:
-    return _parameter("name", "path", {"type": "string", "pattern": f"^{NAME_PATTERN}$"}, "The container's name.")
+    schema = {"type": "string", "pattern": f"^{NAME_PATTERN}$", "examples": ["web"]}
+    return _parameter("name", "path", schema, "The container's name.")
 
 
 def _span() -> list[Schema]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -56,20 +57,20 @@ class UnknownNames(OutsideError):
 
 
 def problem_response(
-    instance: str,
+    path: str,
     status: int,
     detail: str,
     kind: Kind | None = None,
     headers: Mapping[str, str] | None = None,
     **members: Any,  # noqa: ANN401 - JSON data
 ) -> JSONResponse:
-    """An error as a response. instance: the path that was asked for; members: what stands beside those of the RFC."""
+    """An error as a response. path: what was asked for, decoded; members: what stands beside those of the RFC."""
     content = {
         "type": "about:blank" if kind is None else kind.uri,
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
-        "instance": instance,
+        "instance": quote(path),
         **members,
     }
     return JSONResponse(content, status, headers=headers, media_type=MEDIA_TYPE)

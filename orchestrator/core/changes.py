@@ -112,7 +112,7 @@ def _walk(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:  # noqa: 
 def _name_items(value: Any, path: KeyPath) -> list[tuple[str, Any]] | None:  # noqa: ANN401 - JSON data
     """The parts of a value that are told one by one; None for a leaf."""
     if isinstance(value, dict):
-        return list(value.items()) if value and len(path) < _DEEPEST else None
+        return list(value.items()) if (value or not path) and len(path) < _DEEPEST else None
     if not isinstance(value, list):
         return None
     if path == ("process", "env") and all(isinstance(item, str) for item in value):

@@ -120,7 +120,8 @@ class Definition:
 
     args: tuple[str, ...] | None = option(
         default=None,
-        doc="The command and its arguments; a command without a slash is looked up in PATH inside.",
+        doc="The command and its arguments; a command without a slash is looked up in PATH inside. This, `cmd` or "
+        "`bundle` is needed.",
         change=Change.REPLACE,
         example='["/usr/bin/python3", "-m", "http.server"]',
     )
@@ -228,7 +229,7 @@ class Definition:
     )
     network: NetworkKind | None = option(
         default=None,
-        doc="The network: `none` (its own, with a loopback only; the default) or `host`, or a plugin's kind.",
+        doc="The network: `none` (its own, with a loopback only) or `host`, or a plugin's kind. Default: `none`.",
         change=Change.REPLACE,
         example='"host"',
     )

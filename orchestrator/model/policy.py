@@ -56,7 +56,7 @@ class Restart:
     )
     max_delay: Duration = option(
         default=Duration(60.0),
-        doc="The longest wait.",
+        doc='The longest wait; with `"0s"` a program that crashes is started again without a pause.',
         change=Change.RETUNE,
         minimum=0.0,
         maximum=86400.0,

@@ -1,5 +1,6 @@
 """The definitions of a directory compiled without an agent, for verbs that compare or show them. Floor: cli."""
 
+import gc
 from collections.abc import Mapping
 
 import trio
@@ -40,7 +41,12 @@ def compile_directory(path: str) -> CompiledDirectory:
     """Compile all definitions of a directory as the agent would, now. Raises DirectoryUnreadable, ProfileUnusable."""
     files = _sort_directory(path)
     parser, world = Parser(load_registry()), HostWorld.probe()
-    compiled = trio.run(compile_sources, files.sources.values(), {}, parser, world)
+    # All that is made is kept to the end: the collector would look through it again and again, in vain.
+    gc.disable()
+    try:
+        compiled = trio.run(compile_sources, files.sources.values(), {}, parser, world)
+    finally:
+        gc.enable()
     desired = {name: each.result for name, each in compiled.items()}
     doubled = {name: refuse_doubled(sources) for name, sources in files.doubled.items()}
     return CompiledDirectory({**desired, **doubled}, files.misnamed)

@@ -102,7 +102,7 @@ def describe_record(record: Record) -> str:
             text = describe_exit(record.exit)
         case RecordKind.RETRY:
             wait = max((record.retry_at or record.at) - record.at, 0.0)
-            text = f"tries again in {format_duration(wait)}"
+            text = f"tries again in {format_duration(wait if wait < 1 else round(wait))}"
         case RecordKind.PROBLEM if record.problems:
             # It begins with its file, which says whose it is.
             return _count_rest([str(problem) for problem in record.problems], 1)

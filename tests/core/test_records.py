@@ -156,6 +156,12 @@ def test_what_the_life_itself_tells_is_no_record(action: Action) -> None:
     assert note_action("web", action, make_target(), 1.0) is None
 
 
+@pytest.mark.parametrize(("wait", "text"), [(0.0914, "91ms"), (2.048, "2s"), (119.7, "2m"), (-5.0, "0s")])
+def test_a_wait_is_told_no_finer_than_is_of_use(wait: float, text: str) -> None:
+    record = Record(at=10.0, kind=RecordKind.RETRY, name="web", retry_at=10.0 + wait)
+    assert describe_record(record) == f"web: tries again in {text}"
+
+
 def test_many_fields_are_counted() -> None:
     changes = tuple(FieldChange(f"env.{name}", None, "x") for name in "ABCDE")
     line = describe_record(Record(at=0, kind=RecordKind.REPLACED, name="web", fields=changes))

@@ -151,6 +151,8 @@ def describe_row(row: StatusRow, now: float) -> str:
     parts = [row.message] if row.message else []
     if not parts and row.last_exit is not None and row.state in (PublicState.BACKOFF, PublicState.FAILED):
         parts.append(describe_exit(row.last_exit))
+    if not parts and row.held and row.state is PublicState.STOPPED:
+        parts.append("by an operator")
     if row.next_retry_at is not None:
         parts.append(f"next try in {format_age(row.next_retry_at - now + 0.999)}")
     if row.problems:

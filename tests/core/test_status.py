@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,16 @@ def test_what_is_unknown_is_null() -> None:
         "pid", "instance", "bundle", "started_at", "next_retry_at", "last_exit", "log", "edit", "cgroups_path",
     }  # fmt: skip
     assert data["problems"] == []
+
+
+def test_what_an_operator_has_stopped_says_so_unless_there_is_more_to_say() -> None:
+    held = NameState(name="a", state=PublicState.STOPPED, since=0.0, held=True)
+    (row,) = make_rows([held], (), agent_alive=True)
+    assert describe_row(row, 0.0) == "by an operator"
+    (row,) = make_rows([evolve(held, message="cannot be removed")], (), agent_alive=True)
+    assert describe_row(row, 0.0) == "cannot be removed"
+    (row,) = make_rows([evolve(held, state=PublicState.STOPPING)], (), agent_alive=True)
+    assert describe_row(row, 0.0) == ""
 
 
 def test_rows_are_sorted_by_name() -> None:

@@ -50,6 +50,7 @@ async def _hang_up_at_end(listener: Listener) -> None:
 async def _serve_descriptor(
     operator: Operator, streams: Streams, listener: Listener, descriptor: int, say: Callable[[str], None]
 ) -> None:
+    said = ""
     while listener.fileno() == descriptor:
         try:
             await trio.lowlevel.wait_readable(descriptor)
@@ -59,6 +60,8 @@ async def _serve_descriptor(
             return
         except Exception as error:
             # Whatever it is, containers run: it is told, and served again.
-            for leaf in single_errors(error):
-                say(f"the control socket is not served for a moment: {type(leaf).__name__}: {leaf}")
+            text = "; ".join(f"{type(leaf).__name__}: {leaf}" for leaf in single_errors(error))
+            if text != said:
+                say(f"the control socket is not served for a moment: {text}")
+                said = text
             await trio.sleep(PAUSE)

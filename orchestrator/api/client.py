@@ -49,12 +49,13 @@ class ApiProblem(OutsideError):
 class Client:
     """A connection to the agent whose socket is at ``path``; an asynchronous context manager.
 
-    Every method raises NoAgent, NotAllowed, NoAnswer and ApiProblem, unless it says otherwise.
+    address: what to connect by, where the path is too long for it (`orchestrator.system.socketpath`). Every method
+    raises NoAgent, NotAllowed, NoAnswer and ApiProblem, unless it says otherwise.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, address: str | None = None) -> None:
         self._path = path
-        self._pool = httpcore.AsyncConnectionPool(uds=path)
+        self._pool = httpcore.AsyncConnectionPool(uds=address or path)
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,7 +136,7 @@ class Client:
         try:
             yield
         except httpcore.ConnectError as error:
-            raise _explain_connect(error, self._path) from error
+            raise explain_connect(error.args[0] if error.args else error, self._path) from error
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise NoAnswer(f"the agent at {self._path} has broken off in the midst of its answer") from error
         except trio.TooSlowError as error:
@@ -152,8 +153,8 @@ def _problem_of(members: dict[str, Any]) -> ApiProblem:
     return ApiProblem(int(members["status"]), str(members["title"]), str(members["detail"]), members)
 
 
-def _explain_connect(error: httpcore.ConnectError, path: str) -> OutsideError:
-    reason = error.args[0] if error.args else error  # what it was raised for
+def explain_connect(reason: object, path: str) -> NoAgent | NotAllowed:
+    """What there is to say of the error because of which there is no connection."""
     number = reason.errno if isinstance(reason, OSError) else None
     if number in (errno.EACCES, errno.EPERM):
         return NotAllowed(f"only root and the agent's own user may talk to it ({path})")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.asking import open_client
 from orchestrator.cli.errors import FAILED, INTERRUPTED, one_line, warn, write_output
 from orchestrator.cli.names import complete_definitions
 from orchestrator.cli.progress import show_progress
@@ -92,9 +93,7 @@ async def _ask(
 ) -> None:
     from contextlib import aclosing
 
-    from orchestrator.api.client import Client
-
-    async with Client(path) as client:
+    async with open_client(path) as client:
         total = len(set(names) if names is not None else await client.containers())
         with show_progress(PRESENT[operation], total if wait else 0) as tell:
             async with aclosing(client.operate(operation, names, wait=wait)) as results:

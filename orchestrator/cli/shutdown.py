@@ -2,6 +2,7 @@
 
 import click
 
+from orchestrator.cli.asking import open_client
 from orchestrator.cli.errors import INTERRUPTED, warn
 from orchestrator.cli.progress import Tell, show_progress
 from orchestrator.cli.settings import default_state, layout_of, run_option
@@ -34,10 +35,9 @@ async def _shut_down(layout: Layout, *, wait: bool) -> None:
     """Raises OutsideError, perhaps in a group."""
     import trio
 
-    from orchestrator.api.client import Client
     from orchestrator.system.ended import wait_ended
 
-    async with Client(layout.control) as client:
+    async with open_client(layout.control) as client:
         agent = await client.agent()
         running = sum(row["pid"] is not None for row in await client.containers())
         await client.shut_down()

@@ -8,16 +8,16 @@ import contextlib
 import os
 import socket
 import stat
+from collections.abc import Collection
 
 import trio
 
 from orchestrator.ports import DiskFailed
 from orchestrator.system.closing import Closing
 from orchestrator.system.files import remove_file
+from orchestrator.system.socketpath import shorten_path
 
 MODE = 0o600
-LONGEST_PATH = 107
-"""Bytes of a socket's path: sun_path of unix(7) without the NUL at the end."""
 BACKLOG = 100
 
 
@@ -32,6 +32,7 @@ class ControlSocket(Closing):
         self._path = path
         self._replaced = trio.Event()
         self._socket, self._identity = _bind(path)
+        self._addresses = {self._socket.getsockname()}
 
     @property
     def path(self) -> str:
@@ -61,6 +62,7 @@ class ControlSocket(Closing):
         Raises DiskFailed; then the old one is kept."""
         old = self._socket
         self._socket, self._identity = _bind(self._path)
+        self._addresses.add(self._socket.getsockname())
         trio.lowlevel.notify_closing(old)
         old.close()
         self._replaced.set()
@@ -76,7 +78,7 @@ class ControlSocket(Closing):
             except OSError:  # no socket, or closed by now (that of the listing is)
                 continue
             with contextlib.suppress(OSError):
-                if found.family == socket.AF_UNIX and _is_accepted(found, self._path):
+                if found.family == socket.AF_UNIX and _is_accepted(found, self._addresses):
                     found.shutdown(socket.SHUT_RDWR)
             found.detach()  # it stays its owner's
 
@@ -92,15 +94,13 @@ class ControlSocket(Closing):
 
 def _bind(path: str) -> tuple[socket.socket, tuple[int, int]]:
     """A listening socket, and what its file is known by."""
-    length = len(os.fsencode(path))
-    if length > LONGEST_PATH:
-        raise DiskFailed(f"cannot listen at {path}: it has {length} bytes, a socket's path {LONGEST_PATH} at most")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         _remove_stale(path)
         mask = os.umask(0o777 & ~MODE)
         try:
-            listening.bind(path)
+            with shorten_path(path) as address:
+                listening.bind(address)
         finally:
             os.umask(mask)
         listening.listen(BACKLOG)
@@ -124,5 +124,5 @@ def _identify(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def _is_accepted(found: socket.socket, path: str) -> bool:
-    return found.getsockname() == path and not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+def _is_accepted(found: socket.socket, addresses: Collection[str]) -> bool:
+    return found.getsockname() in addresses and not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)

@@ -1,5 +1,7 @@
 """What `orchestrator doctor` sees: the runtimes, tried by `doctor_runtimes`; the host, looked at by `doctor_host`; the
-agent, whose socket is connected to and no more. What follows from it is for `orchestrator.core.doctor`. Floor: system.
+agent, which is asked for a sign of life and no more. What follows from it is for `orchestrator.core.doctor`.
+
+Floor: system.
 """
 
 import os
@@ -18,10 +20,12 @@ from orchestrator.system.facts import ProfileUnusable
 from orchestrator.system.hierarchies import CgroupUnreadable
 from orchestrator.system.journal import STREAM_SOCKET
 from orchestrator.system.probe_runtime import CANDIDATES, find_command
+from orchestrator.system.socketpath import shorten_path
 from orchestrator.system.states import DamagedFile, is_alive, read_agent
 
 ANSWER_DEADLINE = 2.0
-"""Seconds that the agent may take to accept a connection."""
+"""Seconds that the agent may take to answer. That it listens says little: the kernel accepts for one that hangs."""
+QUESTION = b"HEAD / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 def look_around(layout: Layout, runtime: str, program_version: str) -> Checkup:
@@ -68,7 +72,11 @@ def look_at_agent(layout: Layout) -> AgentFound:
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(ANSWER_DEADLINE)
-            connection.connect(layout.control)
+            with shorten_path(layout.control) as address:
+                connection.connect(address)
+            connection.sendall(QUESTION)
+            if not connection.recv(1):
+                refusal = "it hung up"
     except OSError as error:
         refusal, denied = error.strerror or str(error), isinstance(error, PermissionError)
     return AgentFound(

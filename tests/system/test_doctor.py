@@ -3,13 +3,16 @@
 import os
 import resource
 import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
-from orchestrator.system import doctor_host
+from orchestrator.system import doctor, doctor_host
 from orchestrator.system.collapse import can_collapse
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.doctor import look_around, look_at_agent
@@ -45,17 +48,47 @@ def written(layout: Layout) -> AgentState:
     return agent
 
 
+@contextmanager
+def answering(layout: Layout, answer: bytes) -> Iterator[None]:
+    """Somebody who listens, and answers one client."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listener, ThreadPoolExecutor() as pool:
+        listener.bind(layout.control)
+        listener.listen()
+        served = pool.submit(serve)
+        yield
+        served.result()
+
+
 def test_where_no_agent_ever_ran(layout: Layout) -> None:
     found = look_at_agent(layout)
     assert (found.pid, found.unreadable, found.run) == (None, "", layout.run)
 
 
 def test_an_agent_that_answers(layout: Layout, written: AgentState) -> None:
+    with answering(layout, b"HTTP/1.1 200 \r\n\r\n"):
+        found = look_at_agent(layout)
+    assert (found.pid, found.version, found.refusal, found.control) == (os.getpid(), "1", "", layout.control)
+
+
+def test_an_agent_that_hangs(layout: Layout, written: AgentState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "ANSWER_DEADLINE", 0.05)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(layout.control)
         listener.listen()
         found = look_at_agent(layout)
-    assert (found.pid, found.version, found.refusal, found.control) == (os.getpid(), "1", "", layout.control)
+    assert (found.pid, found.refusal, found.denied) == (os.getpid(), "timed out", False)
+
+
+def test_an_agent_that_hangs_up(layout: Layout, written: AgentState) -> None:
+    with answering(layout, b""):
+        assert look_at_agent(layout).refusal == "it hung up"
 
 
 def test_a_socket_that_nobody_listens_on(layout: Layout, written: AgentState) -> None:

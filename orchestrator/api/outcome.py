@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from orchestrator.core.status import describe_row, make_rows, row_to_json
 from orchestrator.model.state import NameState, PublicState
@@ -50,4 +50,6 @@ def accept_outcome(name: str, state: NameState | None, now: float) -> Outcome:
 
 def _outcome_of(name: str, state: NameState, ok: bool, now: float) -> Outcome:
     (row,) = make_rows([state], [], agent_alive=True)
-    return Outcome(name=name, ok=ok, state=row_to_json(row), message=describe_row(row, now))
+    # Who has just asked for a stop need not be told by whom it was stopped.
+    message = describe_row(evolve(row, held=row.held and not ok), now)
+    return Outcome(name=name, ok=ok, state=row_to_json(row), message=message)

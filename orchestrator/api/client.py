@@ -19,8 +19,10 @@ from orchestrator.core.encode import from_plain
 from orchestrator.model.action import Planned
 from orchestrator.ports import Operation, OutsideError, Part
 
-PATIENCE = 60.0
+PATIENCE = 30.0
 """Seconds that an agent may take to begin its answer. What it answers as it comes about may take any time."""
+LATER = "; what it was asked it does when it goes on"
+"""What there is to know of an agent that hangs: the kernel keeps for it what was sent to its socket."""
 
 
 class NoAgent(OutsideError):
@@ -124,15 +126,15 @@ class Client:
         headers = [("Content-Type", "application/json")] if body is not None else []
         asked = self._pool.stream(method, f"http://localhost{path}", headers=headers, content=content)
         async with AsyncExitStack() as stack:
-            with self._explained(), trio.fail_after(PATIENCE):
+            with self._explained(LATER if method == "POST" else ""), trio.fail_after(PATIENCE):
                 response = await stack.enter_async_context(asked)
                 if response.status >= 400:
                     raise _problem_of(json.loads(await response.aread()))
             yield response
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """Turn what the libraries raise into what there is to say of it."""
+    def _explained(self, later: str = "") -> Iterator[None]:
+        """Turn what the libraries raise into what there is to say of it. later: what more of an agent that is late."""
         try:
             yield
         except httpcore.ConnectError as error:
@@ -140,7 +142,7 @@ class Client:
         except (httpcore.NetworkError, httpcore.ProtocolError) as error:
             raise NoAnswer(f"the agent at {self._path} has broken off in the midst of its answer") from error
         except trio.TooSlowError as error:
-            raise NoAnswer(f"the agent at {self._path} does not answer within {PATIENCE:g} s") from error
+            raise NoAnswer(f"the agent at {self._path} does not answer within {PATIENCE:g} s{later}") from error
         except (ValueError, TypeError, KeyError) as error:
             raise NoAnswer(f"what answers at {self._path} is no agent of this version: {error}") from error
 

@@ -14,11 +14,12 @@ from typing import cast
 import click
 from attrs import frozen
 
-from orchestrator.cli.errors import INTERRUPTED, one_line, warn, write_output
+from orchestrator.cli.errors import FAILED, INTERRUPTED, one_line, warn, write_output
 from orchestrator.cli.names import complete_names
 from orchestrator.cli.settings import layout_of, since_option, state_option
 from orchestrator.core.encode import DamagedState, decode_record
 from orchestrator.core.records import describe_record, record_to_json
+from orchestrator.core.suggest import suggest_similar
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.ports import OutsideError, single_errors
 from orchestrator.system.logs import LogReader, Piece
@@ -91,7 +92,10 @@ def take_count(ctx: click.Context, param: click.Parameter, value: str | None) ->
 def command(
     names: tuple[str, ...], follow: bool, as_json: bool, lines: int | str | None, since: float | None, state: str
 ) -> int:
-    """Show what has happened: to all containers and to the agent, or to the containers NAME."""
+    """Show what has happened: to all containers and to the agent, or to the containers NAME.
+
+    Exit code 1 if the event log tells nothing of one of them.
+    """
     if lines is None:
         count = None if since is not None else DEFAULT_RECORDS
     else:
@@ -104,7 +108,11 @@ def command(
         if all(isinstance(leaf, KeyboardInterrupt) for leaf in single_errors(error)):
             return INTERRUPTED
         raise
-    return 0
+    unknown = [name for name in dict.fromkeys(names) if name not in printer.seen]
+    for name in unknown:
+        hint = suggest_similar(name, printer.seen)
+        warn(f'there is no event of "{name}"{f" ({hint})" if hint else ""}')
+    return FAILED if unknown else 0
 
 
 def _print_events(path: str, count: int | None, printer: "_Printer", *, follow: bool) -> None:
@@ -158,6 +166,8 @@ class _Printer:
         self._as_json = as_json
         self._coloured = not as_json and sys.stdout.isatty() and not os.environ.get("NO_COLOR")
         self._begun = b""
+        self.seen: set[str] = set()
+        """The containers of which something is told, selected or not."""
 
     def print_last(self, lines: Iterable[bytes], count: int | None) -> None:
         """Print the last ``count`` of the lines that are selected; None: all."""
@@ -167,7 +177,10 @@ class _Printer:
             record = _read_line(line)
             if record is None:
                 damaged += 1
-            elif self._selection.takes(record):
+                continue
+            if record.name:
+                self.seen.add(record.name)
+            if self._selection.takes(record):
                 chosen.append(record)
         write_output("".join(self._format(record) for record in chosen))
         if damaged:

@@ -3,6 +3,7 @@
 The command line for it is `orchestrator.cli.logs`.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -46,7 +47,9 @@ def list_all(layout: Layout) -> list[str]:
     if known is not None and known.states:
         return [state.name for state in known.states if state.log_target is not LogTarget.NONE]
     try:
-        return sorted(name.removesuffix(".log") for name in os.listdir(layout.logs) if name.endswith(".log"))
+        return _list_logs(layout)
+    except FileNotFoundError:
+        raise LogUnreadable(f"there are no logs ({layout.logs}): has an agent ever run?") from None
     except OSError as error:
         raise LogUnreadable(f"cannot look for logs in {layout.logs}: {error.strerror}") from None
 
@@ -139,7 +142,7 @@ def _print_file(layout: Layout, name: str, view: View, output: Output | NamedOut
     except BrokenPipeError:
         raise  # it is of the output, not of the log
     except OSError as error:
-        raise _unreadable(name, path, error) from None
+        raise _unreadable(layout, name, path, error) from None
 
 
 async def _follow_several(
@@ -174,14 +177,14 @@ async def _follow_file(
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _unreadable(name, path, error) from None
+        raise _unreadable(layout, name, path, error) from None
 
 
 def _open_follower(layout: Layout, name: str, view: View, *, quiet: bool) -> LogFollower:
     """Raises LogUnreadable where not even the folder of the logs is there: it is not made for somebody who asks."""
     path, begin = layout.log(name), 0
     if not os.path.isdir(layout.logs):
-        raise _unreadable(name, path, FileNotFoundError())
+        raise _unreadable(layout, name, path, FileNotFoundError())
     if not os.path.exists(path):
         if not quiet:
             warn(f"there is no log of {name} yet, waiting for {path}")
@@ -209,7 +212,7 @@ def _find_section(layout: Layout, name: str) -> Section:
     try:
         section = find_previous(read_marks(path))
     except OSError as error:
-        raise _unreadable(name, path, error) from None
+        raise _unreadable(layout, name, path, error) from None
     if section is None:
         raise LogUnreadable(f"no instance of {name} before the last one is known")
     return section
@@ -226,7 +229,22 @@ def _query_of(layout: Layout, name: str, view: View) -> JournalQuery:
     return query
 
 
-def _unreadable(name: str, path: str, error: OSError) -> LogUnreadable:
+def _unreadable(layout: Layout, name: str, path: str, error: OSError) -> LogUnreadable:
     if isinstance(error, FileNotFoundError):
-        return LogUnreadable(f"there is no log of {name} ({path}): has it ever run?")
+        hint = _suggest_log(layout, name) or "has it ever run?"
+        return LogUnreadable(f"there is no log of {name} ({path}): {hint}")
     return LogUnreadable(f"cannot read the log of {name} ({error.filename or path}): {error.strerror}")
+
+
+def _suggest_log(layout: Layout, name: str) -> str:
+    """What name was probably meant, by those that have a log."""
+    from orchestrator.core.suggest import suggest_similar
+
+    with contextlib.suppress(OSError):
+        return suggest_similar(name, _list_logs(layout))
+    return ""
+
+
+def _list_logs(layout: Layout) -> list[str]:
+    """The names that have a log. Raises OSError."""
+    return sorted(file.removesuffix(".log") for file in os.listdir(layout.logs) if file.endswith(".log"))

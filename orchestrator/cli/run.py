@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.settings import config_option, run_option, runtime_option, state_option
+from orchestrator.ports import OutsideError
 
 if TYPE_CHECKING:
     from orchestrator.agent import Settings
+
+
+class NotStarted(OutsideError):
+    """The agent cannot be made the process that it is to be."""
 
 
 @click.command("run")
@@ -40,7 +45,10 @@ def command(config: str, state: str, run: str, runtime: str, once: bool, exit_po
     if not once:
         # The agent runs for months: a process of its own holds nothing of the command line in memory. -P, since the
         # working directory is no place to import from, least of all for root.
-        os.execv(sys.executable, [sys.executable, "-P", "-m", "orchestrator.agent", encode_settings(settings)])
+        try:
+            os.execv(sys.executable, [sys.executable, "-P", "-m", "orchestrator.agent", encode_settings(settings)])
+        except OSError as error:
+            raise NotStarted(f"cannot start the agent with {sys.executable}: {error.strerror}") from error
     return _run_once(settings)
 
 

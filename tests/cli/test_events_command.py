@@ -97,7 +97,17 @@ def test_the_last_ones(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> No
 def test_those_of_names(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, "web") == [LINES[1], LINES[3]]
     assert shown(capsys, "web", "db") == LINES[1:]
-    assert shown(capsys, "nobody") == []
+    assert shown(capsys, "web", "--since", "2999-01-01") == []
+
+
+def test_names_of_which_nothing_is_told(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["events", "wbe", "db", "nobody"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [LINES[2]]
+    assert err.splitlines() == [
+        'orchestrator: there is no event of "wbe" (did you mean "web"?)',
+        'orchestrator: there is no event of "nobody"',
+    ]
 
 
 def test_those_since_a_moment(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> None:

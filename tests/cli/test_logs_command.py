@@ -68,9 +68,10 @@ def test_bytes_come_as_they_are(log: Path) -> None:
 
 
 def test_one_line_for_a_name_without_a_log(log: Path) -> None:
-    code, output, errors = run(log, "wed")
+    code, output, errors = run(log, "db")
     assert (code, output) == (1, "")
-    assert errors == f"orchestrator: there is no log of wed ({log.parent}/wed.log): has it ever run?\n"
+    assert errors == f"orchestrator: there is no log of db ({log.parent}/db.log): has it ever run?\n"
+    assert run(log, "wed")[2].endswith('wed.log): did you mean "web"?\n')
 
 
 @pytest.mark.parametrize("name", ["../web", "a/b", ".."])

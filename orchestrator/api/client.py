@@ -17,7 +17,7 @@ import trio
 from orchestrator.api.outcome import Outcome
 from orchestrator.core.encode import from_plain
 from orchestrator.model.action import Planned
-from orchestrator.ports import Operation, OutsideError, Part
+from orchestrator.ports import Operation, OutsideError, Part, UnknownName
 
 PATIENCE = 30.0
 """Seconds that an agent may take to begin its answer. What it answers as it comes about may take any time."""
@@ -79,7 +79,9 @@ class Client:
 
     async def plan(self) -> tuple[Planned, ...]:
         """What reading the directory now would lead to."""
-        return tuple(from_plain(Planned, item) for item in await self._ask("GET", "/v1/plan"))
+        answer = await self._ask("GET", "/v1/plan")
+        with self._explained():
+            return tuple(from_plain(Planned, item) for item in answer)
 
     async def show(self, name: str, part: Part) -> dict[str, Any]:
         """A part of what a container is."""
@@ -87,7 +89,7 @@ class Client:
         return data
 
     async def send_signal(self, name: str, signal: str) -> None:
-        """Send a signal, by its name, to the first process of a container."""
+        """Send a signal, by its name, to the first process of a container. Raises UnknownName too, as `show` does."""
         await self._ask("POST", f"{_container(name)}/kill", {"signal": signal})
 
     async def shut_down(self) -> None:
@@ -148,6 +150,9 @@ class Client:
 
 
 def _container(name: str) -> str:
+    """Raises UnknownName for what would lead elsewhere, and can be no name."""
+    if "/" in name:
+        raise UnknownName(name, ())
     return f"/v1/containers/{quote(name, safe='')}"
 
 

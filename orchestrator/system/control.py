@@ -25,6 +25,7 @@ class ControlSocket(Closing):
     """A listening socket in the file system. Implements `orchestrator.api.needs.Listener`.
 
     Whoever makes one must hold the lock of the run directory: a socket that stands there is of an agent that is gone.
+    It is closed, and bound again, inside of the loop.
     """
 
     def __init__(self, path: str) -> None:

@@ -114,7 +114,7 @@ class Life:
     last_exit: Exit | None = None
     outcome: Outcome = Outcome.NONE
     message: str = ""
-    """Why, in one line: of the last failure, until the next success."""
+    """Why, in one line: of the last failure, until the next success or until it is forgiven."""
     trouble: str = ""
     """Why what it left cannot be removed, until it is."""
 
@@ -244,11 +244,12 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
                 failures=0 if forgiven else life.failures,
                 restarted_at=() if forgiven else life.restarted_at,
                 restarts=life.restarts if life.wanted else 0,
+                message="" if forgiven else life.message,
             )
         case Event.REPLACE:
             # A new definition starts with a clean record, and what runs has not failed.
             halted = _is_under_way(life.phase)
-            return evolve(life, wanted=True, halted=halted, failures=0, restarted_at=(), restarts=0)
+            return evolve(life, wanted=True, halted=halted, failures=0, restarted_at=(), restarts=0, message="")
         case Event.HALT:
             return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BACKOFF))
         case Event.STARTED:

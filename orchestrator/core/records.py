@@ -10,11 +10,17 @@ from typing import Any
 from orchestrator.core.changes import explain_change, show_change
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
+from orchestrator.core.fields import HOST_PREFIX
 from orchestrator.core.status import format_time
 from orchestrator.core.values import format_duration
-from orchestrator.model.action import Action, Replace, Retune, Target, Update
+from orchestrator.model.action import Action, FieldChange, Replace, Retune, Target, Update
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.state import NameState, PublicState
+
+HIDDEN = "…"
+"""What stands for the value of a variable."""
+
+_VARIABLES = ("env.", f"{HOST_PREFIX}process.env.")
 
 MOST_CHANGES_SHOWN = 3
 """Changes that a line for people names; the others are counted."""
@@ -88,8 +94,16 @@ def note_action(name: str, action: Action, before: Target | None, at: float) -> 
             kind = RecordKind.RETUNED
         case _:
             return None
-    fields = explain_change(before, target) if before is not None else ()
-    return Record(at=at, kind=kind, name=name, fields=fields)
+    changes = explain_change(before, target) if before is not None else ()
+    return Record(at=at, kind=kind, name=name, fields=tuple(map(_hide_variable, changes)))
+
+
+def _hide_variable(change: FieldChange) -> FieldChange:
+    """A record is told to all who read the agent's output or the journal, so of a variable its name only."""
+    if not change.path.startswith(_VARIABLES):
+        return change
+    old, new = (None if value is None else HIDDEN for value in (change.old, change.new))
+    return FieldChange(change.path, old, new)
 
 
 def describe_record(record: Record) -> str:

@@ -59,7 +59,7 @@ class Supervision:
         """An operator wants another instance, though what runs is what it is to be."""
         self._clock_runs = False
         self._send, self._receive = trio.open_memory_channel[Message](math.inf)
-        self._updates = LiveUpdates(name, outside, self._send)
+        self._updates = LiveUpdates(self._send)
         self._effects = Effects(name, outside, self._send, left)
         if left is not None:
             self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)

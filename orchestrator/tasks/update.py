@@ -7,15 +7,12 @@ from orchestrator.model.resources import Resources
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.messages import Message, Updated
-from orchestrator.tasks.outside import Outside
 
 
 class LiveUpdates:
     """The updates of one name. Each answers with an `Updated` into the supervision's mailbox."""
 
-    def __init__(self, name: str, outside: Outside, mailbox: trio.MemorySendChannel[Message]) -> None:
-        self._name = name
-        self._outside = outside
+    def __init__(self, mailbox: trio.MemorySendChannel[Message]) -> None:
         self._mailbox = mailbox
         self._refused: Updated | None = None
         self.under_way = False
@@ -45,8 +42,6 @@ class LiveUpdates:
         self.under_way = False
         if live is not None and live.state.instance == updated.instance:
             self._refused = updated if updated.message else None
-            if not updated.message:
-                self._outside.report.say(f"{self._name}: updated live")
 
     async def _update(self, live: LiveInstance, wanted: Resources) -> None:
         message = ""

@@ -193,7 +193,7 @@ def test_an_operators_word_or_an_edit_starts_what_gave_up_and_forgives(event: Ev
         life = fail_on(life, policy, at=at)
     assert life.outcome is Outcome.FAILED
     life, effects = drive(event, life=life, policy=policy, now=2.0)
-    assert effects == [Effect.ADMIT]
+    assert (effects, life.message) == ([Effect.ADMIT], "")
     life, _ = drive(*START[1:], exited(FAILURE), Event.CLEANED, life=life, policy=policy, now=3.0)
     assert life.phase is Phase.BACKOFF
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.plan import plan_actions
-from orchestrator.model.action import Action, Broken, Keep, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.core.plan import Observed, plan_actions
+from orchestrator.model.action import Action, Broken, Hold, Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.policy import Restart
 from orchestrator.model.policy import Stop as StopPolicy
@@ -31,7 +31,7 @@ def make_target(digest: str = "a", memory: int | None = None, delay: float = 0.1
     ("want", "have", "action"),
     [
         (make_target(), None, Start(make_target())),
-        (make_target(), make_target(), Keep()),
+        (make_target(), make_target(), Keep(make_target())),
         (make_target(delay=5), make_target(), Retune(make_target(delay=5))),
         (make_target(memory=2**24), make_target(), Update(make_target(memory=2**24))),
         (make_target(memory=2**24, delay=5), make_target(), Update(make_target(memory=2**24, delay=5))),
@@ -43,8 +43,35 @@ def make_target(digest: str = "a", memory: int | None = None, delay: float = 0.1
 )
 def test_one_name(want: Target | Broken | None, have: Target | None, action: Action) -> None:
     desired = {} if want is None else {"web": want}
-    observed = {} if have is None else {"web": have}
+    observed = {} if have is None else {"web": Observed(have)}
     assert plan_actions(desired, observed) == {"web": action}
+
+
+@pytest.mark.parametrize(
+    ("want", "seen", "action"),
+    [
+        (make_target(), None, Hold(make_target())),
+        (make_target(), Observed(make_target()), Hold(make_target())),
+        (make_target(), Observed(make_target(), held=True), Keep(make_target())),
+        (make_target("b"), Observed(make_target(), held=True), Hold(make_target("b"))),
+        (None, Observed(make_target(), held=True), Stop()),
+        (Broken(()), Observed(make_target(), held=True), Keep()),
+        (Broken(()), Observed(make_target()), Hold(make_target())),
+        (Broken(()), None, Keep()),
+    ],
+)
+def test_one_name_that_an_operator_has_stopped(
+    want: Target | Broken | None, seen: Observed | None, action: Action
+) -> None:
+    desired = {} if want is None else {"web": want}
+    observed = {} if seen is None else {"web": seen}
+    assert plan_actions(desired, observed, held={"web"}) == {"web": action}
+
+
+def test_what_is_held_no_more_starts() -> None:
+    assert plan_actions({"web": make_target()}, {"web": Observed(make_target(), held=True)}) == {
+        "web": Start(make_target())
+    }
 
 
 TARGETS = st.builds(make_target, st.sampled_from("ab"), st.sampled_from([None, 2**24]), st.sampled_from([0.1, 5.0]))
@@ -53,25 +80,29 @@ NAMES = st.sampled_from(["a", "b", "c", "d"])
 
 @given(
     desired=st.dictionaries(NAMES, TARGETS | st.just(Broken(()))),
-    observed=st.dictionaries(NAMES, TARGETS),
+    observed=st.dictionaries(NAMES, st.builds(Observed, TARGETS, st.booleans())),
+    held=st.frozensets(NAMES),
 )
 def test_a_plan_carried_out_leaves_nothing_to_do(
-    desired: dict[str, Target | Broken], observed: dict[str, Target]
+    desired: dict[str, Target | Broken], observed: dict[str, Observed], held: frozenset[str]
 ) -> None:
-    actions = plan_actions(desired, observed)
+    actions = plan_actions(desired, observed, held)
     assert set(actions) == {*desired, *observed}
     after = dict(observed)
     for name, action in actions.items():
         match action:
             case Start(target) | Replace(target) | Update(target) | Retune(target):
-                after[name] = target
+                after[name] = Observed(target)
+            case Hold(target):
+                assert name in held
+                after[name] = Observed(target, held=True)
             case Stop():
                 del after[name]
             case Keep():
-                assert after.get(name) == desired[name] or isinstance(desired[name], Broken)
-    assert all(isinstance(action, Keep) for action in plan_actions(desired, after).values())
+                assert isinstance(desired[name], Broken) or after[name].target == desired[name]
+    assert all(isinstance(action, Keep) for action in plan_actions(desired, after, held).values())
 
 
 def test_a_target_is_told_apart_by_all_it_has() -> None:
-    fields: list[Any] = [field.name for field in attrs.fields(Target)]
+    fields: list[Any] = [field.name for field in attrs.fields(Target) if field.eq]
     assert fields == ["bundle", "resources", "policy"]

@@ -208,3 +208,18 @@ def test_every_kind_is_shown_to_programs_with_all_keys() -> None:
             {"file": "web.toml", "line": 3, "column": 1, "path": "env", "message": "wrong", "hint": ""},
         ],
     }
+
+
+def test_of_a_variable_only_the_name_is_told() -> None:
+    def target(digest: str, **fields: str) -> Target:
+        policy = Policy(oneshot=False, restart=Restart(), stop=StopPolicy())
+        config = {"process": {"env": [f"TOKEN={digest}"]}}
+        bundle = Bundle(digest, config, SkeletonRoot(entries=()), readonly=True)
+        return Target(bundle, Resources(), policy, fields=fields)
+
+    for fields in ({"env.TOKEN": "s3cret"}, {}):
+        record = note_action("web", Replace(target("n3wer", **fields)), target("0lder"), 1.0)
+        assert record is not None
+        told = f"{describe_record(record)}{record_to_json(record)}"
+        assert "TOKEN" in told
+        assert not any(secret in told for secret in ("s3cret", "n3wer", "0lder"))

@@ -16,7 +16,7 @@ def measure(runtime: str, rounds: int) -> list[Result]:
         for number in range(CONTAINERS):
             write_definition(home, f"bench{number}", ["sleep", "1000"])
         with run_agent(home, runtime):
-            where = ("--run", str(home.run), "--state", str(home.state))
+            where = ("--run", str(home.run))
             return [
                 Figure("status of 20 containers", _time(rounds, *where), "ms", BOUND),
                 Figure("status of one, explained", _time(rounds, "bench7", *where), "ms", BOUND),

@@ -94,7 +94,7 @@ def verbs_with(*parameters: str) -> set[str]:
 
 def call(places: Places, row: Row, program: Sequence[str] = (orchestrator(),)) -> subprocess.CompletedProcess[str]:
     """The program as root, with these directories in its environment."""
-    return _run([*program, *_words_of(row, places)], places)
+    return run_program([*program, *_words_of(row, places)], places)
 
 
 def call_as_stranger(places: Places, row: Row, nowhere: Path) -> subprocess.CompletedProcess[str]:
@@ -102,7 +102,7 @@ def call_as_stranger(places: Places, row: Row, nowhere: Path) -> subprocess.Comp
     before = _words_of(row, Places.below(nowhere)) + options_of(row.verb, Places.below(nowhere))
     # An agent that runs before would be one more; all that it loads late is loaded already.
     early = json.dumps([] if row.verb == "run" else [before])
-    return _run([sys.executable, "-c", STRANGER, early, *_words_of(row, places)], places)
+    return run_program([sys.executable, "-c", STRANGER, early, *_words_of(row, places)], places)
 
 
 def options_of(verb: str, places: Places) -> list[str]:
@@ -129,11 +129,8 @@ def check_call(done: subprocess.CompletedProcess[str], row: Row, places: Places 
             json.loads(text)
 
 
-def _words_of(row: Row, places: Places) -> list[str]:
-    return places.fill(row.words).split()
-
-
-def _run(words: Sequence[str], places: Places) -> subprocess.CompletedProcess[str]:
+def run_program(words: Sequence[str], places: Places) -> subprocess.CompletedProcess[str]:
+    """A command line with these directories in its environment."""
     return subprocess.run(
         words,
         env=places.environ,
@@ -144,3 +141,7 @@ def _run(words: Sequence[str], places: Places) -> subprocess.CompletedProcess[st
         check=False,
         timeout=PATIENCE,
     )
+
+
+def _words_of(row: Row, places: Places) -> list[str]:
+    return places.fill(row.words).split()

@@ -1,7 +1,6 @@
 """The start of 100 containers at once, against xargs -P2 over the bare runtime's create and start of the same bundles:
 from the word to the hundredth application's first instruction."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,11 +9,10 @@ from pathlib import Path
 
 from tests.bench.agent import Home, make_home, read_name, run_agent, wait_until, write_definition
 from tests.bench.measure import Ratio, Result
+from tests.bench.rename import PROGRAM, copy_bundle, remove_groups
 
 BOUND = 1.15
 CONTAINERS = 100
-GROUP = "/orchestrator-bench"
-PROGRAM = ["/bin/sh", "-c", "echo > /sync/started; exec sleep 1000"]
 
 
 def measure(runtime: str, rounds: int) -> list[Result]:
@@ -24,7 +22,7 @@ def measure(runtime: str, rounds: int) -> list[Result]:
     with make_home() as home, run_agent(home, runtime):
         for _ in range(rounds):
             ours.append(_start_ours(home))
-            bundles = _copy_bundles(home)
+            bundles = [copy_bundle(home, f"bench{number}") for number in range(CONTAINERS)]
             for file in home.definitions.iterdir():
                 file.unlink()
             wait_until(lambda: not any((home.run / "names").iterdir()))
@@ -44,24 +42,6 @@ def _start_ours(home: Home) -> float:
     return took
 
 
-def _copy_bundles(home: Home) -> list[Path]:
-    bundles = []
-    for number in range(CONTAINERS):
-        state = read_name(home, f"bench{number}")
-        assert state is not None
-        config = json.loads((home.run / "instances" / state["instance"] / "config.json").read_text())
-        root = home.path / "bare-rootfs"
-        if not root.exists():
-            shutil.copytree(config["root"]["path"], root, symlinks=True)
-        config["root"]["path"] = str(root)
-        config["linux"]["cgroupsPath"] = f"{GROUP}/bench{number}"
-        bundle = home.bare / f"bundle{number}"
-        bundle.mkdir()
-        (bundle / "config.json").write_text(json.dumps(config))
-        bundles.append(bundle)
-    return bundles
-
-
 def _start_bare(home: Home, runtime: str, bundles: list[Path]) -> float:
     command = f"{runtime} --root {home.bare}/root --log $0/log --log-format json"
     script = f"{command} create --bundle $0 --pid-file $0/pid ${{0##*/}} && exec {command} start ${{0##*/}}"
@@ -75,8 +55,7 @@ def _start_bare(home: Home, runtime: str, bundles: list[Path]) -> float:
             remove = [runtime, "--root", f"{home.bare}/root", "delete", "--force", bundle.name]
             subprocess.run(remove, stdout=output, stderr=output, check=True)
             shutil.rmtree(bundle)
-    for group in Path("/sys/fs/cgroup").rglob(GROUP.strip("/")):
-        group.rmdir()
+    remove_groups()
     return took
 
 

@@ -358,7 +358,7 @@ def test_good_texts_are_read_however_they_are_written(text: str) -> None:
 
 
 @given(strategies.toml_texts())
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_any_table_is_a_definition_or_faults(text: str) -> None:
     result = parse(text)
     if isinstance(result, tuple):

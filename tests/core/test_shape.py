@@ -149,7 +149,7 @@ PIECES = (
     | strategies.toml_texts()
 )
 @example('x = """"""""\na.b.c.d=1')
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_keys_are_found_as_the_reader_finds_them(text: str) -> None:
     try:
         parts, depth = longest_key(text), deepest(tomllib.loads(text))

@@ -53,7 +53,6 @@ async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
         413,
         f"the body has more than {MOST_BYTES} bytes",
         Kind.INVALID,
-        headers={"Connection": "close"},
         errors=[],
     )
     async with trio.open_nursery() as nursery:

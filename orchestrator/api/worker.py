@@ -21,8 +21,8 @@ from orchestrator.ports import Operator, single_errors
 
 Say = Callable[[str], None]
 
-IDLE = 60.0
-"""Seconds that a connection may rest between two requests."""
+IDLE = 5.0
+"""Seconds that a client may take to ask after it has connected. hypercorn notices one that hangs up only after them."""
 
 
 async def run_worker(operator: Operator, streams: Streams, listener: Listener, say: Say) -> None:
@@ -34,6 +34,7 @@ async def run_worker(operator: Operator, streams: Streams, listener: Listener, s
     config.errorlog = None
     config.include_server_header = False
     config.keep_alive_timeout = IDLE
+    config.keep_alive_max_requests = 0  # one a connection, so that none rests with its descriptor after its client
     config.graceful_timeout = math.inf
     accepting = logging.getLogger("trio.serve_listeners")
     accepting.handlers, accepting.propagate = [_AcceptHandler(say)], False

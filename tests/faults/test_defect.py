@@ -12,7 +12,7 @@ import sys
 import orchestrator.tasks.reconcile as reconcile
 from orchestrator.agent import main
 
-def fail(desired, observed):
+def fail(desired, observed, held):
     raise {error}("a defect made by a test")
 
 reconcile.plan_actions = fail

@@ -64,10 +64,16 @@ class Witness:
         return {kind: each for kind, each in left.items() if each}
 
 
-MAY_STAY = (
-    r"state/logs/[a-z0-9]+\.log|state/(bundles|logs|roots|skeletons)|run/(instances|names|runtime)|(state|run)/lock"
+MAY_STAY = "|".join(
+    (
+        r"state/logs/[a-z0-9]+\.log(\.marks)?",
+        r"state/events\.log",
+        r"(state|run)/lock",
+        r"state/(bundles|logs|roots|skeletons)",
+        r"run/(held|instances|names|runtime)",
+    )
 )
-"""Logs, the lock files, and the empty folders."""
+"""Logs and their marks, the event log, the lock files, and the empty folders."""
 
 
 def files_of(agent: AgentProcess) -> list[str]:

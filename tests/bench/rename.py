@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.bench.agent import Home, make_home, read_name, run_agent, wait_until, write_definition
 from tests.bench.measure import Ratio, Result
+from tests.host.host_view import find_cgroups
 
 BOUND = 1.25
 GROUP = "/orchestrator-bench"
@@ -92,5 +93,5 @@ def wait_started(home: Home) -> float:
 
 def remove_groups() -> None:
     """Remove the control groups of what the bare runtime started, which it leaves the parent of."""
-    for group in Path("/sys/fs/cgroup").rglob(GROUP.strip("/")):
+    for group in find_cgroups(GROUP):
         group.rmdir()

@@ -19,6 +19,7 @@ from orchestrator.model.spec import ReadySpec, SkeletonRoot, Spec
 from orchestrator.system.bundles import write_files
 from orchestrator.system.envfile import VariableReader
 from orchestrator.system.facts import HostWorld
+from tests.host import host_view
 
 RUNTIMES = {
     "runc": ("runc",),
@@ -95,14 +96,14 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
 
 def find_cgroups(name: str) -> list[Path]:
     """The groups of a container, in every hierarchy."""
-    return [path for path in Path("/sys/fs/cgroup").glob(f"**/{CGROUPS}/{name}") if path.is_dir()]
+    return host_view.find_cgroups(f"/{CGROUPS}/{name}")
 
 
 def remove_cgroups(name: str) -> None:
     """Remove them, and the group above them where no other is in it."""
     for path in find_cgroups(name):
         path.rmdir()
-    for path in Path("/sys/fs/cgroup").glob(f"**/{CGROUPS}"):
+    for path in host_view.find_cgroups(f"/{CGROUPS}"):
         if not any(child.is_dir() for child in path.iterdir()):
             path.rmdir()
 

@@ -148,15 +148,16 @@ def test_on_a_terminal_the_names_have_colours(layout: Layout) -> None:
 
 
 def test_since_begins_with_what_was_written_then(layout: Layout) -> None:
+    now = time.time()
     path = layout.log("web")
     write(layout, "web", "long ago\n")
-    mark_position(path, NOW - 7200)
+    mark_position(path, now - 7200)
     write(layout, "web", "an hour ago, ")
-    mark_position(path, NOW - 3600)
+    mark_position(path, now - 3600)
     write(layout, "web", "and a little later\n")
-    mark_position(path, NOW - 1800)
+    mark_position(path, now - 1800)
     write(layout, "web", "now\n")
-    mark_position(path, NOW)
+    mark_position(path, now)
     assert run(layout, "--since", "15m", "web") == (0, "now\n", "")
     assert run(layout, "--since", "45m", "web") == (0, "an hour ago, and a little later\nnow\n", "")
     assert run(layout, "--since", "90m", "-n", "1", "web") == (0, "now\n", "")
@@ -168,9 +169,10 @@ def test_since_begins_with_what_was_written_then(layout: Layout) -> None:
 
 
 def test_since_shows_more_than_the_usual_last_lines(layout: Layout) -> None:
-    mark_start(layout.log("web"), "web-1", NOW - 60)
+    now = time.time()
+    mark_start(layout.log("web"), "web-1", now - 60)
     write(layout, "web", "line\n" * 500)
-    mark_position(layout.log("web"), NOW - 50)
+    mark_position(layout.log("web"), now - 50)
     assert run(layout, "--since", "2m", "web")[1] == "line\n" * 500
     assert run(layout, "--since", "10s", "web") == (0, "", "")
 

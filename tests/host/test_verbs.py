@@ -46,7 +46,7 @@ def base() -> Iterator[Path]:
 def agent(base: Path) -> Iterator[AgentProcess]:
     """An agent with a container ``web``."""
     with AgentProcess(base, "runc") as agent:
-        agent.start().start_container("web")
+        start_web(agent)
         yield agent
         assert agent.end() == 0, agent.describe()
 
@@ -55,9 +55,16 @@ def agent(base: Path) -> Iterator[AgentProcess]:
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AgentProcess]:
     """An agent that was killed while its container ``web`` ran."""
     with AgentProcess(tmp_path_factory.mktemp("killed"), "runc") as agent:
-        agent.start().start_container("web")
+        start_web(agent)
         agent.kill()
         yield agent
+
+
+def start_web(agent: AgentProcess) -> None:
+    """Start the agent and its container, and wait until all is told of it."""
+    agent.start().start_container("web")
+    events = Path(agent.layout.events)
+    agent.wait_until(lambda: '"web"' in events.read_text(), "the start of web to be in the event log")
 
 
 def prepare(base: Path) -> Places:

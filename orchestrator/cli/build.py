@@ -1,12 +1,14 @@
 """`orchestrator build`: the OCI bundle of one definition, for any runtime to run. Floor: cli."""
 
 import os
+import sys
 
 import click
 import trio
 
 from orchestrator.cli.errors import FAILED, warn, write_output
 from orchestrator.cli.names import complete_files
+from orchestrator.cli.progress import show_progress
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import check_source_name
@@ -14,7 +16,7 @@ from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.source import Source
 from orchestrator.system.entrypoints import load_registry
-from orchestrator.system.export import export_bundle
+from orchestrator.system.export import count_files, export_bundle
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_source
 from orchestrator.tasks.compile import compile_sources
@@ -34,7 +36,9 @@ def command(file: str, output: str, copy: bool) -> int:
         for problem in result.problems:
             click.echo(show_problem(problem, source.text) + "\n", err=True)
         return FAILED
-    kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy)
+    total = count_files(result.bundle) if copy and sys.stderr.isatty() else 0
+    with show_progress("copying", total) as tell:
+        kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, tell=tell)
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
     for path in result.bundle.env_files:

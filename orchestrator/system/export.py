@@ -5,7 +5,8 @@ Unlike an instance's folder it names no cgroup and, where it can, no path outsid
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,33 @@ from orchestrator.system.envfile import VariableReader
 from orchestrator.system.files import remove_tree
 from orchestrator.system.inroot import open_in_root
 
+CHUNK = 64 * 1024
+"""Bytes of what cp(1) says that are read at a time."""
 
-def export_bundle(bundle: Bundle, resources: Resources, folder: str, *, copy: bool) -> tuple[Mount, ...]:
+
+def count_files(bundle: Bundle) -> int:
+    """How many files, links and folders a copy of the bundle's root file system and of its read-only binds has."""
+    sources = [bundle.root.path] if isinstance(bundle.root, FolderRoot) else []
+    mounts = [_read_mount(each) for each in bundle.config.get("mounts", [])]
+    copied = _choose_copied(mounts)
+    sources += [mount.source for mount in mounts if mount.destination in copied]
+    return sum(1 + sum(len(folders) + len(files) for _, folders, files in os.walk(source)) for source in sources)
+
+
+def export_bundle(
+    bundle: Bundle,
+    resources: Resources,
+    folder: str,
+    *,
+    copy: bool,
+    tell: Callable[[int], object] | None = None,
+) -> tuple[Mount, ...]:
     """Make the bundle in ``folder`` (absolute; missing or empty). All or nothing.
 
     copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns, for
     ``copy``, the bind mounts that lead to the host still: those that may be written to, since their data belongs to the
-    host, and what is mounted below one of these. Files of variables are read, and what they say is written.
+    host, and what is mounted below one of these. Files of variables are read, and what they say is written. tell:
+    called now and then with how many files have been copied.
     Raises DiskFailed; VariablesUnusable.
     """
     target = Path(folder)
@@ -40,7 +61,7 @@ def export_bundle(bundle: Bundle, resources: Resources, folder: str, *, copy: bo
         partial.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir(mode=0o755)
         try:
-            mounts = _fill(partial, bundle, resources, copy=copy)
+            mounts = _fill(partial, bundle, resources, _Copier(tell) if copy else None)
             os.rename(partial, target)
         except BaseException:
             remove_tree(str(partial))
@@ -50,13 +71,13 @@ def export_bundle(bundle: Bundle, resources: Resources, folder: str, *, copy: bo
     return mounts if copy else ()
 
 
-def _fill(folder: Path, bundle: Bundle, resources: Resources, *, copy: bool) -> tuple[Mount, ...]:
+def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier | None") -> tuple[Mount, ...]:
     rootfs = folder / "rootfs"
     root_path = "rootfs"
     match bundle.root:
         case FolderRoot(path=path):
-            if copy:
-                _copy(path, str(rootfs))
+            if copier is not None:
+                copier.copy(path, str(rootfs))
             else:
                 root_path = path
         case SkeletonRoot(entries=entries):
@@ -65,10 +86,10 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, *, copy: bool) -> 
     listed = config.get("mounts", [])
     mounts = [_read_mount(each) for each in listed]
     binds = tuple(mount for mount in mounts if {"bind", "rbind"} & set(mount.options))
-    copied = _choose_copied(mounts) if copy else set()
+    copied = _choose_copied(mounts) if copier is not None else set()
     for mount in binds:
-        if mount.destination in copied:
-            _copy_into(rootfs, mount)
+        if copier is not None and mount.destination in copied:
+            _copy_into(rootfs, mount, copier)
     config["mounts"] = [each for each in listed if each.get("destination") not in copied]
     write_files(str(folder), bundle.files)
     variables = VariableReader().read(bundle.env_files)
@@ -111,7 +132,7 @@ def _render(bundle: Bundle, resources: Resources, root_path: str, variables: Map
     return render_instance(instance, variables)
 
 
-def _copy_into(rootfs: Path, mount: Mount) -> None:
+def _copy_into(rootfs: Path, mount: Mount, copier: "_Copier") -> None:
     """Copy the source of a mount to where it would be mounted, in place of what is there: a mount would hide that.
 
     Links on the way are resolved within the root file system, as a runtime does. One in the last place is replaced,
@@ -123,16 +144,35 @@ def _copy_into(rootfs: Path, mount: Mount) -> None:
     with ExitStack() as stack:
         folder = f"/proc/self/fd/{open_in_root(parent, str(rootfs), stack, make_missing=True)}"
         remove_tree(f"{folder}/{name}")
-        _copy(mount.source, f"./{name}", folder)
+        copier.copy(mount.source, f"./{name}", folder)
 
 
-def _copy(source: str, target: str, folder: str = "/") -> None:
-    """A file or a whole tree with owners, modes, times, links and extended attributes, as cp(1) keeps them.
+class _Copier:
+    """cp(1), and a count of what it has copied."""
 
-    target: what must not be there yet, as seen from ``folder``.
-    """
-    command = ["cp", "-a", "--reflink=auto", "--no-target-directory", "--", os.path.realpath(source), target]
-    done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        why = done.stderr.strip().splitlines()[:1] or [f"cp exited with {done.returncode}"]
-        raise DiskFailed(f"cannot copy {source}: {why[0]}")
+    def __init__(self, tell: Callable[[int], object] | None) -> None:
+        self._tell = tell
+        self._count = 0
+
+    def copy(self, source: str, target: str, folder: str = "/") -> None:
+        """A file or a whole tree with owners, modes, times, links and extended attributes, as cp(1) keeps them.
+
+        target: what must not be there yet, as seen from ``folder``. Raises DiskFailed.
+        """
+        words = ["cp", "-a", "--reflink=auto", "--no-target-directory", *(["-v"] if self._tell else [])]
+        with tempfile.TemporaryFile() as complaints:
+            command = [*words, "--", os.path.realpath(source), target]
+            # A line for each file, if somebody wants to know: its name may have any bytes, and ends of lines too.
+            with subprocess.Popen(
+                command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+            ) as running:
+                assert running.stdout is not None, "a pipe was asked for"
+                while chunk := running.stdout.read1(CHUNK):  # type: ignore[attr-defined]
+                    self._count += chunk.count(b"\n")
+                    if self._tell is not None:
+                        self._tell(self._count)
+            if running.returncode != 0:
+                complaints.seek(0)
+                said = complaints.read().decode("utf-8", "replace").strip().splitlines()
+                why = said[0] if said else f"cp exited with {running.returncode}"
+                raise DiskFailed(f"cannot copy {source}: {why}")

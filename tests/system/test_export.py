@@ -13,7 +13,7 @@ from orchestrator.model.oci import Mount
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.ports import DiskFailed
-from orchestrator.system.export import export_bundle
+from orchestrator.system.export import count_files, export_bundle
 from tests.system.helpers_disk import listing, mode_of
 
 
@@ -45,8 +45,7 @@ def bind(source: Path, destination: str, *options: str) -> Mount:
     return Mount(destination, "bind", str(source), ("rbind", *(options or ("ro",))))
 
 
-def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
-    """The copied bundle, and the destinations that still lead to the host."""
+def make_bundle(rootfs: Path, *mounts: Mount) -> Bundle:
     config = {
         "ociVersion": "1.0.2",
         "root": {"readonly": False},
@@ -55,7 +54,12 @@ def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
         "mounts": [to_plain(mount) for mount in mounts],
     }
     root = FolderRoot(path=str(rootfs))
-    bundle = Bundle(digest_of([config, to_plain(root)]), config, root, False)
+    return Bundle(digest_of([config, to_plain(root)]), config, root, False)
+
+
+def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
+    """The copied bundle, and the destinations that still lead to the host."""
+    bundle = make_bundle(rootfs, *mounts)
     folder = rootfs.parent / "bundles" / "bundle"
     kept = export_bundle(bundle, Resources(), str(folder), copy=True)
     assert [mount["destination"] for mount in json.loads((folder / "config.json").read_text())["mounts"]] == [
@@ -121,3 +125,14 @@ def test_a_copy_to_no_place_is_refused(rootfs: Path, source: Path) -> None:
     with pytest.raises(DiskFailed, match=r"it is no place in a root file system$"):
         export(rootfs, bind(source, "/.."))
     assert listing(str(source)) == ["below", "file"]
+
+
+def test_what_is_counted_before_is_told_as_it_is_copied(rootfs: Path, source: Path) -> None:
+    for number in range(300):
+        (source / f"{number}").symlink_to("file")
+    bundle = make_bundle(rootfs, bind(source, "/mnt"), bind(source / "file", "/one"), bind(source, "/kept", "rw"))
+    told: list[int] = []
+    export_bundle(bundle, Resources(), str(rootfs.parent / "bundle"), copy=True, tell=told.append)
+    # The root and its etc; the source with what is in it; the file.
+    assert told[-1] == count_files(bundle) == 2 + 303 + 1
+    assert told == sorted(told)

@@ -4,6 +4,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
+from orchestrator.core.naming import PUT_OFF
 from orchestrator.core.status import describe_row, make_rows, row_to_json
 from orchestrator.model.state import NameState, PublicState
 from orchestrator.ports import Operation
@@ -40,7 +41,8 @@ def judge_outcome(operation: Operation, name: str, state: NameState | None, now:
         stopped = operation is Operation.STOP
         return Outcome(name=name, ok=stopped, message="" if stopped else "its definition was removed")
     wanted = AS_STOPPED if operation is Operation.STOP else AS_STARTED
-    return _outcome_of(name, state, state.state in wanted, now)
+    put_off = operation is Operation.RESTART and state.message.startswith(PUT_OFF)
+    return _outcome_of(name, state, state.state in wanted and not put_off, now)
 
 
 def accept_outcome(name: str, state: NameState | None, now: float) -> Outcome:

@@ -13,6 +13,9 @@ from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, Phase, PublicState
 
+PUT_OFF = "cannot replace: "
+"""How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
+
 
 def describe_name(
     name: str,

@@ -12,6 +12,7 @@ import trio
 from attrs import evolve
 
 from orchestrator.core.lifecycle import Event, Happening, Life, Outcome, judge, step
+from orchestrator.core.naming import PUT_OFF
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
 from orchestrator.model.policy import OnExit, Restart
@@ -303,7 +304,7 @@ class Supervision:
             self._outside.sweep()
 
     def _publish(self) -> None:
-        refusal = f"cannot replace: {self._put_off}" if self._put_off else self._updates.refusal
+        refusal = f"{PUT_OFF}{self._put_off}" if self._put_off else self._updates.refusal
         live = self._effects.live
         self._publisher.publish(
             self._life,

@@ -5,6 +5,7 @@ is looked at after an event is for the caller. Floor: system.
 """
 
 import errno
+import heapq
 import os
 from collections.abc import Iterable
 
@@ -114,9 +115,11 @@ class Watches:
         steady = True
         failure = ""
         # Deepest first: a folder that may not be read is asked of its parent instead, which then comes after it.
-        while wanted.masks:
-            folder = max(wanted.masks, key=lambda path: path.count("/") if path != "/" else 0)
-            mask = wanted.masks.pop(folder)
+        to_come = [(-_measure_depth(path), path) for path in wanted.masks]
+        heapq.heapify(to_come)
+        while to_come:
+            _, folder = heapq.heappop(to_come)
+            mask = wanted.masks[folder]
             one = _Armed(mask, frozenset(wanted.names.get(folder, ())), wanted.suffixes.get(folder, ()))
             kind = Mask(0) if folder in wanted.files else Mask.ONLYDIR
             try:
@@ -130,6 +133,9 @@ class Watches:
                 if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                     steady = False  # it went away between the look and now
                 elif error.errno in (errno.EACCES, errno.EPERM) and folder != "/":
+                    parent = os.path.dirname(folder)
+                    if parent not in wanted.masks:
+                        heapq.heappush(to_come, (-_measure_depth(parent), parent))
                     wanted.add_parent_entry(folder, ENTRY | Mask.ATTRIB)
                 else:
                     failure = failure or f"cannot watch {folder}: {error.strerror}"
@@ -158,3 +164,7 @@ class Watches:
         if not event.name or event.name in one.names:
             return True
         return bool(one.suffixes) and is_visible(event.name, one.suffixes)
+
+
+def _measure_depth(path: str) -> int:
+    return path.count("/") if path != "/" else 0

@@ -31,6 +31,7 @@ from orchestrator.system.configs import read_config
 from orchestrator.system.states import (
     find_living,
     read_agent,
+    read_held,
     read_instances,
     read_names,
 )
@@ -116,9 +117,8 @@ def _compare(layout: Layout, directory: str, *, agent_alive: bool) -> _Plan:
         warn(str(damaged))
     states = select_recorded(names.states, find_living(names.states), agent_alive=agent_alive)
     compiled = compile_directory(directory)
-    held = frozenset(state.name for state in names.states if state.held)
     recorded = _read_recorded(layout, states, compiled.desired)
-    return _Plan(compare_recorded(compiled.desired, recorded, held), compiled.misnamed)
+    return _Plan(compare_recorded(compiled.desired, recorded, read_held(layout)), compiled.misnamed)
 
 
 def _read_recorded(

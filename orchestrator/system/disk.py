@@ -23,6 +23,7 @@ from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_files, write_new
 from orchestrator.system.envfile import VariableReader, VariablesUnusable
 from orchestrator.system.files import append_line, make_folders, remove_file, remove_tree, temporary_name, write_atomic
+from orchestrator.system.states import read_held
 from orchestrator.system.trash import Trash
 
 
@@ -140,8 +141,7 @@ class HostDisk:
 
     def list_held(self) -> frozenset[str]:
         """See `orchestrator.ports.Disk.list_held`."""
-        with _tried(f"cannot look through {self.layout.held}"):
-            return frozenset(name for name in list_folder(self.layout.held) if not name.startswith("."))
+        return read_held(self.layout)
 
     def append_record(self, record: Record) -> None:
         """See `orchestrator.ports.Disk.append_record`."""

@@ -22,6 +22,7 @@ __all__ = [
     "find_living",
     "is_alive",
     "read_agent",
+    "read_held",
     "read_instances",
     "read_name",
     "read_names",
@@ -69,6 +70,17 @@ def read_instances(layout: Layout) -> Reading[InstanceState]:
 def read_agent(layout: Layout) -> AgentState | DamagedFile | None:
     """The agent that wrote last, or None where none has. Raises DiskFailed if the file cannot be read."""
     return _read_state(AgentState, "agent", layout.agent)
+
+
+def read_held(layout: Layout) -> frozenset[str]:
+    """The names that an operator has stopped, which the next agent keeps stopped, too: unlike the names' states they
+    outlive an agent that ends in order. Raises DiskFailed if the folder cannot be read."""
+    try:
+        return frozenset(name for name in os.listdir(layout.held) if not name.startswith("."))
+    except FileNotFoundError:
+        return frozenset()
+    except OSError as error:
+        raise DiskFailed(f"cannot look through {layout.held}: {error.strerror}") from error
 
 
 def find_living(names: Iterable[NameState]) -> frozenset[str]:

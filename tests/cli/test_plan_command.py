@@ -234,7 +234,21 @@ def test_names_without_a_file_are_stopped_and_what_is_gone_is_started(
 def test_what_is_held_is_not_started(layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (config / "web.toml").write_text(WEB)
     record(layout, "web", target_of(config, "web"), pid=None, pid_start_time=None, held=True)
+    HostDisk(layout).hold("web")
     assert plan(capsys) == (0, ["web: nothing: an operator has stopped it", "1 held"])
+
+
+def test_what_is_held_is_not_started_after_an_agent_has_ended_in_order(
+    layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has removed what it told of its names; the next one goes by what an operator has stopped."""
+    (config / "web.toml").write_text(WEB)
+    disk = HostDisk(layout)
+    disk.hold("web")
+    disk.forget_names()
+    assert plan(capsys) == (0, ["web: nothing: an operator has stopped it", "1 held"])
+    disk.release("web")
+    assert plan(capsys) == (2, ["web: start", "1 to start"])
 
 
 def test_problems_of_every_kind(layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

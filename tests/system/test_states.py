@@ -16,6 +16,7 @@ from orchestrator.system.states import (
     find_living,
     is_alive,
     read_agent,
+    read_held,
     read_instances,
     read_names,
     read_start_time,
@@ -36,6 +37,17 @@ def test_where_nothing_was_written_there_is_nothing(layout: Layout) -> None:
     assert read_names(layout).states == ()
     assert read_instances(layout).states == ()
     assert read_agent(layout) is None
+    assert read_held(layout) == frozenset()
+
+
+def test_what_an_operator_has_stopped(layout: Layout) -> None:
+    disk = HostDisk(layout)
+    disk.hold("web")
+    disk.hold("db")
+    Path(f"{layout.held}/.new").touch()
+    assert read_held(layout) == {"web", "db"}
+    disk.release("db")
+    assert read_held(layout) == {"web"} == disk.list_held()
 
 
 def test_what_was_written_is_read(layout: Layout) -> None:

@@ -29,7 +29,8 @@ from orchestrator.system.trash import Trash
 
 class HostDisk:
     """`orchestrator.ports.Disk` on the host's file system. Blocking: while a task runs `empty_trash_for_ever` each call
-    takes about a millisecond, whatever an application has written; without one, removals take their time."""
+    takes about a millisecond, whatever an application has written; without one, removals take their time. Files of
+    variables on a disk that hangs hold up the first start that reads them (`orchestrator.system.envfile.PATIENCE`)."""
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout

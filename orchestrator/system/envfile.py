@@ -8,7 +8,7 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator.core.envfile import BadLine, parse_variables
 from orchestrator.model.facts import DigestAnswer
@@ -18,8 +18,11 @@ LARGEST_FILE = 64 * 1024
 """Bytes of the largest file of variables."""
 
 PATIENCE = 1.0
-"""Seconds that all files of an instance may take, after which the start has failed: a disk that hangs must not hold up
-all that the agent supervises."""
+"""Seconds that all files of one instance may take together, after which the start has failed: a disk that hangs must
+not hold up all that the agent supervises."""
+
+NO_ANSWER = "it does not answer"
+"""Why a file cannot be read whose file system hangs."""
 
 STILL = 0.05
 """Seconds without a change after which a file is taken to be whole: an editor that makes it anew has written it by
@@ -46,40 +49,69 @@ def digest_variables(path: str) -> DigestAnswer:
 
 
 class VariableReader:
-    """Reads files of variables as they are at a moment, and remembers those that hang."""
+    """Reads files of variables as they are at a moment, and remembers those that hang.
+
+    Whoever asks is blocked, an event loop with all its tasks too: by all files of one instance together for at most
+    `PATIENCE`, and not at all where one of them is known to hang still.
+    """
 
     def __init__(self) -> None:
         self._hanging: dict[str, threading.Thread] = {}
 
     def read(self, paths: Iterable[str]) -> dict[str, str]:
         """The variables of all these files; of a name in two the later file's. Raises VariablesUnusable."""
-        variables: dict[str, str] = {}
-        for path in paths:
-            variables |= self._read_one(path)
-        return variables
-
-    def _read_one(self, path: str) -> dict[str, str]:
-        before = self._hanging.pop(path, None)
-        if before is not None and before.is_alive():
-            self._hanging[path] = before
-            raise VariablesUnusable(f"cannot read the variables of {path}: it does not answer")
-        found: list[dict[str, str] | _Unfit] = []
-
-        def look() -> None:
-            try:
-                found.append(_read(path)[1])
-            except _Unfit as unfit:
-                found.append(unfit)
-
-        thread = threading.Thread(target=look, daemon=True)
+        wanted = tuple(paths)
+        for path in wanted:
+            self._refuse_hanging(path)
+        if not wanted:
+            return {}
+        reading = _Reading(wanted)
+        thread = threading.Thread(target=reading.run, daemon=True)
         thread.start()
         thread.join(PATIENCE)
-        if not found:
-            self._hanging[path] = thread
-            raise VariablesUnusable(f"cannot read the variables of {path}: it does not answer")
-        if isinstance(found[0], _Unfit):
-            raise VariablesUnusable(f"cannot read the variables of {path}: {found[0]}")
-        return found[0]
+        if thread.is_alive():
+            reading.given_up = True
+            self._hanging[reading.path] = thread
+            raise _refuse(reading.path, NO_ANSWER)
+        if reading.unfit is not None:
+            raise _refuse(reading.path, str(reading.unfit))
+        return reading.variables
+
+    def _refuse_hanging(self, path: str) -> None:
+        before = self._hanging.get(path)
+        if before is None:
+            return
+        if before.is_alive():
+            raise _refuse(path, NO_ANSWER)
+        del self._hanging[path]
+
+
+class _Reading:
+    """Files of variables that a thread reads, one after the other."""
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._paths = paths
+        self.path = paths[0]
+        """The one that is read now, or was read last."""
+        self.variables: dict[str, str] = {}
+        self.unfit: _Unfit | None = None
+        """What is wrong with ``path``."""
+        self.given_up = False
+        """Whether nobody waits for it any more: no further file is read then."""
+
+    def run(self) -> None:
+        for path in self._paths:
+            self.path = path
+            try:
+                self.variables |= _read(path)[1]
+            except _Unfit as unfit:
+                self.unfit = unfit
+            if self.unfit is not None or self.given_up:
+                return
+
+
+def _refuse(path: str, why: str) -> VariablesUnusable:
+    return VariablesUnusable(f"cannot read the variables of {path}: {why}")
 
 
 class _Unfit(Exception):

@@ -139,3 +139,34 @@ def test_a_file_that_hangs_holds_up_nothing_and_no_further_thread(hung: threadin
     hung.set()
     thread.join(5)
     assert reader.read(["/dead/env"]) == {"A": "1"}
+
+
+def test_all_files_of_an_instance_share_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited: list[float | None] = []
+    really_join = threading.Thread.join
+
+    def join(thread: threading.Thread, timeout: float | None = None) -> None:
+        waited.append(timeout)
+        really_join(thread, timeout)
+
+    monkeypatch.setattr(threading.Thread, "join", join)
+    for name in "abc":
+        (tmp_path / name).write_text(f"{name}=1\n")
+    paths = [f"{tmp_path}/{name}" for name in "abc"]
+    assert VariableReader().read(paths) == {"a": "1", "b": "1", "c": "1"}
+    assert waited == [envfile.PATIENCE]
+    assert VariableReader().read([]) == {}
+    assert len(waited) == 1, "without files nothing is waited for"
+
+
+def test_what_hangs_is_known_before_another_file_is_read(
+    hung: threading.Event, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "web.env").write_text("B=2\n")
+    paths = [f"{tmp_path}/web.env", "/dead/env", f"{tmp_path}/none"]
+    reader = VariableReader()
+    with pytest.raises(VariablesUnusable, match="/dead/env: it does not answer"):
+        reader.read(paths)
+    monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("nothing is read"))
+    with pytest.raises(VariablesUnusable, match="/dead/env: it does not answer"):
+        reader.read(paths)

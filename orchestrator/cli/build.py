@@ -41,8 +41,10 @@ def command(file: str, output: str, copy: bool) -> int:
         kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, tell=tell)
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
-    for path in result.bundle.env_files:
-        warn(f"what {path} says now stands in {os.path.normpath(output)}/config.json, and only its owner may read that")
+    for file in result.bundle.env_files:
+        warn(
+            f"what {file.path} says now stands in {os.path.normpath(output)}/config.json, and only its owner may read that"
+        )
     write_output(f"{os.path.normpath(output)}\n")
     return 0
 

@@ -62,7 +62,7 @@ def _render_whole(spec: Spec) -> Bundle:
         root=spec.root,
         readonly=spec.readonly,
         files=spec.files,
-        env_files=tuple(file.path for file in spec.env_files),
+        env_files=spec.env_files,
         own_env=spec.own_env,
         log=log,
     )

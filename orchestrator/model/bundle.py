@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.resources import Resources
-from orchestrator.model.spec import BundleFile, FolderRoot, SkeletonRoot
+from orchestrator.model.spec import BundleFile, EnvFileUse, FolderRoot, SkeletonRoot
 
 
 class LogTarget(Enum):
@@ -34,8 +34,9 @@ class Bundle:
     readonly: bool = field(eq=False)
     files: tuple[BundleFile, ...] = field(default=(), eq=False, repr=False)
     """What is written beside an instance's config.json and mounted into it."""
-    env_files: tuple[str, ...] = field(default=(), eq=False)
-    """Paths of the files of variables that are read for each instance, in order; what they say is in no bundle."""
+    env_files: tuple[EnvFileUse, ...] = field(default=(), eq=False)
+    """The files of variables that are read for each instance, in order; what they say is in no bundle. One that has a
+    digest must say what it said when the bundle was made."""
     own_env: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
     """The names of variables that no such file changes."""
     log: LogTarget = field(default=LogTarget.FILE, eq=False)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from orchestrator.core.envfile import BadLine, parse_variables
 from orchestrator.model.facts import DigestAnswer
+from orchestrator.model.spec import EnvFileUse
 from orchestrator.ports import OutsideError
 
 LARGEST_FILE = 64 * 1024
@@ -45,7 +46,7 @@ def digest_variables(path: str) -> DigestAnswer:
         data, _ = _read(path)
     except _Unfit as unfit:
         return DigestAnswer(None, str(unfit))
-    return DigestAnswer(hashlib.sha256(data).hexdigest())
+    return DigestAnswer(_digest(data))
 
 
 class VariableReader:
@@ -58,11 +59,12 @@ class VariableReader:
     def __init__(self) -> None:
         self._hanging: dict[str, threading.Thread] = {}
 
-    def read(self, paths: Iterable[str]) -> dict[str, str]:
-        """The variables of all these files; of a name in two the later file's. Raises VariablesUnusable."""
-        wanted = tuple(paths)
-        for path in wanted:
-            self._refuse_hanging(path)
+    def read(self, files: Iterable[EnvFileUse]) -> dict[str, str]:
+        """The variables of all these files; of a name in two the later file's. Raises VariablesUnusable, also for a file
+        that does not say any more what its digest is of."""
+        wanted = tuple(files)
+        for file in wanted:
+            self._refuse_hanging(file.path)
         if not wanted:
             return {}
         reading = _Reading(wanted)
@@ -89,9 +91,9 @@ class VariableReader:
 class _Reading:
     """Files of variables that a thread reads, one after the other."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._paths = paths
-        self.path = paths[0]
+    def __init__(self, files: Sequence[EnvFileUse]) -> None:
+        self._files = files
+        self.path = files[0].path
         """The one that is read now, or was read last."""
         self.variables: dict[str, str] = {}
         self.unfit: _Unfit | None = None
@@ -100,14 +102,26 @@ class _Reading:
         """Whether nobody waits for it any more: no further file is read then."""
 
     def run(self) -> None:
-        for path in self._paths:
-            self.path = path
+        for file in self._files:
+            self.path = file.path
             try:
-                self.variables |= _read(path)[1]
+                self.variables |= _read_expected(file)
             except _Unfit as unfit:
                 self.unfit = unfit
             if self.unfit is not None or self.given_up:
                 return
+
+
+def _read_expected(file: EnvFileUse) -> dict[str, str]:
+    """What a file says, if that is what a plan was made with. Raises _Unfit."""
+    data, variables = _read(file.path)
+    if file.digest is not None and _digest(data) != file.digest:
+        raise _Unfit("it has changed meanwhile")
+    return variables
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _refuse(path: str, why: str) -> VariablesUnusable:

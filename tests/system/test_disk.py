@@ -12,10 +12,11 @@ from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Instance
 from orchestrator.model.entry import FolderEntry
 from orchestrator.model.layout import Layout
-from orchestrator.model.spec import BundleFile
+from orchestrator.model.spec import BundleFile, EnvFileUse
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Disk, DiskFailed
 from orchestrator.system.disk import HostDisk
+from orchestrator.system.envfile import digest_variables
 from orchestrator.system.files import remove_tree
 from orchestrator.testing.disk import FakeDisk
 from tests.system.helpers_disk import listing, make_bundle, make_instance, make_instance_state, mode_of
@@ -168,7 +169,7 @@ def test_variables_of_files_are_read_for_each_instance_and_stand_in_its_config_o
     bundle = evolve(
         bundle,
         config={**bundle.config, "process": process},
-        env_files=(f"{first}", f"{second}"),
+        env_files=(EnvFileUse(f"{first}", None), EnvFileUse(f"{second}", None)),
         own_env=frozenset({"OWN"}),
     )
     assert read_env(disk, make_instance(layout, bundle)) == ["A=1", "B=two words", "HOME=/home/web", "OWN=kept"]
@@ -191,11 +192,26 @@ def read_env(disk: HostDisk, instance: Instance) -> list[str]:
 def test_a_file_of_variables_that_is_missing_fails_the_start_in_one_line(
     disk: HostDisk, layout: Layout, tmp_path: Path
 ) -> None:
-    bundle = evolve(make_bundle(), env_files=(f"{tmp_path}/none.env",))
+    bundle = evolve(make_bundle(), env_files=(EnvFileUse(f"{tmp_path}/none.env", None),))
     message = f"^cannot read the variables of {tmp_path}/none.env: no such file or directory$"
     with pytest.raises(DiskFailed, match=message):
         disk.prepare_instance(make_instance(layout, bundle))
     assert listing(layout.instances) == []
+
+
+def test_a_file_of_variables_that_says_something_else_than_was_planned_fails_the_start(
+    disk: HostDisk, layout: Layout, tmp_path: Path
+) -> None:
+    file = tmp_path / "web.env"
+    file.write_text("A=1\n")
+    use = EnvFileUse(f"{file}", digest_variables(f"{file}").digest)
+    bundle = evolve(make_bundle(), config={**make_bundle().config, "process": {"env": []}}, env_files=(use,))
+    file.write_text("A=told-to-nobody\n")
+    with pytest.raises(DiskFailed, match=f"^cannot read the variables of {file}: it has changed meanwhile$"):
+        disk.prepare_instance(make_instance(layout, bundle))
+    assert listing(layout.instances) == []
+    file.write_text("A=1\n")
+    assert read_env(disk, make_instance(layout, bundle)) == ["A=1"]
 
 
 def test_a_writable_root_is_fresh_and_goes_with_its_instance(disk: HostDisk, layout: Layout) -> None:

@@ -4,15 +4,21 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.model.facts import DigestAnswer, DigestQuestion
+from orchestrator.model.spec import EnvFileUse
 from orchestrator.system import envfile
 from orchestrator.system.envfile import LARGEST_FILE, VariableReader, VariablesUnusable, digest_variables
 from orchestrator.system.facts import HostWorld
+
+
+def uses(paths: Iterable[str]) -> list[EnvFileUse]:
+    """The files, whatever they say."""
+    return [EnvFileUse(path, None) for path in paths]
 
 
 def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
@@ -79,21 +85,34 @@ def test_what_is_no_file_of_variables_is_one_line_with_its_path(tmp_path: Path) 
     for name, why in make_unfit(tmp_path).items():
         path = f"{tmp_path}/{name}"
         with pytest.raises(VariablesUnusable, match=f"^{re.escape(f'cannot read the variables of {path}: {why}')}$"):
-            VariableReader().read([f"{tmp_path}/good", path])
+            VariableReader().read(uses([f"{tmp_path}/good", path]))
 
 
 def test_the_largest_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "large").write_bytes(b"A=" + b"x" * (LARGEST_FILE - 2))
-    assert len(VariableReader().read([f"{tmp_path}/large"])["A"]) == LARGEST_FILE - 2
+    assert len(VariableReader().read(uses([f"{tmp_path}/large"]))["A"]) == LARGEST_FILE - 2
 
 
 def test_a_later_file_wins(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("A=1\nB=1\n")
     (tmp_path / "b").write_text("B=2\n")
     paths = [f"{tmp_path}/a", f"{tmp_path}/b"]
-    assert VariableReader().read(paths) == {"A": "1", "B": "2"}
-    assert VariableReader().read(reversed(paths)) == {"A": "1", "B": "1"}
+    assert VariableReader().read(uses(paths)) == {"A": "1", "B": "2"}
+    assert VariableReader().read(uses(reversed(paths))) == {"A": "1", "B": "1"}
     assert VariableReader().read([]) == {}
+
+
+def test_only_what_a_digest_is_of_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("A=1\n")
+    (tmp_path / "b").write_text("B=1\n")
+    files = [EnvFileUse(path, digest_variables(path).digest) for path in (f"{tmp_path}/a", f"{tmp_path}/b")]
+    assert VariableReader().read(files) == {"A": "1", "B": "1"}
+    (tmp_path / "b").write_text("B=2\n")
+    with pytest.raises(
+        VariablesUnusable, match=f"^cannot read the variables of {tmp_path}/b: it has changed meanwhile$"
+    ):
+        VariableReader().read(files)
+    assert VariableReader().read([files[0], EnvFileUse(f"{tmp_path}/b", None)]) == {"A": "1", "B": "2"}
 
 
 async def test_the_world_answers_with_the_digest_alone(tmp_path: Path) -> None:
@@ -132,13 +151,13 @@ def test_a_file_that_hangs_holds_up_nothing_and_no_further_thread(hung: threadin
     before = threading.active_count()
     for _ in range(3):
         with pytest.raises(VariablesUnusable, match=r"^cannot read the variables of /dead/env: it does not answer$"):
-            reader.read(["/dead/env"])
+            reader.read(uses(["/dead/env"]))
     assert threading.active_count() == before + 1
-    assert reader.read([f"{tmp_path}/web.env"]) == {"B": "2"}
+    assert reader.read(uses([f"{tmp_path}/web.env"])) == {"B": "2"}
     (thread,) = reader._hanging.values()
     hung.set()
     thread.join(5)
-    assert reader.read(["/dead/env"]) == {"A": "1"}
+    assert reader.read(uses(["/dead/env"])) == {"A": "1"}
 
 
 def test_all_files_of_an_instance_share_one_deadline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +172,7 @@ def test_all_files_of_an_instance_share_one_deadline(tmp_path: Path, monkeypatch
     for name in "abc":
         (tmp_path / name).write_text(f"{name}=1\n")
     paths = [f"{tmp_path}/{name}" for name in "abc"]
-    assert VariableReader().read(paths) == {"a": "1", "b": "1", "c": "1"}
+    assert VariableReader().read(uses(paths)) == {"a": "1", "b": "1", "c": "1"}
     assert waited == [envfile.PATIENCE]
     assert VariableReader().read([]) == {}
     assert len(waited) == 1, "without files nothing is waited for"
@@ -166,7 +185,7 @@ def test_what_hangs_is_known_before_another_file_is_read(
     paths = [f"{tmp_path}/web.env", "/dead/env", f"{tmp_path}/none"]
     reader = VariableReader()
     with pytest.raises(VariablesUnusable, match="/dead/env: it does not answer"):
-        reader.read(paths)
+        reader.read(uses(paths))
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("nothing is read"))
     with pytest.raises(VariablesUnusable, match="/dead/env: it does not answer"):
-        reader.read(paths)
+        reader.read(uses(paths))

@@ -13,6 +13,7 @@ from orchestrator.model.facts import DigestAnswer, DigestQuestion, PathKind, Que
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Registry
 from orchestrator.model.source import Source
+from orchestrator.model.spec import EnvFileUse
 from orchestrator.model.state import PublicState
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.testing.directory import FakeWorld
@@ -123,7 +124,7 @@ async def test_a_file_that_is_not_watched_is_awaited_while_it_is_bad() -> None:
     assert bench.compiled["web"].depends == {"/etc/web.env"}
     bench.world.digests["/etc/web.env"] = DigestAnswer("one")
     await bench.compile()
-    assert bench.target().bundle.env_files == ("/etc/web.env",)
+    assert bench.target().bundle.env_files == (EnvFileUse("/etc/web.env", None),)
     assert bench.compiled["web"].depends == frozenset()
 
 

@@ -40,7 +40,8 @@ class DiskFailed(OutsideError):
 
 
 class LogBusy(OutsideError):
-    """The head of a log cannot be dropped now, since a reader looks at it; another attempt will do."""
+    """A log cannot be looked at now, or its head not be dropped, since somebody else looks at it; another attempt will
+    do."""
 
 
 class Process(Protocol):
@@ -219,7 +220,8 @@ class LogWatch(Protocol):
         ...
 
     def mark(self) -> None:
-        """Note how much has been written by now, for who asks later what came since a moment. Raises DiskFailed."""
+        """Note how much has been written by now, for who asks later what came since a moment. Raises LogBusy,
+        DiskFailed."""
         ...
 
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from orchestrator.api.ask import read_nothing, read_signal, read_span, read_wish
 from orchestrator.api.body import BodyLimit, GrowingResponse, Write
@@ -113,14 +114,14 @@ class _Routes:
         span = read_span(request.query_params, "name")
         if span.name is not None:
             self._find(span.name)
-        return _grow_from(self._streams.events(span.lines, span.follow, span.name), LINES)
+        return _PiecesResponse(await self._streams.events(span.lines, span.follow, span.name), LINES)
 
     async def stream_logs(self, request: Request) -> Response:
         span = read_span(request.query_params)
         state = self._find(request.path_params["name"])
         if state.log_target is not LogTarget.FILE:
             raise Refused(f'"{state.name}" has no log file: its log is {state.log_target.value}')
-        return _grow_from(self._streams.logs(state.name, span.lines, span.follow), TEXT)
+        return _PiecesResponse(await self._streams.logs(state.name, span.lines, span.follow), TEXT)
 
     def _show(self, part: Part) -> Endpoint:
         async def show(request: Request) -> Response:
@@ -173,17 +174,25 @@ def _route(path: str, endpoint: Endpoint, method: str = "GET") -> Route:
     return Route(path, checked, methods=[method])
 
 
-def _grow_from(pieces: Pieces, media_type: str) -> GrowingResponse:
-    async def produce(write: Write) -> None:
+class _PiecesResponse(GrowingResponse):
+    """What is read of a log. That is closed whatever becomes of the response: with HEAD nothing is ever read of it."""
+
+    def __init__(self, pieces: Pieces, media_type: str) -> None:
+        super().__init__(self._hand_on, media_type)
+        self._pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async for piece in pieces:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._pieces.close()
+
+    async def _hand_on(self, write: Write) -> None:
+        try:
+            async for piece in self._pieces:
                 await write(piece)
         except OutsideError as error:
             raise BrokenOff(str(error)) from error
-        finally:
-            pieces.close()
-
-    return GrowingResponse(produce, media_type)
 
 
 def _row_of(state: NameState) -> dict[str, Any]:

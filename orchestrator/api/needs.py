@@ -43,13 +43,14 @@ class Streams(Protocol):
     """What may be followed as it grows.
 
     ``lines``: how many of the last lines to begin with, None for all. ``follow``: go on with what is written from now
-    on, without an end; otherwise it ends where the log does. Both raise OutsideError when it cannot be read.
+    on, without an end; otherwise it ends where the log does. When they return it is settled what comes. Both raise
+    OutsideError when it cannot be read.
     """
 
-    def events(self, lines: int | None, follow: bool, name: str | None) -> Pieces:
+    async def events(self, lines: int | None, follow: bool, name: str | None) -> Pieces:
         """The event log: whole lines of JSON. With ``name`` those of one container only, and ``lines`` counts these."""
         ...
 
-    def logs(self, name: str, lines: int | None, follow: bool) -> Pieces:
+    async def logs(self, name: str, lines: int | None, follow: bool) -> Pieces:
         """What a container's application has written, byte by byte. There may be none yet."""
         ...

@@ -1,18 +1,26 @@
 """Following a log: what it holds, and what is appended from then on, by events and never by polling. Floor: system."""
 
+import math
 import subprocess
 from collections.abc import Callable
-from typing import Self
+from functools import partial
+from typing import Self, TypeVar
 
 import trio
 
-from orchestrator.ports import OutsideError
+from orchestrator.ports import LogBusy, OutsideError
 from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, Mask
 from orchestrator.system.journal import JournalQuery, JournalUnavailable, journalctl, no_journalctl
 from orchestrator.system.links import walk_links
 from orchestrator.system.logs import LogReader, Piece
 from orchestrator.system.watches import Wanted, Watches
+
+Found = TypeVar("Found")
+
+_SHORTEST_PAUSE = 0.01
+_LONGEST_PAUSE = 1.0
+"""Seconds between two looks at a log that somebody else holds."""
 
 
 class LogUnwatchable(OutsideError):
@@ -26,19 +34,31 @@ class LogFollower(Closing):
     log may be missing at first, and be removed or replaced: the old one is read to its end, then the new one from its
     head. Waits for events, never polls.
 
-    Raises OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
+    Making it and going on raise OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
     """
 
     def __init__(self, path: str, lines: int | None, begin: int = 0) -> None:
         self._path = path
+        self._lines = lines
+        self._begin = begin
+        self._begun = False
         self._inotify = Inotify()
         self._watches = Watches(self._inotify)
         self._file_watch = -1
         self._reader = self._open()
-        if self._reader is not None:
-            self._reader.seek_tail(lines)
-            if self._reader.position < begin:
-                self._reader.seek_line(begin)
+
+    async def begin(self, patience: float = math.inf) -> None:
+        """Find out where to begin, which is else done before the first piece: what is written from now on comes.
+        Cancellation-safe. Raises LogBusy when somebody else holds the log for about ``patience`` seconds."""
+        if self._begun:
+            return
+        if self._reader is None:
+            self._reader = self._open()
+        if (reader := self._reader) is not None:
+            await when_free(partial(reader.seek_tail, self._lines), patience)
+            if reader.position < self._begin:
+                await when_free(partial(reader.seek_line, self._begin), patience)
+        self._begun = True
 
     def __aiter__(self) -> Self:
         return self
@@ -46,10 +66,11 @@ class LogFollower(Closing):
     async def __anext__(self) -> Piece:
         """The next piece. Cancellation-safe: a cancelled wait has taken nothing."""
         await trio.lowlevel.checkpoint()
+        await self.begin()
         while True:
             if self._reader is None:
                 self._reader = self._open()
-            if self._reader is not None and (piece := self._reader.read()) is not None:
+            if self._reader is not None and (piece := await when_free(self._reader.read)) is not None:
                 return piece
             if self._reader is not None and self._reader.is_replaced():
                 self._reader.close()
@@ -65,7 +86,7 @@ class LogFollower(Closing):
 
     def _open(self) -> LogReader | None:
         try:
-            return LogReader(self._path)
+            return LogReader(self._path, waits=False)
         except FileNotFoundError:
             return None
 
@@ -84,6 +105,21 @@ class LogFollower(Closing):
             if watch != self._file_watch:
                 self._file_watch, steady = watch, False
         return steady
+
+
+async def when_free(look: Callable[[], Found], patience: float = math.inf) -> Found:
+    """What ``look`` returns once it no longer raises LogBusy, which it does at last after about ``patience`` seconds.
+    flock(2) has no event for that, so it is tried again, at growing pauses, for as long as somebody holds the log."""
+    pause = _SHORTEST_PAUSE
+    while True:
+        try:
+            return look()
+        except LogBusy:
+            if patience <= 0:
+                raise
+        await trio.sleep(min(pause, patience))
+        patience -= pause
+        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def follow_journal(query: JournalQuery, write: Callable[[bytes], None]) -> None:

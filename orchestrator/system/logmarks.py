@@ -10,6 +10,8 @@ import os
 from attrs import frozen
 
 from orchestrator.core.marks import MOST_MARKS, Mark, decode_marks, encode_mark, find_since, thin_marks
+from orchestrator.ports import LogBusy
+from orchestrator.system.collapse import read_record, record_path
 from orchestrator.system.files import append_line, write_atomic
 from orchestrator.system.logs import LogReader
 
@@ -58,14 +60,23 @@ def find_start(path: str, since: float) -> Start:
 
 def mark_start(path: str, instance: str, at: float) -> None:
     """Note that an instance begins now, ``at`` epoch seconds. Its log need not be there: what it writes may go
-    elsewhere. Raises OSError."""
-    held = _look_at(path) or _Held()
-    _add(path, Mark(at, held.end, instance), held)
+    elsewhere. Raises OSError.
+
+    While somebody else looks at the log nothing tells how much of it there is, and without the mark nobody would ever
+    know of the instance: then it begins where the last mark is, before which it has certainly written nothing."""
+    try:
+        held = _look_at(path) or _Held()
+        position = held.end
+    except LogBusy:
+        held = _guess_at(path)
+        last = _read_last(path)
+        position = held.head if last is None else min(max(last.position, held.head), held.end)
+    _add(path, Mark(at, position, instance), held)
 
 
 def mark_position(path: str, at: float) -> None:
     """Note how much has been written by now, ``at`` epoch seconds, unless nothing was since the last mark, or
-    nothing is there. Raises OSError."""
+    nothing is there. Raises OSError, and LogBusy while somebody else looks at the log."""
     held = _look_at(path)
     if held is None:
         return
@@ -86,11 +97,20 @@ class _Held:
 
 def _look_at(path: str) -> _Held | None:
     try:
-        with LogReader(path) as reader:
+        with LogReader(path, waits=False) as reader:
             end = reader.seek_tail(None)
             return _Held(reader.position, end, os.fstat(reader.fileno()).st_mode & 0o666)
     except FileNotFoundError:
         return None
+
+
+def _guess_at(path: str) -> _Held:
+    """`_look_at` without holding the count, which is raised before the head goes: in between the end seems further on
+    than it is, the head never."""
+    with open(record_path(path), "rb") as record:
+        collapsed = read_record(record.fileno())
+    status = os.stat(path)
+    return _Held(collapsed, collapsed + status.st_size, status.st_mode & 0o666)
 
 
 def _add(path: str, mark: Mark, held: _Held) -> None:

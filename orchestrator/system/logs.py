@@ -5,11 +5,14 @@ whatever is dropped; see `collapse` for how the count is kept. Dropping is not d
 one waits is for `logfollow`. Without trio, so that commands that only read are quick. Floor: system.
 """
 
+import errno
 import fcntl
 import os
+import stat
 
 from attrs import frozen
 
+from orchestrator.ports import LogBusy
 from orchestrator.system.closing import Closing
 from orchestrator.system.collapse import find_data, read_record, record_path
 
@@ -38,11 +41,19 @@ class _Found:
 
 
 class LogReader(Closing):
-    """An open log. Raises OSError when ``path`` cannot be opened. Close it when done; it is a context manager too."""
+    """An open log. Raises OSError when ``path`` cannot be opened. Close it when done; it is a context manager too.
 
-    def __init__(self, path: str) -> None:
+    Whoever may read a log may hold its count for as long as they like. ``waits``: every look waits for that, which is
+    for commands only; without, as in the agent, it raises LogBusy, and another attempt goes on where this one began.
+    """
+
+    def __init__(self, path: str, *, waits: bool = True) -> None:
         self._path = path
+        self._lock = fcntl.LOCK_SH if waits else fcntl.LOCK_SH | fcntl.LOCK_NB
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        if stat.S_ISDIR(os.fstat(self._file).st_mode):
+            os.close(self._file)
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         self._at = 0
         self._skipping = False
         self._closed = False
@@ -106,7 +117,12 @@ class LogReader(Closing):
         the reading begins anew at its head."""
         dropped = 0
         while True:
-            found = self._find(self._at, limit)
+            try:
+                found = self._find(self._at, limit)
+            except LogBusy:
+                if dropped:  # which must not be forgotten
+                    return Piece(b"", dropped)
+                raise
             if found.at > self._at:
                 dropped += found.at - self._at
                 self._skipping = True
@@ -144,8 +160,10 @@ class LogReader(Closing):
                     return found
                 continue
             try:
-                fcntl.flock(record, fcntl.LOCK_SH)
+                fcntl.flock(record, self._lock)
                 return self._find_beyond(read_record(record), at, limit)
+            except BlockingIOError:
+                raise LogBusy(f"cannot read the log {self._path}: somebody holds {record_path(self._path)}") from None
             finally:
                 os.close(record)  # and with it the lock
 

@@ -6,8 +6,9 @@ Floor: system.
 import json
 from abc import abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Self
 
 import trio
@@ -18,8 +19,11 @@ from orchestrator.model.eventlog import Record
 from orchestrator.model.layout import Layout
 from orchestrator.ports import DiskFailed
 from orchestrator.system.closing import Closing
-from orchestrator.system.logfollow import LogFollower
+from orchestrator.system.logfollow import LogFollower, when_free
 from orchestrator.system.logs import CHUNK, LogReader, Piece
+
+PATIENCE = 2.0
+"""Seconds that a stream waits at its beginning for somebody else who holds the log."""
 
 
 class HostStreams:
@@ -28,22 +32,28 @@ class HostStreams:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
 
-    def events(self, lines: int | None, follow: bool, name: str | None) -> "_Events":
+    async def events(self, lines: int | None, follow: bool, name: str | None) -> "_Stream":
         """See `orchestrator.api.needs.Streams`."""
-        return _Events(self._layout.events, lines, follow, name)
+        return await _begin(_Events(self._layout.events, lines, follow, name))
 
-    def logs(self, name: str, lines: int | None, follow: bool) -> "_Output":
+    async def logs(self, name: str, lines: int | None, follow: bool) -> "_Stream":
         """See `orchestrator.api.needs.Streams`."""
-        return _Output(self._layout.log(name), lines, follow)
+        return await _begin(_Output(self._layout.log(name), lines, follow))
 
 
 class _Stream(Closing):
     """Bytes that come out of a file. Implements `orchestrator.api.needs.Pieces`."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, lines: int | None, follow: bool) -> None:
         self._path = path
-        self._source: AsyncIterator[Piece] | None = None
-        self._files: list[Closing] = []
+        self._lines = lines
+        self._following = follow
+        self._source: LogFollower | _Rest | None = None
+
+    async def begin(self) -> None:
+        """Find out where to begin. Raises LogBusy, DiskFailed, NoWatchesLeft, LogUnwatchable."""
+        with _reading(self._path):
+            await self._open_source(self._lines)
 
     def __aiter__(self) -> Self:
         return self
@@ -59,40 +69,27 @@ class _Stream(Closing):
 
     def close(self) -> None:
         """See `orchestrator.api.needs.Pieces`."""
-        self._source = None
-        for file in self._files:
-            file.close()
+        if self._source is not None:
+            self._source.close()
+            self._source = None
 
     @abstractmethod
     def _take(self, piece: Piece) -> bytes:
         """What is handed on of a piece of the file."""
 
-    def _open(self) -> LogReader | None:
-        """None where there is no file (yet)."""
-        try:
-            reader = LogReader(self._path)
-        except FileNotFoundError:
-            return None
-        self._files.append(reader)
-        return reader
-
-    def _follow(self, lines: int | None, begin: int = 0) -> LogFollower:
-        follower = LogFollower(self._path, lines, begin)
-        self._files.append(follower)
-        return follower
+    async def _open_source(self, lines: int | None, begin: int = 0) -> None:
+        """Begin with the last lines, but not before the position ``begin``."""
+        make = LogFollower if self._following else _Rest
+        self._source = make(self._path, lines, begin)
+        await self._source.begin(PATIENCE)
 
 
 class _Output(_Stream):
     """An application's output: bytes as they are, but for a line whose end was dropped, which is ended."""
 
     def __init__(self, path: str, lines: int | None, follow: bool) -> None:
-        super().__init__(path)
+        super().__init__(path, lines, follow)
         self._in_line = False
-        with _reading(path):
-            if follow:
-                self._source = self._follow(lines)
-            elif (reader := self._open()) is not None:
-                self._source = _Rest(reader, reader.seek_tail(lines))
 
     def _take(self, piece: Piece) -> bytes:
         data = b"\n" + piece.data if piece.dropped and self._in_line else piece.data
@@ -105,73 +102,103 @@ class _Events(_Stream):
     """The event log: records as programs are shown them, all or those of one container."""
 
     def __init__(self, path: str, lines: int | None, follow: bool, name: str | None) -> None:
-        super().__init__(path)
+        super().__init__(path, lines, follow)
         self._name = name
         self._begun = b""
-        self._first = b""
-        position = 0
-        with _reading(path):
-            if (reader := self._open()) is not None:
-                # Of one container's lines nobody knows where the last few begin: all are looked at.
-                end = reader.seek_tail(lines if name is None else None)
-                last: deque[bytes] = deque(maxlen=lines)
-                while reader.position < end and (piece := reader.read(min(CHUNK, end - reader.position))):
-                    last.extend(self._select(piece))
-                position = reader.position - len(self._begun)
-                self._first, self._begun = b"".join(last), b""
-                self.close()
-            self._source = self._follow(None, position) if follow else _Nothing()
 
-    async def __anext__(self) -> bytes:
+    async def begin(self) -> None:
         """See `_Stream`."""
-        if self._first:
-            await trio.lowlevel.checkpoint()
-            first, self._first = self._first, b""
-            return first
-        return await super().__anext__()
+        if self._name is None or self._lines is None:
+            await super().begin()
+            return
+        # Of one container's lines nobody knows where the last few begin: all are looked at.
+        with _reading(self._path):
+            begin = await self._find_last(self._lines)
+            await self._open_source(None, begin)
+
+    async def _find_last(self, count: int) -> int:
+        """The position of the last ``count`` records that are asked for."""
+        with _Rest(self._path, None, 0) as rest:
+            await rest.begin(PATIENCE)
+            places: deque[int] = deque(maxlen=count)
+            begun = b""
+            at = rest.position
+            async for piece in rest:
+                if piece.dropped:
+                    begun = b""
+                    at = rest.position - len(piece.data)
+                *whole, begun = (begun + piece.data).split(b"\n")
+                for line in whole:
+                    if self._is_asked_for(line):
+                        places.append(at)
+                    at += len(line) + 1
+        return places[0] if places else at
 
     def _take(self, piece: Piece) -> bytes:
-        return b"".join(self._select(piece))
-
-    def _select(self, piece: Piece) -> Iterator[bytes]:
-        """The whole lines that a piece completes, as far as they are asked for."""
         if piece.dropped:
             self._begun = b""  # its end is gone
         *whole, self._begun = (self._begun + piece.data).split(b"\n")
-        for line in whole:
-            record = _record_of(line)
-            if record is not None and self._name in (None, record.name):
-                yield json.dumps(record_to_json(record), separators=(",", ":")).encode() + b"\n"
+        return b"".join(self._encode(line) for line in whole)
+
+    def _is_asked_for(self, line: bytes) -> bool:
+        return bool(self._encode(line))
+
+    def _encode(self, line: bytes) -> bytes:
+        """A line as programs are shown it; nothing for one that is not asked for."""
+        record = _record_of(line)
+        if record is None or self._name not in (None, record.name):
+            return b""
+        return json.dumps(record_to_json(record), separators=(",", ":")).encode() + b"\n"
 
 
-class _Rest:
-    """What stands in a log up to a position."""
+class _Rest(Closing):
+    """What a log holds when it is begun with, up to there: as `LogFollower` otherwise, but without waiting for more."""
 
-    def __init__(self, reader: LogReader, end: int) -> None:
-        self._reader = reader
-        self._end = end
+    def __init__(self, path: str, lines: int | None, begin: int) -> None:
+        self._lines = lines
+        self._begin = begin
+        self._end = 0
+        self._reader: LogReader | None = None
+        with suppress(FileNotFoundError):  # then there is nothing
+            self._reader = LogReader(path, waits=False)
+
+    @property
+    def position(self) -> int:
+        """As that of a `LogReader`."""
+        return self._reader.position if self._reader is not None else 0
+
+    async def begin(self, patience: float) -> None:
+        """See `LogFollower.begin`."""
+        if self._reader is not None:
+            self._end = await when_free(partial(self._reader.seek_tail, self._lines), patience)
+            if self._reader.position < self._begin:
+                await when_free(partial(self._reader.seek, self._begin), patience)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Piece:
         await trio.lowlevel.checkpoint()
-        missing = self._end - self._reader.position
-        piece = self._reader.read(min(CHUNK, missing)) if missing > 0 else None
-        if piece is None:
-            raise StopAsyncIteration
-        return piece
-
-
-class _Nothing:
-    """No piece at all."""
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Piece:
-        await trio.lowlevel.checkpoint()
+        if self._reader is not None and (missing := self._end - self._reader.position) > 0:
+            piece = await when_free(partial(self._reader.read, min(CHUNK, missing)))
+            if piece is not None:
+                return piece
         raise StopAsyncIteration
+
+    def close(self) -> None:
+        """Give up the descriptor. May be called twice."""
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+async def _begin(stream: _Stream) -> _Stream:
+    try:
+        await stream.begin()
+    except BaseException:
+        stream.close()
+        raise
+    return stream
 
 
 def _record_of(line: bytes) -> Record | None:

@@ -4,6 +4,7 @@ When and how much is decided by `orchestrator.core.trim`; the log is a `LogWatch
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
@@ -23,7 +24,7 @@ async def trim_log(log: LogWatch, warn: Callable[[str], None], bound: int = DEFA
                 # Armed before the size is looked at: a write after the look is remembered, one before it is seen.
                 log.arm()
                 await _trim_once(log, bound)
-                log.mark()
+                _mark(log)
             except OutsideError as error:
                 _tell(warn, told, error)
             await log.wait_modified()
@@ -38,9 +39,16 @@ async def trim_log(log: LogWatch, warn: Callable[[str], None], bound: int = DEFA
 
 def _mark_end(log: LogWatch, warn: Callable[[str], None], told: set[str]) -> None:
     try:
-        log.mark()
+        _mark(log)
     except OutsideError as error:
         _tell(warn, told, error)
+
+
+def _mark(log: LogWatch) -> None:
+    # Where somebody else looks at the log just now, the mark of the next look does: it only tells less exactly when
+    # something was written. Waited for it is not, as they may take as long as they like.
+    with suppress(LogBusy):
+        log.mark()
 
 
 async def _let_it_write(log: LogWatch, bound: int) -> None:

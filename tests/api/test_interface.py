@@ -83,10 +83,10 @@ class OnePiece:
 class EndingStreams:
     """Implements `orchestrator.api.needs.Streams`."""
 
-    def events(self, lines: int | None, follow: bool, name: str | None) -> OnePiece:
+    async def events(self, lines: int | None, follow: bool, name: str | None) -> OnePiece:
         return OnePiece(RECORD)
 
-    def logs(self, name: str, lines: int | None, follow: bool) -> OnePiece:
+    async def logs(self, name: str, lines: int | None, follow: bool) -> OnePiece:
         return OnePiece(b"a line\n")
 
 

@@ -1,13 +1,14 @@
 """Marks beside a real log, and what is read by them."""
 
+import fcntl
 import os
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.marks import MOST_MARKS, Mark
-from orchestrator.ports import DiskFailed
-from orchestrator.system.collapse import drop_head
+from orchestrator.ports import DiskFailed, LogBusy
+from orchestrator.system.collapse import drop_head, record_path
 from orchestrator.system.logmarks import Start, find_start, mark_position, mark_start, marks_path, read_marks
 from orchestrator.system.logs import LogReader
 from orchestrator.system.logwatch import HostLogs
@@ -95,6 +96,39 @@ def test_there_are_never_more_than_a_bound_of_them(log: Path) -> None:
     assert marks[-1].position == 8 * MOST_MARKS
     # Within the last quarter nothing is thinner than every few seconds.
     assert find_start(str(log), 1769860800.0 + 4 * MOST_MARKS - 100).position >= 2 * (4 * MOST_MARKS - 104)
+
+
+def test_while_somebody_holds_the_log_a_mark_is_left_out_and_a_start_is_not(log: Path) -> None:
+    write(log, f"{'x' * 99}\n" * 1000)
+    drop_head(str(log), 10_000)
+    with open(record_path(str(log)), "rb") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        mark_start(str(log), "web-1", 10.0)
+        (first,) = read_marks(str(log))
+        assert 0 < first.position < 100_000, "where the log begins: more is not known"
+        with pytest.raises(LogBusy):
+            mark_position(str(log), 20.0)
+        fcntl.flock(record, fcntl.LOCK_UN)
+        mark_position(str(log), 30.0)
+        write(log, "y\n")
+        fcntl.flock(record, fcntl.LOCK_EX)
+        mark_start(str(log), "web-2", 40.0)
+    expected = (first, Mark(30.0, 100_000), Mark(40.0, 100_000, "web-2"))
+    assert read_marks(str(log)) == expected
+    mark_position(str(log), 50.0)
+    assert read_marks(str(log)) == (*expected, Mark(50.0, 100_002))
+
+
+def test_a_start_in_a_log_that_is_held_and_was_truncated(log: Path) -> None:
+    write(log, f"{'x' * 99}\n" * 1000)
+    drop_head(str(log), 10_000)
+    mark_start(str(log), "web-1", 10.0)
+    os.truncate(log, 10)
+    with open(record_path(str(log)), "rb") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        mark_start(str(log), "web-2", 20.0)
+    mark_position(str(log), 30.0)
+    assert [mark.instance for mark in read_marks(str(log))] == ["web-2"]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ import fcntl
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,14 @@ def held(path: Path) -> int:
     """How many bytes the log holds."""
     with path.open("rb") as file:
         return held_bytes(file.fileno())
+
+
+@contextmanager
+def held_by_another(log: Path) -> Iterator[Callable[[], None]]:
+    """Somebody who may only read holds the count, until what is given is called."""
+    with open(record_path(str(log)), "rb") as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        yield lambda: fcntl.flock(record, fcntl.LOCK_UN)
 
 
 def test_dropping_keeps_at_least_what_is_asked_and_frees_the_rest(log: Path) -> None:
@@ -406,6 +415,45 @@ async def test_without_watches_logs_are_looked_at_in_turns(
             await one.wait_modified()
     finally:
         sysctl.write_text(before)
+
+
+async def test_who_holds_the_count_stops_no_loop(log: Path, nursery: trio.Nursery) -> None:
+    append(log, numbered(0, 10_000))
+    drop_head(str(log), 100_000)
+    collector = Collector(log, 2)
+    with held_by_another(log) as let_go:
+        with LogReader(str(log), waits=False) as reader:
+            for look in (lambda: reader.seek_tail(1), lambda: reader.seek(0), reader.read):
+                with pytest.raises(LogBusy, match=r"web\.log: somebody holds .*\.dropped"):
+                    look()
+        nursery.start_soon(collector.run)
+        await trio.testing.wait_all_tasks_blocked()
+        assert collector.pieces == []
+        let_go()
+        await collector.wait_for(numbered(9_999, 1))
+    assert collector.data == numbered(9_998, 2)
+    nursery.cancel_scope.cancel()
+
+
+def test_what_was_dropped_is_told_though_the_log_is_busy_then(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(log, b"x" * 3000 + b"\n" + numbered(0, 10_000))
+    with LogReader(str(log), waits=False) as reader:
+        assert reader.read(100) == Piece(b"x" * 100)
+        drop_head(str(log), 100_000)
+        find, looks = reader._find, iter([False, True])
+
+        def find_once(at: int, limit: int) -> object:
+            if next(looks, False):
+                raise LogBusy("busy")
+            return find(at, limit)
+
+        monkeypatch.setattr(reader, "_find", find_once)
+        first = reader.read(5)
+        assert first is not None
+        assert (first.data, first.dropped > 0) == (b"", True)
+        data, dropped = read_all(reader)
+    assert 100 + first.dropped + dropped + len(data) == 3001 + 10_000 * LINE
+    assert numbers(data)[-1] == 9_999
 
 
 def test_nothing_is_left_open(log: Path) -> None:

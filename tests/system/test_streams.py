@@ -1,16 +1,19 @@
 """What the control socket hands on of the files: whole lines, the last few, what comes, and what was lost."""
 # ruff: noqa: ASYNC230, ASYNC240 - what the tests do to files is done at once, and the loop waits for it
 
+import fcntl
 import json
 from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
-from orchestrator.ports import DiskFailed
-from orchestrator.system.collapse import drop_head
+from orchestrator.ports import DiskFailed, LogBusy
+from orchestrator.system import streams as streams_module
+from orchestrator.system.collapse import drop_head, record_path
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.streams import HostStreams
 
@@ -31,7 +34,7 @@ def write_events(layout: Layout, names: str) -> None:
 
 async def read_places(layout: Layout, lines: int | None, name: str | None = None) -> list[int]:
     """The places of the records that are read, as seconds."""
-    stream = HostStreams(layout).events(lines, False, name)
+    stream = await HostStreams(layout).events(lines, False, name)
     text = b"".join([piece async for piece in stream])
     stream.close()
     return [int(json.loads(line)["at"][-8:-5].strip(":.")) for line in text.splitlines()]
@@ -57,7 +60,7 @@ async def test_the_last_records(layout: Layout, lines: int | None, name: str | N
 
 async def test_no_record_yet(layout: Layout) -> None:
     assert await read_places(layout, None) == []
-    stream = HostStreams(layout).events(None, True, None)
+    stream = await HostStreams(layout).events(None, True, None)
     with trio.fail_after(20):
         write_events(layout, "a")
         assert json.loads(await anext(stream))["name"] == "a"
@@ -78,7 +81,7 @@ async def test_many_records_come_whole(layout: Layout) -> None:
     for place in range(3000):
         disk.append_record(Record(at=float(place), kind=RecordKind.TROUBLE, name="a" * (place % 60 + 1), message="é"))
     for name in (None, "aaa"):
-        stream = HostStreams(layout).events(None, False, name)
+        stream = await HostStreams(layout).events(None, False, name)
         text = b"".join([piece async for piece in stream])
         records = [json.loads(line) for line in text.splitlines()]
         assert len(records) == (3000 if name is None else 50)
@@ -87,7 +90,7 @@ async def test_many_records_come_whole(layout: Layout) -> None:
 
 async def test_what_comes_after_the_last_records(layout: Layout) -> None:
     write_events(layout, "abab")
-    stream = HostStreams(layout).events(1, True, "b")
+    stream = await HostStreams(layout).events(1, True, "b")
     with trio.fail_after(20):
         assert json.loads(await anext(stream))["at"].endswith("03.000Z")
         write_events(layout, "ab")
@@ -100,7 +103,7 @@ async def test_what_comes_after_the_last_records(layout: Layout) -> None:
 async def test_a_line_whose_end_was_dropped_is_ended(layout: Layout) -> None:
     log = Path(layout.log("web"))
     log.write_text("begun")
-    stream = HostStreams(layout).logs("web", None, True)
+    stream = await HostStreams(layout).logs("web", None, True)
     with trio.fail_after(20):
         assert await anext(stream) == b"begun"
         with log.open("a") as application:
@@ -115,7 +118,7 @@ async def test_a_line_whose_end_was_dropped_is_ended(layout: Layout) -> None:
 async def test_a_log_under_a_fast_writer_ends_where_it_ended(layout: Layout) -> None:
     log = Path(layout.log("web"))
     log.write_text("one\ntwo\n")
-    stream = HostStreams(layout).logs("web", 1, False)
+    stream = await HostStreams(layout).logs("web", 1, False)
     with log.open("a") as application:
         application.write("three\n")
     assert [piece async for piece in stream] == [b"two\n"]
@@ -128,6 +131,34 @@ async def test_what_cannot_be_read(layout: Layout, follow: bool) -> None:
         Path(path).mkdir()
     streams = HostStreams(layout)
     with pytest.raises(DiskFailed, match="Is a directory"):
-        await anext(streams.logs("web", None, follow))
+        await streams.logs("web", None, follow)
     with pytest.raises(DiskFailed, match="Is a directory"):
-        await anext(streams.events(None, follow, None))
+        await streams.events(None, follow, None)
+
+
+async def test_a_log_that_somebody_holds_is_waited_for_a_while(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Path(layout.log("web"))
+    log.write_text(f"{'x' * 99}\n" * 1000)
+    assert drop_head(str(log), 1000) > 0
+    stream = await HostStreams(layout).logs("web", 0, True)
+    pieces: list[bytes] = []
+
+    async def read() -> None:
+        pieces.append(await anext(stream))
+
+    with open(record_path(str(log)), "rb") as record, trio.fail_after(20):
+        fcntl.flock(record, fcntl.LOCK_EX)
+        with monkeypatch.context() as patch:
+            patch.setattr(streams_module, "PATIENCE", 0.1)
+            for follow in (False, True):
+                with pytest.raises(LogBusy, match="somebody holds"):
+                    await HostStreams(layout).logs("web", 1, follow)
+        async with trio.open_nursery() as reading:
+            reading.start_soon(read)
+            with log.open("a") as application:
+                application.write("y\n")
+            await trio.testing.wait_all_tasks_blocked()
+            assert pieces == []
+            fcntl.flock(record, fcntl.LOCK_UN)
+    assert pieces == [b"y\n"]
+    stream.close()

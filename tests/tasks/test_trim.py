@@ -207,3 +207,25 @@ async def test_a_mark_that_cannot_be_written_is_told_once_and_stops_nothing(
         await trio.sleep(60)
         assert log.held == 500
     assert told == ["no marks"]
+
+
+async def test_a_mark_that_somebody_is_in_the_way_of_is_made_by_a_later_look(
+    nursery: trio.Nursery, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Held(FakeLog):
+        busy = True
+
+        def mark(self) -> None:
+            if self.busy:
+                raise LogBusy("held")
+            super().mark()
+
+    log = Held()
+    nursery.start_soon(trim_log, log, ignore, BOUND)
+    log.write(5000)
+    await trio.sleep(60)
+    assert (log.held, log.marks) == (500, [])
+    log.busy = False
+    log.write(10)
+    await trio.sleep(60)
+    assert [position for _, position in log.marks] == [5010]

@@ -41,11 +41,10 @@ def command(file: str, output: str, copy: bool) -> int:
         kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, tell=tell)
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
+    folder = os.path.normpath(output)
     for file in result.bundle.env_files:
-        warn(
-            f"what {file.path} says now stands in {os.path.normpath(output)}/config.json, and only its owner may read that"
-        )
-    write_output(f"{os.path.normpath(output)}\n")
+        warn(f"what {file.path} says now stands in {folder}/config.json, and only its owner may read that")
+    write_output(f"{folder}\n")
     return 0
 
 

@@ -60,8 +60,8 @@ class VariableReader:
         self._hanging: dict[str, threading.Thread] = {}
 
     def read(self, files: Iterable[EnvFileUse]) -> dict[str, str]:
-        """The variables of all these files; of a name in two the later file's. Raises VariablesUnusable, also for a file
-        that does not say any more what its digest is of."""
+        """The variables of all these files; of a name in two the later file's. Raises VariablesUnusable, also for
+        a file that does not say any more what its digest is of."""
         wanted = tuple(files)
         for file in wanted:
             self._refuse_hanging(file.path)

@@ -13,7 +13,7 @@ from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, Mask
 from orchestrator.system.journal import JournalQuery, JournalUnavailable, journalctl, no_journalctl
 from orchestrator.system.links import walk_links
-from orchestrator.system.logs import LogReader, Piece
+from orchestrator.system.logs import CHUNK, LogReader, Piece, TailSearch
 from orchestrator.system.watches import Wanted, Watches
 
 Found = TypeVar("Found")
@@ -32,15 +32,16 @@ class LogFollower(Closing):
 
     It begins with the last ``lines`` lines (None: all), but not before the line that the position ``begin`` is in. The
     log may be missing at first, and be removed or replaced: the old one is read to its end, then the new one from its
-    head. Waits for events, never polls.
+    head. A piece has at most ``limit`` bytes. Waits for events, never polls.
 
     Making it and going on raise OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
     """
 
-    def __init__(self, path: str, lines: int | None, begin: int = 0) -> None:
+    def __init__(self, path: str, lines: int | None, begin: int = 0, limit: int = CHUNK) -> None:
         self._path = path
         self._lines = lines
         self._begin = begin
+        self._limit = limit
         self._begun = False
         self._inotify = Inotify()
         self._watches = Watches(self._inotify)
@@ -55,7 +56,7 @@ class LogFollower(Closing):
         if self._reader is None:
             self._reader = self._open()
         if (reader := self._reader) is not None:
-            await when_free(partial(reader.seek_tail, self._lines), patience)
+            await seek_tail(reader, self._lines, patience)
             if reader.position < self._begin:
                 await when_free(partial(reader.seek_line, self._begin), patience)
         self._begun = True
@@ -70,7 +71,7 @@ class LogFollower(Closing):
         while True:
             if self._reader is None:
                 self._reader = self._open()
-            if self._reader is not None and (piece := await when_free(self._reader.read)) is not None:
+            if (piece := await self._read()) is not None:
                 return piece
             if self._reader is not None and self._reader.is_replaced():
                 self._reader.close()
@@ -90,6 +91,9 @@ class LogFollower(Closing):
         except FileNotFoundError:
             return None
 
+    async def _read(self) -> Piece | None:
+        return await when_free(partial(self._reader.read, self._limit)) if self._reader is not None else None
+
     def _arm(self) -> bool:
         """Watch the way to the log, and the log itself. Returns whether all of it was watched before, so that nothing
         can have been missed."""
@@ -105,6 +109,15 @@ class LogFollower(Closing):
             if watch != self._file_watch:
                 self._file_watch, steady = watch, False
         return steady
+
+
+async def seek_tail(reader: LogReader, lines: int | None, patience: float = math.inf) -> int:
+    """`LogReader.seek_tail`, with other tasks in between: a log is as long as its definition lets it be. Raises as
+    `LogFollower.begin`."""
+    search = TailSearch(reader, lines)
+    while not await when_free(search.step, patience):
+        await trio.lowlevel.checkpoint()
+    return search.end
 
 
 async def when_free(look: Callable[[], Found], patience: float = math.inf) -> Found:

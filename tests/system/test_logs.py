@@ -16,8 +16,8 @@ import trio.testing
 from orchestrator.ports import DiskFailed, LogBusy
 from orchestrator.system import logwatch
 from orchestrator.system.collapse import drop_head, held_bytes, record_path
-from orchestrator.system.logfollow import LogFollower
-from orchestrator.system.logs import LogReader, Piece, read_tail
+from orchestrator.system.logfollow import LogFollower, seek_tail
+from orchestrator.system.logs import CHUNK, LogReader, Piece, read_tail
 from orchestrator.system.logwatch import HostLog, HostLogs
 from orchestrator.tasks.trim import trim_log
 
@@ -435,19 +435,52 @@ async def test_who_holds_the_count_stops_no_loop(log: Path, nursery: trio.Nurser
     nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("lines", [1, 60_000, 10_000_000])
+async def test_other_tasks_go_on_while_the_last_lines_are_looked_for(
+    log: Path, nursery: trio.Nursery, lines: int
+) -> None:
+    append(log, numbered(0, 65_536))
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(count_turns)
+    with LogReader(str(log), waits=False) as reader:
+        assert await seek_tail(reader, lines) == 65_536 * LINE
+        assert reader.position == max(65_536 - lines, 0) * LINE
+    assert turns >= min(lines * LINE, 65_536 * LINE) // CHUNK - 2
+    nursery.cancel_scope.cancel()
+
+
+def test_a_line_without_an_end_is_skipped_in_parts(log: Path) -> None:
+    append(log, b"x" * 3_000_000)
+    drop_head(str(log), 2_900_000)
+    with LogReader(str(log)) as reader:
+        parts = list(iter(reader.read, None))
+        assert [part.data for part in parts if part is not None] == [b""] * len(parts)
+        assert sum(part.dropped for part in parts if part is not None) == 3_000_000
+        assert len(parts) == 3
+        append(log, b"\nwhole\n")
+        assert read_all(reader) == (b"whole\n", 1)
+
+
 def test_what_was_dropped_is_told_though_the_log_is_busy_then(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     append(log, b"x" * 3000 + b"\n" + numbered(0, 10_000))
     with LogReader(str(log), waits=False) as reader:
         assert reader.read(100) == Piece(b"x" * 100)
         drop_head(str(log), 100_000)
-        find, looks = reader._find, iter([False, True])
+        find, looks = reader.look, iter([False, True])
 
         def find_once(at: int, limit: int) -> object:
             if next(looks, False):
                 raise LogBusy("busy")
             return find(at, limit)
 
-        monkeypatch.setattr(reader, "_find", find_once)
+        monkeypatch.setattr(reader, "look", find_once)
         first = reader.read(5)
         assert first is not None
         assert (first.data, first.dropped > 0) == (b"", True)

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from orchestrator.core.encode import decode_record
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.ports import DiskFailed, LogBusy
@@ -162,3 +163,36 @@ async def test_a_log_that_somebody_holds_is_waited_for_a_while(layout: Layout, m
             fcntl.flock(record, fcntl.LOCK_UN)
     assert pieces == [b"y\n"]
     stream.close()
+
+
+@pytest.mark.parametrize("name", [None, "b"])
+@pytest.mark.parametrize("follow", [True, False])
+async def test_other_tasks_go_on_while_records_are_decoded(
+    layout: Layout, name: str | None, follow: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_events(layout, "ab" * 1000)
+    decoded = most = 0
+
+    def count_decoded(text: str) -> Record:
+        nonlocal decoded
+        decoded += 1
+        return decode_record(text)
+
+    async def watch() -> None:
+        nonlocal decoded, most
+        while True:
+            most, decoded = max(most, decoded), 0
+            await trio.lowlevel.checkpoint()
+
+    monkeypatch.setattr("orchestrator.system.streams.decode_record", count_decoded)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch)
+        stream = await HostStreams(layout).events(900, follow, name)
+        text = b""
+        with trio.fail_after(20):
+            while text.count(b"\n") < 900:
+                text += await anext(stream)
+        nursery.cancel_scope.cancel()
+    stream.close()
+    assert {json.loads(line)["name"] for line in text.splitlines()} == ({"a", "b"} if name is None else {name})
+    assert 0 < most <= 2 * streams_module.RECORDS_CHUNK // 40

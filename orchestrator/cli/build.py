@@ -42,8 +42,8 @@ def command(file: str, output: str, copy: bool) -> int:
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
     folder = os.path.normpath(output)
-    for file in result.bundle.env_files:
-        warn(f"what {file.path} says now stands in {folder}/config.json, and only its owner may read that")
+    for variables in result.bundle.env_files:
+        warn(f"what {variables.path} says now stands in {folder}/config.json, and only its owner may read that")
     write_output(f"{folder}\n")
     return 0
 

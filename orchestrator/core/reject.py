@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NoReturn, TypeVar
 
-from orchestrator.core.suggest import describe_value
+from orchestrator.core.suggest import describe_type, describe_value
 from orchestrator.model.problem import Fault, Guess
 
 Hook = Callable[[Any, Any], Any]
@@ -58,6 +58,11 @@ def expect(noun: str, value: object, hint: str = "") -> NoReturn:
     """Raise Rejected since ``value`` is not of the type that ``noun`` names. Where nothing is to be, nothing is
     written: null is of no type."""
     reject(f"expected {noun}, found {describe_value(value)}", "leave it away" if value is None else hint)
+
+
+def expect_private(noun: str, value: object, hint: str = "") -> NoReturn:
+    """`expect` for a value that is not to be seen in any message, since it may be a password: tells its type only."""
+    reject(f"expected {noun}, found {describe_type(value)}", "leave it away" if value is None else hint)
 
 
 def unwrap(result: T | Fault) -> T:

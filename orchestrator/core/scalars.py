@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from orchestrator.core import capabilities, devices, profile, rlimits, values
-from orchestrator.core.reject import Hook, expect, reject, unwrap
+from orchestrator.core.reject import Hook, expect, expect_private, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.problem import Fault, Guess
 from orchestrator.model.types import (
@@ -43,6 +43,15 @@ def read_str(value: object, _wanted: object = str) -> str:
         expect("a string", value, hint)
     if "\0" in value:
         reject(f"{quote(value)} contains a NUL character")
+    return value
+
+
+def read_variable(value: object, _wanted: object = str) -> str:
+    """What an environment variable says, as `read_str`; no fault shows it, since it may be a password."""
+    if type(value) is not str:
+        expect_private("a string", value, "write it in quotes" if isinstance(value, int | float) else "")
+    if "\0" in value:
+        reject("it contains a NUL character")
     return value
 
 

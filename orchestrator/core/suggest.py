@@ -105,5 +105,22 @@ def describe_value(value: object) -> str:
             return f"the date or time {value}"
 
 
+def describe_type(value: object) -> str:
+    """The name of a value's type, for a value that may be private: ``a string``, ``an integer``, ``a table``."""
+    match value:
+        case None | dict() | list():
+            return show_value(value)
+        case str():
+            return "a string"
+        case bool():
+            return "a boolean"
+        case int():
+            return "an integer"
+        case float():
+            return "a number"
+        case _:
+            return "a date or time"
+
+
 def _fold(name: str) -> str:
     return name.lower().replace("-", "_")

@@ -9,11 +9,12 @@ from typing import Any, get_args, get_type_hints
 from attrs import NOTHING, evolve, frozen
 
 from orchestrator.core import values
-from orchestrator.core.reject import Collector, Hook, Rejected, expect, reject
+from orchestrator.core.reject import Collector, Hook, Rejected, expect, expect_private, reject
+from orchestrator.core.scalars import read_variable
 from orchestrator.core.suggest import quote, show_value
 from orchestrator.model.option import options_of
 from orchestrator.model.problem import At, Fault, Guess
-from orchestrator.model.types import Duration, Size
+from orchestrator.model.types import Duration, EnvName, Size
 
 MOST_ENTRIES = 1000
 """Items of a list and keys of a table: what has more is no definition, and is not looked at piece by piece."""
@@ -49,11 +50,17 @@ def make_list_hook(wanted: object, hook_of: HookOf) -> Hook:
 
 
 def make_mapping_hook(wanted: object, hook_of: HookOf) -> Hook:
-    """The hook of ``Mapping[K, V]``: a table of free keys, which may be normalised, but not to the same."""
+    """The hook of ``Mapping[K, V]``: a table of free keys, which may be normalised, but not to the same.
+
+    Of ``Mapping[EnvName, str]``, environment variables, no fault shows a value.
+    """
     key_type, value_type = get_args(wanted)
-    key_hook, value_hook = hook_of(key_type), hook_of(value_type)
+    private = key_type is EnvName and value_type is str
+    key_hook, value_hook = hook_of(key_type), read_variable if private else hook_of(value_type)
 
     def read_mapping(value: object, _wanted: object) -> dict[Any, Any]:
+        if type(value) is not dict and private:
+            expect_private("a table", value, 'write { NAME = "value" }' if isinstance(value, str | list) else "")
         if type(value) is not dict:
             expect("a table", value)
         _check_count("table", "entries", value)

@@ -14,6 +14,7 @@ from typing import Any
 import hypercorn.trio
 from hypercorn.config import Config, Sockets
 from hypercorn.logging import Logger
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from orchestrator.api.app import BrokenOff, make_app
 from orchestrator.api.needs import Listener, Streams
@@ -34,13 +35,35 @@ async def run_worker(operator: Operator, streams: Streams, listener: Listener, s
     config.errorlog = None
     config.include_server_header = False
     config.keep_alive_timeout = IDLE
-    config.keep_alive_max_requests = 0  # one a connection, so that none rests with its descriptor after its client
+    # hypercorn counts for HTTP/2 too, which it cannot be told not to speak, and breaks off the request that is one too
+    # many instead of answering it. So the limit is ours (`_OneRequest`).
+    config.keep_alive_max_requests = sys.maxsize
     config.graceful_timeout = math.inf
     accepting = logging.getLogger("trio.serve_listeners")
     accepting.handlers, accepting.propagate = [_AcceptHandler(say)], False
-    app: Any = make_app(operator, streams, listener.path)  # hypercorn's type of an ASGI application is its own
+    app: Any = _OneRequest(
+        make_app(operator, streams, listener.path)
+    )  # hypercorn's type of an ASGI application is its own
     replaced = partial(listener.wait_replaced, descriptor)
     await hypercorn.trio.serve(app, config, shutdown_trigger=replaced, mode="asgi")
+
+
+class _OneRequest:
+    """An ASGI application around another: a connection of HTTP/1.1 ends with its first answer, so that none rests with
+    its descriptor after its client. One of HTTP/2 is read all the time, and ends when its client does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_last(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+            await send(message)
+
+        # HTTP/2 knows no such header (RFC 9113, 8.2.2).
+        one = scope["type"] == "http" and scope["http_version"].startswith("1")
+        await self._app(scope, receive, send_last if one else send)
 
 
 class _PrivateConfig(Config):

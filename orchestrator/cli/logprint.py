@@ -23,6 +23,7 @@ from orchestrator.system.journal import JournalQuery, become_journalctl, read_jo
 from orchestrator.system.logfollow import LogFollower, follow_journal
 from orchestrator.system.logmarks import find_start, read_marks
 from orchestrator.system.logs import CHUNK, LogReader, Piece
+from orchestrator.system.sharing import SharedInotify
 from orchestrator.system.states import read_name, read_names
 
 
@@ -153,10 +154,11 @@ async def _follow_several(
     *,
     quiet: bool,
 ) -> None:
+    inotify = SharedInotify()
     async with trio.open_nursery() as nursery:
         for name, target in targets.items():
             if target is LogTarget.FILE:
-                nursery.start_soon(partial(_follow_file, layout, name, view, outputs[name], quiet=quiet))
+                nursery.start_soon(partial(_follow_file, layout, name, view, outputs[name], inotify, quiet=quiet))
             elif target is LogTarget.JOURNAL:
                 output = outputs[name]
                 nursery.start_soon(
@@ -167,11 +169,17 @@ async def _follow_several(
 
 
 async def _follow_file(
-    layout: Layout, name: str, view: View, output: Output | NamedOutput, *, quiet: bool = False
+    layout: Layout,
+    name: str,
+    view: View,
+    output: Output | NamedOutput,
+    inotify: SharedInotify | None = None,
+    *,
+    quiet: bool = False,
 ) -> None:
     path = layout.log(name)
     try:
-        with _open_follower(layout, name, view, quiet=quiet) as follower:
+        with _open_follower(layout, name, view, inotify, quiet=quiet) as follower:
             async for piece in follower:
                 output.write(piece)
     except BrokenPipeError:
@@ -180,7 +188,7 @@ async def _follow_file(
         raise _unreadable(layout, name, path, error) from None
 
 
-def _open_follower(layout: Layout, name: str, view: View, *, quiet: bool) -> LogFollower:
+def _open_follower(layout: Layout, name: str, view: View, inotify: SharedInotify | None, *, quiet: bool) -> LogFollower:
     """Raises LogUnreadable where not even the folder of the logs is there: it is not made for somebody who asks."""
     path, begin = layout.log(name), 0
     if not os.path.isdir(layout.logs):
@@ -190,7 +198,7 @@ def _open_follower(layout: Layout, name: str, view: View, *, quiet: bool) -> Log
             warn(f"there is no log of {name} yet, waiting for {path}")
     elif view.since is not None:
         begin = _find_begin(name, path, view.since)
-    return LogFollower(path, view.lines, begin)
+    return LogFollower(path, view.lines, begin, inotify=inotify)
 
 
 def _find_begin(name: str, path: str, since: float) -> int:

@@ -10,7 +10,7 @@ import errno
 import logging
 import os
 from enum import IntFlag
-from typing import Any
+from typing import Any, Protocol
 
 import pyinotify
 import trio
@@ -45,6 +45,7 @@ class Mask(IntFlag):
     ONLYDIR = 0x01000000
     DONT_FOLLOW = 0x02000000
     EXCL_UNLINK = 0x04000000
+    MASK_ADD = 0x20000000
     ISDIR = 0x40000000
     ONESHOT = 0x80000000
 
@@ -69,6 +70,18 @@ class Event:
 
 
 OVERFLOW = Event(-1, Mask.Q_OVERFLOW)
+
+
+class Watcher(Protocol):
+    """What watches are added to: an `Inotify`, or a share of one."""
+
+    def add(self, path: str, mask: Mask) -> int:
+        """See `Inotify.add`."""
+        ...
+
+    def remove(self, watch: int) -> None:
+        """See `Inotify.remove`."""
+        ...
 
 
 class Inotify(Closing):
@@ -98,7 +111,7 @@ class Inotify(Closing):
 
     def add(self, path: str, mask: Mask) -> int:
         """Watch ``path`` and return the watch's number. An inode that is watched already keeps its number, and its mask
-        is replaced.
+        is replaced, with MASK_ADD added to.
 
         Raises NoWatchesLeft, and OSError where the path cannot be watched (missing, no right to read it).
         """

@@ -10,10 +10,11 @@ import trio
 
 from orchestrator.ports import LogBusy, OutsideError
 from orchestrator.system.closing import Closing
-from orchestrator.system.inotify import Inotify, Mask
+from orchestrator.system.inotify import Event, Mask
 from orchestrator.system.journal import JournalQuery, JournalUnavailable, journalctl, no_journalctl
 from orchestrator.system.links import walk_links
 from orchestrator.system.logs import CHUNK, LogReader, Piece, TailSearch
+from orchestrator.system.sharing import SharedInotify
 from orchestrator.system.watches import Wanted, Watches
 
 Found = TypeVar("Found")
@@ -32,21 +33,28 @@ class LogFollower(Closing):
 
     It begins with the last ``lines`` lines (None: all), but not before the line that the position ``begin`` is in. The
     log may be missing at first, and be removed or replaced: the old one is read to its end, then the new one from its
-    head. A piece has at most ``limit`` bytes. Waits for events, never polls.
+    head. A piece has at most ``limit`` bytes; several can share an ``inotify``. Waits for events, never polls.
 
     Making it and going on raise OSError when the log cannot be read for another reason, NoWatchesLeft, LogUnwatchable.
     """
 
-    def __init__(self, path: str, lines: int | None, begin: int = 0, limit: int = CHUNK) -> None:
+    def __init__(
+        self, path: str, lines: int | None, begin: int = 0, limit: int = CHUNK, inotify: SharedInotify | None = None
+    ) -> None:
         self._path = path
         self._lines = lines
         self._begin = begin
         self._limit = limit
         self._begun = False
-        self._inotify = Inotify()
-        self._watches = Watches(self._inotify)
         self._file_watch = -1
-        self._reader = self._open()
+        self._reader: LogReader | None = None
+        self._share = (inotify or SharedInotify()).join(self._matters)
+        self._watches = Watches(self._share)
+        try:
+            self._reader = self._open()
+        except BaseException:
+            self._share.close()
+            raise
 
     async def begin(self, patience: float = math.inf) -> None:
         """Find out where to begin, which is else done before the first piece: what is written from now on comes.
@@ -77,11 +85,11 @@ class LogFollower(Closing):
                 self._reader.close()
                 self._reader = None
             elif self._arm():
-                await self._inotify.wait()
+                await self._share.wait()
 
     def close(self) -> None:
         """Give up all descriptors. May be called twice."""
-        self._inotify.close()
+        self._share.close()
         if self._reader is not None:
             self._reader.close()
 
@@ -105,10 +113,15 @@ class LogFollower(Closing):
         steady = armed.steady
         if self._reader is not None:
             # By the descriptor and not by the path, which may lead to another file by now.
-            watch = self._inotify.add(f"/proc/self/fd/{self._reader.fileno()}", Mask.MODIFY | Mask.ATTRIB)
+            watch = self._share.add(f"/proc/self/fd/{self._reader.fileno()}", Mask.MODIFY | Mask.ATTRIB)
             if watch != self._file_watch:
+                if self._file_watch in self._share.held:
+                    self._share.remove(self._file_watch)
                 self._file_watch, steady = watch, False
         return steady
+
+    def _matters(self, event: Event) -> bool:
+        return event.watch == self._file_watch or self._watches.matter([event])
 
 
 async def seek_tail(reader: LogReader, lines: int | None, patience: float = math.inf) -> int:

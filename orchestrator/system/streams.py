@@ -6,7 +6,7 @@ Floor: system.
 import json
 from abc import abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Self
@@ -17,32 +17,55 @@ from orchestrator.core.encode import DamagedState, decode_record
 from orchestrator.core.records import record_to_json
 from orchestrator.model.eventlog import Record
 from orchestrator.model.layout import Layout
-from orchestrator.ports import DiskFailed
+from orchestrator.ports import DiskFailed, OutsideError
 from orchestrator.system.closing import Closing
 from orchestrator.system.logfollow import LogFollower, seek_tail, when_free
 from orchestrator.system.logs import CHUNK, LogReader, Piece
+from orchestrator.system.sharing import SharedInotify
 
 PATIENCE = 2.0
 """Seconds that a stream waits at its beginning for somebody else who holds the log."""
 
 
+MOST_STREAMS = 64
+"""So many may be open at a time: each holds descriptors and watches, which the containers need too."""
+
 RECORDS_CHUNK = 8 * 1024
 """Bytes of the event log that are read at a time: to decode them takes 2 ms, in which the agent does nothing else."""
 
 
+class TooManyStreams(OutsideError):
+    """No more logs can be read at a time."""
+
+
 class HostStreams:
-    """Implements `orchestrator.api.needs.Streams` over the files of a state directory."""
+    """Implements `orchestrator.api.needs.Streams` over the files of a state directory. All that follow are woken by one
+    inotify instance. Raises TooManyStreams when `MOST_STREAMS` are open."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._inotify = SharedInotify()
+        self._open: set[_Stream] = set()
 
     async def events(self, lines: int | None, follow: bool, name: str | None) -> "_Stream":
         """See `orchestrator.api.needs.Streams`."""
-        return await _begin(_Events(self._layout.events, lines, follow, name))
+        return await self._begin(_Events(self._layout.events, lines, self._inotify if follow else None, name))
 
     async def logs(self, name: str, lines: int | None, follow: bool) -> "_Stream":
         """See `orchestrator.api.needs.Streams`."""
-        return await _begin(_Output(self._layout.log(name), lines, follow))
+        return await self._begin(_Output(self._layout.log(name), lines, self._inotify if follow else None))
+
+    async def _begin(self, stream: "_Stream") -> "_Stream":
+        if len(self._open) >= MOST_STREAMS:
+            raise TooManyStreams(f"{MOST_STREAMS} streams of logs and events are open already: end one, or try later")
+        self._open.add(stream)
+        stream.when_closed = partial(self._open.discard, stream)
+        try:
+            await stream.begin()
+        except BaseException:
+            stream.close()
+            raise
+        return stream
 
 
 class _Stream(Closing):
@@ -51,10 +74,12 @@ class _Stream(Closing):
     chunk = CHUNK
     """How many of them are read at a time, at most."""
 
-    def __init__(self, path: str, lines: int | None, follow: bool) -> None:
+    def __init__(self, path: str, lines: int | None, follow: SharedInotify | None) -> None:
         self._path = path
         self._lines = lines
         self._following = follow
+        self.when_closed: Callable[[], None] = lambda: None
+        """Told when nothing is held any more."""
         self._source: LogFollower | _Rest | None = None
 
     async def begin(self) -> None:
@@ -79,6 +104,7 @@ class _Stream(Closing):
         if self._source is not None:
             self._source.close()
             self._source = None
+        self.when_closed()
 
     @abstractmethod
     def _take(self, piece: Piece) -> bytes:
@@ -86,15 +112,17 @@ class _Stream(Closing):
 
     async def _open_source(self, lines: int | None, begin: int = 0) -> None:
         """Begin with the last lines, but not before the position ``begin``."""
-        make = LogFollower if self._following else _Rest
-        self._source = make(self._path, lines, begin, self.chunk)
+        if self._following is None:
+            self._source = _Rest(self._path, lines, begin, self.chunk)
+        else:
+            self._source = LogFollower(self._path, lines, begin, self.chunk, self._following)
         await self._source.begin(PATIENCE)
 
 
 class _Output(_Stream):
     """An application's output: bytes as they are, but for a line whose end was dropped, which is ended."""
 
-    def __init__(self, path: str, lines: int | None, follow: bool) -> None:
+    def __init__(self, path: str, lines: int | None, follow: SharedInotify | None) -> None:
         super().__init__(path, lines, follow)
         self._in_line = False
 
@@ -110,7 +138,7 @@ class _Events(_Stream):
 
     chunk = RECORDS_CHUNK
 
-    def __init__(self, path: str, lines: int | None, follow: bool, name: str | None) -> None:
+    def __init__(self, path: str, lines: int | None, follow: SharedInotify | None, name: str | None) -> None:
         super().__init__(path, lines, follow)
         self._name = name
         self._begun = b""
@@ -200,15 +228,6 @@ class _Rest(Closing):
         if self._reader is not None:
             self._reader.close()
             self._reader = None
-
-
-async def _begin(stream: _Stream) -> _Stream:
-    try:
-        await stream.begin()
-    except BaseException:
-        stream.close()
-        raise
-    return stream
 
 
 def _record_of(line: bytes) -> Record | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from attrs import field, frozen
 
-from orchestrator.system.inotify import Event, Inotify, Mask, NoWatchesLeft
+from orchestrator.system.inotify import Event, Mask, NoWatchesLeft, Watcher
 from orchestrator.system.links import Chain, StepKind
 from orchestrator.system.sources import is_visible
 
@@ -104,7 +104,7 @@ class Armed:
 class Watches:
     """The watches of an inotify instance that are ours: it removes those that are no longer wanted."""
 
-    def __init__(self, inotify: Inotify) -> None:
+    def __init__(self, inotify: Watcher) -> None:
         self._inotify = inotify
         self._armed: dict[int, _Armed] = {}
 

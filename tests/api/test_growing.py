@@ -12,6 +12,7 @@ import pytest
 import trio
 
 from orchestrator.model.eventlog import Record, RecordKind
+from orchestrator.system import streams
 from orchestrator.system.disk import HostDisk
 from orchestrator.testing.operator import FakeOperator
 from tests.api.helpers_api import DB, WEB, ask, exchanging, serving, silent_client
@@ -132,3 +133,24 @@ async def test_no_command_inherits_the_socket(tmp_path: Path) -> None:
                 continue
         assert len(sockets) >= 3, "that which is listened on, hypercorn's copy, that of the client"
         assert not any(sockets)
+
+
+async def test_more_streams_than_a_bound_are_refused_until_one_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "MOST_STREAMS", 1)
+    async with serving(tmp_path) as served:
+        for _ in range(3):
+            async with exchanging(served, "HEAD", "/v1/events?follow=true") as exchange:
+                assert exchange.status == 200
+        async with exchanging(served, "GET", "/v1/events?follow=true") as exchange:
+            assert exchange.status == 200
+            refused, problem = await ask(served, "GET", LOGS)
+            assert refused.header("content-type") == "application/problem+json"
+            assert (refused.status, problem["detail"]) == (
+                503,
+                "1 streams of logs and events are open already: end one, or try later",
+            )
+        with trio.fail_after(20):
+            while (await ask(served, "GET", LOGS))[0].status == 503:  # noqa: ASYNC110 - that it has left has no event
+                await trio.sleep(0.01)

@@ -16,7 +16,8 @@ from orchestrator.ports import DiskFailed, LogBusy
 from orchestrator.system import streams as streams_module
 from orchestrator.system.collapse import drop_head, record_path
 from orchestrator.system.disk import HostDisk
-from orchestrator.system.streams import HostStreams
+from orchestrator.system.streams import HostStreams, TooManyStreams
+from tests.system.test_sharing import count_instances
 
 
 @pytest.fixture
@@ -196,3 +197,27 @@ async def test_other_tasks_go_on_while_records_are_decoded(
     stream.close()
     assert {json.loads(line)["name"] for line in text.splitlines()} == ({"a", "b"} if name is None else {name})
     assert 0 < most <= 2 * streams_module.RECORDS_CHUNK // 40
+
+
+async def test_streams_share_an_inotify_instance_and_are_bounded(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams_module, "MOST_STREAMS", 3)
+    before = count_instances()
+    streams = HostStreams(layout)
+    opened = [await streams.logs(name, None, True) for name in ("a", "b")]
+    opened.append(await streams.events(None, True, None))
+    assert count_instances() == before + 1
+    for follow in (True, False):
+        with pytest.raises(TooManyStreams, match="3 streams of logs and events are open already"):
+            await streams.logs("a", None, follow)
+    opened.pop().close()
+    Path(layout.log("c")).mkdir()
+    for _ in range(3):
+        with pytest.raises(DiskFailed):
+            await streams.logs("c", None, True)
+    opened.append(await streams.logs("b", None, True))
+    for stream in opened:
+        stream.close()
+        stream.close()
+    assert count_instances() == before

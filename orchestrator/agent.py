@@ -187,11 +187,12 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         reports.start_soon(reporter.feed_watchdog)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         reports.start_soon(_trim_events, opened)
-        reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
         async with trio.open_nursery() as supervisions:
             reconciler.take_over(taken_over, supervisions)
             async with trio.open_nursery() as following:
                 await following.start(reconciler.run, supervisions)
+                # Not before there are names: a client waits for an answer that is true.
+                reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
                 following.start_soon(reconciler.follow_world)
                 following.start_soon(_announce, reporter)
                 code = 0

@@ -236,11 +236,12 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
     """What an event says beside the next phase."""
     match happening.event:
         case Event.GO:
-            # After a stop it is as new; from rest or a wait it is an operator's word, which forgives.
-            forgiven = not life.wanted or life.phase in (Phase.IDLE, Phase.BACKOFF)
+            # After a stop it is as new; from rest, a wait or on the way there it is an operator's word, which forgives.
+            forgiven = not life.wanted or life.phase in (Phase.IDLE, Phase.BACKOFF, Phase.CLEANING)
             return evolve(
                 life,
                 wanted=True,
+                halted=life.halted or life.phase is Phase.CLEANING,
                 failures=0 if forgiven else life.failures,
                 restarted_at=() if forgiven else life.restarted_at,
                 restarts=life.restarts if life.wanted else 0,

@@ -36,6 +36,9 @@ class LiveInstance:
         self.state = state
         self.target: Target | None = None
         """What it was made from, as it was last told; None for what an earlier agent has left."""
+        self.applied: Target | None = None
+        """The same, as far as it holds: with limits that were refused it is not what it was told."""
+        self._limits_known = True
 
     @classmethod
     def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
@@ -59,7 +62,7 @@ class LiveInstance:
             stop=target.policy.stop,
         )
         live = cls(instance, state, outside)
-        live.target = target
+        live.target = live.applied = target
         return live
 
     @classmethod
@@ -132,6 +135,16 @@ class LiveInstance:
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
         self.note(stop=target.policy.stop)
+        self.retell(target)
+
+    def retell(self, target: Target) -> None:
+        """Hear what it is to be once more: the text may be another. Limits that do not hold yet make it no other."""
+        if self.holds(target.resources):
+            self.applied = target
+
+    def holds(self, resources: Resources) -> bool:
+        """Whether its limits are these, as far as is known."""
+        return self._limits_known and self.state.resources == resources
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process."""
@@ -169,10 +182,14 @@ class LiveInstance:
         if self._process is not None:
             self._process.close()
 
-    async def update(self, resources: Resources) -> None:
-        """Change the limits live. Raises RuntimeFailed; the old ones hold then."""
-        await self._outside.runtime.update(self.state.instance, self.state.folder, self.state.cgroups_path, resources)
+    async def update(self, target: Target) -> None:
+        """Change the limits live. Raises RuntimeFailed; the old ones hold then, or it says that they do not."""
+        state, resources = self.state, target.resources
+        self._limits_known = False  # until it is done, and after a failure too: who wants the old ones sees to them
+        await self._outside.runtime.update(state.instance, state.folder, state.cgroups_path, resources)
+        self._limits_known = True
         self.note(resources=resources)
+        self.applied = target
 
     def note(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
         """Write to the state file what has happened or has to happen whether it can be written or not."""

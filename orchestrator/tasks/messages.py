@@ -32,7 +32,7 @@ class Hurry:
 
 @frozen
 class TryAgain:
-    """A message from a clock: a replacement that was put off may be possible now."""
+    """A message from a clock: a replacement that was put off, or a live update that was refused, may be possible."""
 
 
 @frozen

@@ -15,7 +15,7 @@ from orchestrator.model.action import Planned, Renew, Start, Target
 from orchestrator.model.definition import Definition
 from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.state import AgentState, NameState
-from orchestrator.ports import Operation, Part, Refused, UnknownName
+from orchestrator.ports import DiskFailed, Operation, Part, Refused, UnknownName
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
@@ -72,7 +72,11 @@ class AgentOperator:
                     problems = supervisions[name].problems
                     raise Refused(f"cannot {operation.value} {name}: its definition has problems", problems)
         possible = {name: target for name, target in targets.items() if target is not None}
-        self._holds.release(possible)
+        try:
+            self._holds.release(possible)
+        except DiskFailed:
+            self._reconciler.tell_again()  # those that were released before
+            raise
         self._note(operation, possible)
         for name, target in sorted(possible.items()):
             action = Start(target) if operation is Operation.START else Renew(target)

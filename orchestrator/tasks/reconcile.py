@@ -62,6 +62,8 @@ class Reconciler:
         directory.watch_also(self._always_watched)
         self._compiled: dict[str, Compiled] = {}
         self._vanished: dict[str, float] = {}
+        self._orphaned: dict[str, float] = {}
+        """Held names without a file, and since when."""
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
         self._look_at_once = False
@@ -170,6 +172,8 @@ class Reconciler:
 
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
         self._look_at_once = False
+        # Who asks while this look is under way is answered by the next one: it began before the question.
+        asked, self._plans_asked = self._plans_asked, []
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
@@ -183,24 +187,26 @@ class Reconciler:
             self._directory.watch_also(self._always_watched | awaited, contents)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
-            self._vanished = {}
+            self._vanished, self._orphaned = {}, {}
         self._on_directory(listing.error or self._directory.message, files.misnamed)
         if listing.error is None:
             self._release_gone()
-        if self._plans_asked:
-            self._answer_plans(listing.error)
+        if asked:
+            self._answer_plans(asked, listing.error)
         self._tell(supervisions)
 
     def _release_gone(self) -> None:
-        """A hold ends with the file of its name."""
+        """A hold ends with the file of its name, after the same grace: an agent's first look may fall into a rename."""
+        now = trio.current_time()
+        gone = {name: self._orphaned.get(name, now) for name in self._holds.names - self._compiled.keys()}
+        self._orphaned = {name: since for name, since in gone.items() if now < since + VANISHED_GRACE}
         try:
-            self._holds.release(self._holds.names - self._compiled.keys())
+            self._holds.release(gone.keys() - self._orphaned.keys())
         except DiskFailed as error:
             self._outside.report.say(str(error))
 
-    def _answer_plans(self, error: str | None) -> None:
+    def _answer_plans(self, asked: Iterable[_PlanQuestion], error: str | None) -> None:
         planned = describe_plan(self._desired(), self._observed(), self._holds.names)
-        asked, self._plans_asked = self._plans_asked, []
         for question in asked:
             question.planned, question.error = planned, error
             question.answered.set()
@@ -223,7 +229,8 @@ class Reconciler:
         return {name: self._compiled[name] for name in self._vanished}
 
     def _next_vanishing(self) -> float:
-        return min((since + VANISHED_GRACE for since in self._vanished.values()), default=float("inf"))
+        times = (*self._vanished.values(), *self._orphaned.values())
+        return min((since + VANISHED_GRACE for since in times), default=float("inf"))
 
     def _tell(self, nursery: trio.Nursery) -> None:
         desired, observed = self._desired(), self._observed()
@@ -234,13 +241,15 @@ class Reconciler:
                 supervision.tell(Stop())  # it was never valid, so the plan does not know it
         for name, action in actions.items():
             want = desired.get(name)
-            problems = want.problems if isinstance(want, Broken) else ()
+            problems, held = want.problems if isinstance(want, Broken) else (), name in self._holds.names
             known = living.get(name)
             if known is None:
                 known = living[name] = Supervision(name, self._outside)
                 nursery.start_soon(known.run, name=f"supervise {name}")
-            elif isinstance(action, Keep) and known.problems == problems and _is_told(action, known.target):
+            elif isinstance(action, Keep) and known.problems == problems and _is_told(action, known, held):
                 continue
+            if known.target is None:
+                known.held = held  # of what was never valid no action says so
             before = observed.get(name)
             self._outside.report.told(name, action, before.target if before is not None else None)
             known.tell(action, problems)
@@ -251,6 +260,8 @@ def _is_there(supervision: Supervision) -> bool:
     return not supervision.gone and (supervision.target is not None or bool(supervision.problems))
 
 
-def _is_told(action: Keep, target: Target | None) -> bool:
-    """Whether what is to be kept has the same text, too."""
-    return action.target is None or target is None or action.target.source == target.source
+def _is_told(action: Keep, known: Supervision, held: bool) -> bool:
+    """Whether what is to be kept has the same text, too, and what was never valid is held as it was."""
+    if known.target is None:
+        return known.held == held
+    return action.target is None or action.target.source == known.target.source

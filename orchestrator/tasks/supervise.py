@@ -26,8 +26,9 @@ from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
 from orchestrator.tasks.update import LiveUpdates
 
-REPLACE_AGAIN_AFTER = 5.0
-"""Seconds until a replacement is tried again that could not be made ready: a full disk may have room by then."""
+TRY_AGAIN_AFTER = 5.0
+"""Seconds until what was refused is tried again: a full disk may have room by then for a replacement, and memory that
+is in use be free for another limit."""
 
 
 class Supervision:
@@ -87,9 +88,7 @@ class Supervision:
     def shown_target(self) -> Target | None:
         """What its instance was made from, or the next one would be."""
         live = self._effects.live
-        if live is None or (self._target is not None and self._is_made_from(self._target)):
-            return self._target
-        return live.target  # an edit has not taken effect yet
+        return self._target if live is None else live.applied
 
     @property
     def bundles_in_use(self) -> frozenset[str]:
@@ -164,6 +163,8 @@ class Supervision:
                 self._act(action, nursery)
             case Updated():
                 self._updates.note(message, self._effects.live)
+                if self._updates.refusal:
+                    self._begin_clock(nursery)
             case Hurry():
                 self._hurried = True
             case WriteAgain():
@@ -173,6 +174,7 @@ class Supervision:
                     self._effects.live.note()
             case TryAgain():
                 self._clock_runs = False
+                self._updates.try_again()
                 if self._put_off and self._target is not None:
                     self._replace(self._target, nursery)
         if self._hurried and self._life.phase is Phase.STOPPING:
@@ -198,7 +200,10 @@ class Supervision:
         match action:
             case Start(target):
                 self._take(target)
-                self._step(Happening(event=Event.GO), nursery)
+                if self._put_off or (self._life.phase is Phase.RUNNING and not self._is_made_from(target)):
+                    self._replace(target, nursery)
+                else:
+                    self._step(Happening(event=Event.GO), nursery)
             case Replace(target):
                 self._take(target)
                 self._replace(target, nursery)
@@ -213,9 +218,8 @@ class Supervision:
                 self._target = None
                 self._halt(nursery)
             case Update(target) | Retune(target):
-                put_off = self._put_off
                 self._take(target)
-                if put_off:
+                if self._put_off:
                     self._replace(target, nursery)
                 elif self._is_made_from(target):
                     self._effects.current.retune(target)
@@ -225,10 +229,10 @@ class Supervision:
                 if target is not None:
                     self._target = target
                     if self._is_made_from(target):
-                        self._effects.current.target = target
+                        self._effects.current.retell(target)
 
     def _take(self, target: Target) -> None:
-        self._target, self._policy, self._put_off, self._anew = target, target.policy, "", False
+        self._target, self._policy = target, target.policy
         self._updates.forget()
 
     def _halt(self, nursery: trio.Nursery) -> None:
@@ -249,9 +253,7 @@ class Supervision:
                 self._effects.successor.build(target)
             except OutsideError as error:
                 self._put_off = str(error)
-                if not self._clock_runs:
-                    self._clock_runs = True
-                    nursery.start_soon(self._try_again_later)
+                self._begin_clock(nursery)
                 return
         self._anew = False
         self._step(Happening(event=Event.REPLACE), nursery)
@@ -260,8 +262,14 @@ class Supervision:
         """Whether the instance that there is was made from the bundle of ``target``."""
         return self._effects.live is not None and self._effects.live.state.bundle == target.bundle.digest
 
+    def _begin_clock(self, nursery: trio.Nursery) -> None:
+        """Begin the one clock of what is to be tried again, unless it runs."""
+        if not self._clock_runs:
+            self._clock_runs = True
+            nursery.start_soon(self._try_again_later)
+
     async def _try_again_later(self) -> None:
-        await trio.sleep(REPLACE_AGAIN_AFTER)
+        await trio.sleep(TRY_AGAIN_AFTER)
         self._send.send_nowait(TryAgain())
 
     def _may_start_now(self, target: Target, *, updated: bool) -> bool:
@@ -298,7 +306,7 @@ class Supervision:
         removed = self._effects.take_removed()
         if removed is None:
             return
-        self._put_off = ""
+        self._put_off, self._anew = "", False
         self._updates.forget()
         if self._target is None or self._target.bundle.digest != removed:
             self._outside.sweep()

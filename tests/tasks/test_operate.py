@@ -90,7 +90,51 @@ async def test_a_next_agent_keeps_what_was_stopped(autojump_clock: MockClock) ->
     async with open_stage(TWO, held_before) as stage:
         assert stage.state("web").state is PublicState.STOPPED
         assert stage.state("db").state is PublicState.RUNNING
+        assert stage.disk.held == {"web", "gone"}, "the first look may fall into an editor's rename"
+        await trio.sleep(2)
         assert stage.disk.held == {"web"}, "a hold ends with its file"
+
+
+async def test_a_hold_outlives_a_rename_at_the_agents_first_look(autojump_clock: MockClock) -> None:
+    async with open_stage({"db": WEB}, lambda stage: stage.holds.hold(["web"])) as stage:
+        stage.directory.write("web", WEB)
+        await trio.sleep(5)
+        assert stage.state("web").state is PublicState.STOPPED
+
+
+async def test_what_was_never_valid_is_held_too(autojump_clock: MockClock) -> None:
+    async with open_desk({"bad": BROKEN}) as desk:
+        assert await desk.do(Operation.STOP) == {"bad": PublicState.STOPPED}
+        assert desk.stage.state("bad").held
+        assert desk.stage.state("bad").problems
+
+
+async def test_who_asks_during_a_look_is_answered_by_the_next(autojump_clock: MockClock) -> None:
+    async with open_desk(TWO) as desk:
+        desk.stage.world.delay = 1.0
+        desk.stage.directory.write("db", WEB + 'cwd = "/tmp"\n')
+        await trio.sleep(0.2)  # it looks at db, and waits for the world
+        desk.stage.directory.write("web", WEB + 'cwd = "/tmp"\n')
+        planned = {each.name: each.verb.value for each in await desk.operator.plan()}
+        assert planned == {"db": "nothing", "web": "replace"}
+
+
+async def test_some_that_cannot_be_released_do_not_keep_the_others(autojump_clock: MockClock) -> None:
+    async with open_desk(TWO) as desk:
+        await desk.do(Operation.STOP)
+        release, names = desk.stage.disk.release, iter(["db", "web"])
+
+        def release_one(name: str) -> None:
+            if next(names) == "web":
+                raise DiskFailed("full")
+            release(name)
+
+        desk.stage.disk.release = release_one  # type: ignore[method-assign]
+        with pytest.raises(DiskFailed):
+            desk.operator.operate(Operation.START, ["db", "web"])
+        await desk.stage.settle()
+        states = [state.state for state in desk.operator.list_states()]
+        assert sorted(state.value for state in states) == ["running", "stopped"]
 
 
 async def test_a_hold_ends_with_its_file_but_not_with_a_directory_that_cannot_be_read(

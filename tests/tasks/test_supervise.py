@@ -781,15 +781,45 @@ async def test_renew_that_finds_no_room_costs_nothing_and_comes_later(autojump_c
         await stage.until(lambda: stage.state.instance == "web-002" and stage.state.ready)
 
 
-@pytest.mark.parametrize("word", ["hold", "the same"])
-async def test_renew_that_was_put_off_ends_with_another_word(autojump_clock: MockClock, word: str) -> None:
+@pytest.mark.parametrize("word", [Start, Replace, Retune, Update])
+async def test_renew_that_was_put_off_is_lost_by_no_other_word(
+    autojump_clock: MockClock, word: type[Start | Replace | Retune | Update]
+) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("prepare_instance", times=2)
+        stage.web.tell(Renew(make_target()))
+        await stage.until(lambda: "cannot replace" in stage.state.message)
+        stage.web.tell(word(make_target()))
+        await stage.until(lambda: stage.state.instance != "web-000" and stage.state.ready)
+        await trio.sleep(100)
+        assert stage.methods().count("create") == 2
+
+
+@pytest.mark.parametrize("word", [Start, Renew])
+async def test_an_edit_that_was_put_off_is_lost_by_no_operators_word(
+    autojump_clock: MockClock, word: type[Start | Renew]
+) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target()))
+        await stage.reach(PublicState.RUNNING)
+        stage.disk.fail("prepare_instance", times=2)
+        stage.web.tell(Replace(make_target("b")))
+        await stage.until(lambda: "cannot replace" in stage.state.message)
+        stage.web.tell(word(make_target("b")))
+        await stage.until(lambda: stage.state.bundle == "b" and stage.state.ready)
+        assert stage.state.message == ""
+
+
+async def test_renew_that_was_put_off_ends_with_a_hold(autojump_clock: MockClock) -> None:
     async with open_stage() as stage:
         stage.web.tell(Start(make_target()))
         await stage.reach(PublicState.RUNNING)
         stage.disk.fail("prepare_instance", times=1000)
         stage.web.tell(Renew(make_target()))
         await stage.until(lambda: "cannot replace" in stage.state.message)
-        stage.web.tell(Hold(make_target()) if word == "hold" else Replace(make_target()))
+        stage.web.tell(Hold(make_target()))
         await stage.until(lambda: "cannot replace" not in stage.state.message)
         stage.disk.fail("prepare_instance", times=0)
         await trio.sleep(100)
@@ -833,3 +863,36 @@ async def test_a_signal_goes_to_what_runs_only(autojump_clock: MockClock) -> Non
         await stage.reach(PublicState.RUNNING)
         stage.web.send_signal(signal.SIGHUP)
         assert stage.runtime.process_of("web").signals == [signal.SIGHUP]
+
+
+async def test_a_limit_that_is_refused_is_not_told_as_live_and_is_tried_again(autojump_clock: MockClock) -> None:
+    old = evolve(make_target(memory=2**24), source=Source("web", "/c/web.toml", "old"), fields={"memory": "16M"})
+    new = evolve(make_target(memory=2**25), source=Source("web", "/c/web.toml", "new"), fields={"memory": "32M"})
+    async with open_stage() as stage:
+        stage.web.tell(Start(old))
+        await stage.reach(PublicState.RUNNING)
+        stage.runtime.fail("update", "busy", times=2)
+        stage.web.tell(Update(new))
+        await stage.until(lambda: stage.state.message.endswith("busy"))
+        assert stage.state.fields == old.fields
+        told = len(stage.report.states)
+        await stage.until(lambda: stage.state.message == "")
+        assert (stage.state.fields, stage.disk.instances["web-000"].resources) == (new.fields, new.resources)
+        seen = [bool(state.message) for state in stage.report.states[told:]]
+        assert seen == sorted(seen, reverse=True), "it stays refused until it is not"
+
+
+async def test_limits_that_may_be_half_applied_are_seen_to_when_the_edit_is_taken_back(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_stage() as stage:
+        stage.web.tell(Start(make_target(memory=2**24)))
+        await stage.reach(PublicState.RUNNING)
+        stage.runtime.fail("update", "what held before could not be put back", times=1)
+        stage.web.tell(Update(make_target(memory=2**25)))
+        await stage.until(lambda: "cannot update" in stage.state.message)
+        updates = stage.methods().count("update")
+        stage.web.tell(Update(make_target(memory=2**24)))
+        await stage.until(lambda: stage.state.message == "")
+        await wait_all_tasks_blocked()
+        assert stage.methods().count("update") == updates + 1

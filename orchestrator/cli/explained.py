@@ -10,8 +10,10 @@ from typing import Any
 from orchestrator.cli.errors import one_line, write_output
 from orchestrator.cli.table import STYLES, paint
 from orchestrator.core.explain import Explanation, Seen, explain_row
+from orchestrator.core.output import identify_stream
 from orchestrator.core.status import StatusRow
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.layout import Layout
 from orchestrator.ports import OutsideError
 from orchestrator.system.journal import JournalQuery, read_journal
 from orchestrator.system.logs import read_tail
@@ -24,14 +26,15 @@ LONGEST_LINE = 500
 """Characters of such a line that are shown."""
 
 
-def print_explained(row: StatusRow, fields: Mapping[str, Any]) -> None:
+def print_explained(row: StatusRow, fields: Mapping[str, Any], layout: Layout) -> None:
     """Print a row explained. fields: what its definition asks for, by dotted path. Raises OutputFailed,
     BrokenPipeError."""
-    explanation = explain_row(row, fields, _look_at(row))
-    write_output("\n".join((*_format(explanation), *_format_log(row))) + "\n")
+    seen = _look_at(row, layout)
+    explanation = explain_row(row, fields, seen)
+    write_output("\n".join((*_format(explanation), *_format_log(row, seen))) + "\n")
 
 
-def _look_at(row: StatusRow) -> Seen:
+def _look_at(row: StatusRow, layout: Layout) -> Seen:
     usage, trouble = None, ""
     if row.cgroups_path is not None:
         try:
@@ -47,6 +50,7 @@ def _look_at(row: StatusRow) -> Seen:
         usage=usage,
         trouble=trouble,
         texts={file: source.text for file, source in sources.items()},
+        identifier=identify_stream(layout.run, row.name),
     )
 
 
@@ -63,9 +67,9 @@ def _format(explanation: Explanation) -> Iterable[str]:
             yield from (f"  {line}" for line in problem.splitlines())
 
 
-def _format_log(row: StatusRow) -> Iterable[str]:
+def _format_log(row: StatusRow, seen: Seen) -> Iterable[str]:
     try:
-        text = _read_log(row)
+        text = _read_log(row, seen)
     except (OSError, OutsideError) as error:
         yield ""
         yield f"its log cannot be shown: {error.strerror if isinstance(error, OSError) else error}"
@@ -79,9 +83,9 @@ def _format_log(row: StatusRow) -> Iterable[str]:
         yield from (f"  {_visible(line)}" for line in lines)
 
 
-def _read_log(row: StatusRow) -> bytes:
+def _read_log(row: StatusRow, seen: Seen) -> bytes:
     if row.log_target is LogTarget.JOURNAL:
-        return read_journal(JournalQuery(name=row.name, lines=LAST_LINES))
+        return read_journal(JournalQuery(identifier=seen.identifier, lines=LAST_LINES))
     if row.log is None:
         return b""
     try:

@@ -15,6 +15,7 @@ from attrs import frozen
 from orchestrator.cli.errors import FAILED, INTERRUPTED, warn
 from orchestrator.cli.logview import NamedOutput, Output, make_outputs
 from orchestrator.core.marks import Section, find_previous
+from orchestrator.core.output import identify_stream
 from orchestrator.model.bundle import LogTarget
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
@@ -228,10 +229,11 @@ def _find_section(layout: Layout, name: str) -> Section:
 
 def _query_of(layout: Layout, name: str, view: View) -> JournalQuery:
     """Of an earlier instance the journal knows no more than the time in which it was the container's."""
+    identifier = identify_stream(layout.run, name)
     if view.previous:
         section = _find_section(layout, name)
-        return JournalQuery(name=name, lines=view.lines, since=section.began_at, until=section.ended_at)
-    query = JournalQuery(name=name, lines=view.lines, since=view.since, follow=view.follow)
+        return JournalQuery(identifier=identifier, lines=view.lines, since=section.began_at, until=section.ended_at)
+    query = JournalQuery(identifier=identifier, lines=view.lines, since=view.since, follow=view.follow)
     if query.follow and query.counts_from_moment:
         raise LogUnreadable(f"{name} writes to the journal: followed from --since on it has no last lines (--lines)")
     return query

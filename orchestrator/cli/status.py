@@ -85,7 +85,7 @@ def show_status(layout: Layout, names: Sequence[str] = (), *, as_json: bool = Fa
     elif len(set(names)) == 1 and files.names.states:
         from orchestrator.cli.explained import print_explained
 
-        print_explained(view.rows[0], files.names.states[0].fields)
+        print_explained(view.rows[0], files.names.states[0].fields, layout)
     else:
         if not view.rows:
             warn("there is no container")

@@ -38,6 +38,8 @@ class Seen:
     """Why it is not known what it uses."""
     texts: Mapping[str, str | None] = field(factory=dict)
     """What the files with problems say, by path."""
+    identifier: str = ""
+    """What its entries in the journal are found by."""
 
 
 @frozen
@@ -83,11 +85,12 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
     yield "instance", _describe_instance(row, seen)
     yield "bundle", (row.bundle or "")[:_SHOWN_DIGEST]
     yield "restarts", str(row.restarts) if row.restarts else ""
-    if row.last_exit is not None:
+    unknown = row.last_exit is not None and row.last_exit.code is row.last_exit.signal is None
+    if row.last_exit is not None and not (unknown and row.message):  # of a start that failed the message says why
         yield "last exit", f"{describe_exit(row.last_exit)}, {format_age(seen.now - row.last_exit.at)} ago"
     if row.cgroups_path is not None:
         yield from _describe_resources(fields, seen)
-    yield "log", _describe_log(row)
+    yield "log", _describe_log(row, seen)
 
 
 def _describe_why(row: StatusRow) -> str:
@@ -153,12 +156,12 @@ def _join(used: object, limits: Sequence[str]) -> str:
     return ", ".join([*([str(used)] if used is not None else []), *limits])
 
 
-def _describe_log(row: StatusRow) -> str:
+def _describe_log(row: StatusRow, seen: Seen) -> str:
     match row.log_target:
         case LogTarget.FILE:
             return row.log or ""
         case LogTarget.JOURNAL:
-            return f"the journal (journalctl -t {row.name})"
+            return f"the journal (journalctl -t {seen.identifier})"
         case LogTarget.NONE:
             return "none is kept"
 

@@ -8,6 +8,17 @@ JOURNAL = "/run/systemd/journal/stdout"
 """The socket that takes the output of services (systemd-journald.service(8), "Stream logging")."""
 
 
+def identify_stream(run: str, name: str) -> str:
+    """What a container's entries in the journal are found by: ``orchestrator/web``, and of an agent with another run
+    directory ``/srv/two/run/web``.
+
+    The name alone may be that of one of the host's services, or of another agent's container. Nothing else that the
+    journal keeps of a stream would tell them apart: process, unit and control group are those of whoever wrote a line,
+    and missing where it has ended before the journal looks (systemd.journal-fields(7)).
+    """
+    return f"{run}/{name}".removeprefix("/run/")
+
+
 def log_questions(log: Log) -> tuple[PathQuestion, ...]:
     """What must be known for a log."""
     return (PathQuestion(JOURNAL),) if isinstance(log, JournalLog) else ()

@@ -25,8 +25,8 @@ class FileLog:
 
 @frozen(kw_only=True)
 class JournalLog:
-    """systemd's journal, with the container's name as the identifier. /dev/stdout cannot be opened inside then: it is a
-    socket (ENXIO, open(2))."""
+    """systemd's journal, with ``orchestrator/NAME`` as the identifier (`orchestrator.core.output.identify_stream`).
+    /dev/stdout cannot be opened inside then: it is a socket (ENXIO, open(2))."""
 
     type: ClassVar[str] = "journal"
 

@@ -45,9 +45,9 @@ def open_stream(identifier: str, path: str = STREAM_SOCKET) -> int:
 @frozen(kw_only=True)
 class JournalQuery:
     """Which entries of a container to show: the last ``lines`` (None: all) between two moments in epoch seconds, and
-    with ``follow`` those to come."""
+    with ``follow`` those to come. ``identifier``: see `orchestrator.core.output.identify_stream`."""
 
-    name: str
+    identifier: str
     lines: int | None = None
     since: float | None = None
     until: float | None = None
@@ -62,7 +62,8 @@ class JournalQuery:
 def journalctl(query: JournalQuery) -> list[str]:
     """The command line that prints the messages of the entries, one a line; all of them if it would count otherwise."""
     lines = "all" if query.lines is None or query.counts_from_moment else str(query.lines)
-    words = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--identifier={query.name}", f"--lines={lines}"]
+    words = ["journalctl", "--quiet", "--no-pager", "--output=cat"]
+    words += [f"--identifier={query.identifier}", f"--lines={lines}"]
     if query.since is not None:
         words.append(f"--since=@{query.since:.3f}")
     if query.until is not None:

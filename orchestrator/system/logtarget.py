@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator
 
+from orchestrator.core.output import identify_stream
 from orchestrator.model.bundle import Instance, LogTarget
 from orchestrator.ports import OutsideError
 from orchestrator.system.journal import open_stream
@@ -34,9 +35,14 @@ def _open_target(instance: Instance) -> int:
         case LogTarget.FILE:
             return _open_log(instance.log)
         case LogTarget.JOURNAL:
-            return open_stream(instance.name)
+            return open_stream(_identify(instance))
         case LogTarget.NONE:
             return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+
+def _identify(instance: Instance) -> str:
+    run = os.path.dirname(os.path.dirname(instance.folder))  # `Layout.instance`
+    return identify_stream(run, instance.name)
 
 
 def _open_log(path: str) -> int:

@@ -232,7 +232,7 @@ def test_a_container_that_keeps_no_log(layout: Layout) -> None:
 @pytest.mark.usefixtures("journalctl")
 def test_the_journal_is_asked_for_what_is_written_there(layout: Layout) -> None:
     tell(layout, "web", target=LogTarget.JOURNAL)
-    asked = "--quiet --no-pager --output=cat --identifier=web"
+    asked = f"--quiet --no-pager --output=cat --identifier={layout.run}/web"
     assert run(layout, "web") == (0, f"{asked} --lines=100\nan entry\n", "")
     assert run(layout, "-f", "-n", "3", "web") == (0, f"{asked} --lines=3 --follow\nan entry\n", "")
     assert run(layout, "--since", "2026-01-31T12:00:00Z", "web")[1] == (

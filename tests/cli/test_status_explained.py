@@ -133,10 +133,10 @@ def test_the_last_lines_are_asked_of_the_journal(
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     shown, lines = explain(capsys)
-    assert shown["log"] == "the journal (journalctl -t web)"
+    assert shown["log"] == f"the journal (journalctl -t {disk.layout.run}/web)"
     assert lines[-2:] == [
         "the last line of its log:",
-        "  --quiet --no-pager --output=cat --identifier=web --lines=10",
+        f"  --quiet --no-pager --output=cat --identifier={disk.layout.run}/web --lines=10",
     ]
     monkeypatch.setenv("PATH", str(tmp_path))
     assert explain(capsys)[1][-1] == "its log cannot be shown: cannot run journalctl: No such file or directory"

@@ -139,10 +139,11 @@ def test_problems_come_with_the_place_in_their_file() -> None:
 
 @pytest.mark.parametrize(
     ("target", "shown"),
-    [(LogTarget.JOURNAL, "the journal (journalctl -t web)"), (LogTarget.NONE, "none is kept")],
+    [(LogTarget.JOURNAL, "the journal (journalctl -t orchestrator/web)"), (LogTarget.NONE, "none is kept")],
 )
 def test_where_the_output_goes(target: LogTarget, shown: str) -> None:
-    assert lines(explain(evolve(STATE, log=None, log_target=target)))["log"] == shown
+    seen = evolve(SEEN, identifier="orchestrator/web")
+    assert lines(explain(evolve(STATE, log=None, log_target=target), seen))["log"] == shown
 
 
 LIVE = f"{FILE} of 1970-01-01 00:15:00"

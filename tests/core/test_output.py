@@ -3,13 +3,19 @@
 import attrs
 import pytest
 
-from orchestrator.core.output import JOURNAL, find_log_faults, log_bound, log_questions
+from orchestrator.core.output import JOURNAL, find_log_faults, identify_stream, log_bound, log_questions
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.facts import Facts, PathAnswer, PathKind
 from orchestrator.model.log import FileLog, JournalLog, NoLog
 from orchestrator.model.types import Size
 from tests.core.helpers_world import HOST, answer, host_definition
+
+
+def test_a_stream_is_known_by_its_agent_and_its_name() -> None:
+    assert identify_stream("/run/orchestrator", "web") == "orchestrator/web"
+    assert identify_stream("/run/user/1000/orchestrator", "web") == "user/1000/orchestrator/web"
+    assert identify_stream("/srv/run/two", "web") == "/srv/run/two/web"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.output import identify_stream
 from orchestrator.system.logmarks import read_marks
 from tests.host.agent_process import AgentProcess, definition
 from tests.system.helpers_journal import run_with_journal
@@ -76,17 +77,19 @@ def test_another_bound_holds_for_what_runs(own_agent: AgentProcess) -> None:
 
 
 THROUGH_THE_JOURNAL = """
+identifier=$1; shift
 "$@" >&2
 journalctl --sync
-journalctl -q -t talks -o cat
+journalctl -q -t "$identifier" -o cat
 """
 
 
-def test_the_journal_takes_the_output_under_the_containers_name(own_agent: AgentProcess) -> None:
+def test_the_journal_takes_the_output_as_that_of_this_agents_container(own_agent: AgentProcess) -> None:
     """A oneshot and an agent that runs it once, beside a journal of their own."""
     text = definition("echo hello; echo '<3>bad' >&2", type="oneshot", log="journal")
     own_agent.define("talks", text)
-    shown = run_with_journal(THROUGH_THE_JOURNAL, *own_agent.command("--once"))
+    identifier = identify_stream(own_agent.layout.run, "talks")
+    shown = run_with_journal(THROUGH_THE_JOURNAL, identifier, *own_agent.command("--once"))
     assert shown == "hello\nbad\n"
     assert not Path(own_agent.layout.log("talks")).exists()
     assert [mark.position for mark in read_marks(own_agent.layout.log("talks"))] == [0]

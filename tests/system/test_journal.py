@@ -17,15 +17,17 @@ from orchestrator.system.journal import (
 )
 from tests.system.helpers_journal import FakeJournal, run_with_journal
 
+WEB = "orchestrator/web"
+
 
 def test_the_header_is_that_of_sd_journal_stream_fd(tmp_path: Path) -> None:
     journal = FakeJournal(f"{tmp_path}/stdout")
-    stream = open_stream("web", journal.path)
+    stream = open_stream(WEB, journal.path)
     assert os.get_blocking(stream), "an application expects no EAGAIN"
     assert not os.get_inheritable(stream)
     os.write(stream, b"hello\n")
     os.close(stream)
-    assert journal.received() == b"web\n\n6\n1\n0\n0\n0\nhello\n"
+    assert journal.received() == b"orchestrator/web\n\n6\n1\n0\n0\n0\nhello\n"
     journal.close()
 
 
@@ -46,18 +48,18 @@ def test_a_journal_that_hangs_holds_up_nobody(tmp_path: Path) -> None:
 
 
 def test_the_command_line_of_journalctl() -> None:
-    common = ["journalctl", "--quiet", "--no-pager", "--output=cat", "--identifier=web"]
-    assert journalctl(JournalQuery(name="web")) == [*common, "--lines=all"]
-    assert journalctl(JournalQuery(name="web", lines=5, follow=True)) == [*common, "--lines=5", "--follow"]
-    assert journalctl(JournalQuery(name="web", lines=5, since=1769860800.25)) == [
+    common = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--identifier={WEB}"]
+    assert journalctl(JournalQuery(identifier=WEB)) == [*common, "--lines=all"]
+    assert journalctl(JournalQuery(identifier=WEB, lines=5, follow=True)) == [*common, "--lines=5", "--follow"]
+    assert journalctl(JournalQuery(identifier=WEB, lines=5, since=1769860800.25)) == [
         *common, "--lines=all", "--since=@1769860800.250",
     ]  # fmt: skip
-    assert journalctl(JournalQuery(name="web", since=1.0, until=2.0))[-2:] == ["--since=@1.000", "--until=@2.000"]
+    assert journalctl(JournalQuery(identifier=WEB, since=1.0, until=2.0))[-2:] == ["--since=@1.000", "--until=@2.000"]
 
 
 def test_without_journalctl_there_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    query = JournalQuery(name="web")
+    query = JournalQuery(identifier=WEB)
     for read in (read_journal, become_journalctl):
         with pytest.raises(JournalUnavailable, match=r"^cannot run journalctl: No such file or directory$"):
             read(query)
@@ -69,27 +71,30 @@ def test_a_journalctl_that_fails_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pa
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with pytest.raises(JournalUnavailable, match=r"^journalctl ended with exit code 4$"):
-        read_journal(JournalQuery(name="web"))
+        read_journal(JournalQuery(identifier=WEB))
 
 
 WRITE_AND_READ = """
 $PYTHON -c '
 import os, time
 from orchestrator.system.journal import open_stream
-for name, text in (("web", b"hello\\n<3>bad\\n"), ("other", b"not mine\\n"), ("web", b"again\\n")):
-    stream = open_stream(name)
+for identifier, text in (
+    ("orchestrator/web", b"hello\\n<3>bad\\n"), ("web", b"of the host\\n"), ("/srv/two/run/web", b"of another\\n"),
+    ("orchestrator/web", b"again\\n"),
+):
+    stream = open_stream(identifier)
     os.write(stream, text)
     os.close(stream)
 '
-until journalctl --sync && [ "$(journalctl -q -o cat -t web | wc -l)" = 3 ]; do sleep 0.02; done
-journalctl -q -t web -o json
+until journalctl --sync && [ "$(journalctl -q -o cat -t orchestrator/web | wc -l)" = 3 ]; do sleep 0.02; done
+journalctl -q -t orchestrator/web -o json
 $PYTHON -c '
 import sys
 from orchestrator.system.journal import *
-sys.stdout.buffer.write(read_journal(JournalQuery(name="web")))
-sys.stdout.buffer.write(read_journal(JournalQuery(name="web", lines=1, since=1.0)))
-sys.stdout.buffer.write(read_journal(JournalQuery(name="web", lines=1)))
-sys.stdout.buffer.write(read_journal(JournalQuery(name="web", since=1.0, until=2.0)))
+sys.stdout.buffer.write(read_journal(JournalQuery(identifier="orchestrator/web")))
+sys.stdout.buffer.write(read_journal(JournalQuery(identifier="orchestrator/web", lines=1, since=1.0)))
+sys.stdout.buffer.write(read_journal(JournalQuery(identifier="orchestrator/web", lines=1)))
+sys.stdout.buffer.write(read_journal(JournalQuery(identifier="orchestrator/web", since=1.0, until=2.0)))
 '
 """
 
@@ -100,5 +105,5 @@ def test_a_real_journal_takes_lines_with_their_priority_and_gives_them_back() ->
     assert [
         (entry["MESSAGE"], entry["PRIORITY"], entry["SYSLOG_IDENTIFIER"], entry["_TRANSPORT"])
         for entry in map(json.loads, entries)
-    ] == [("hello", "6", "web", "stdout"), ("bad", "3", "web", "stdout"), ("again", "6", "web", "stdout")]
+    ] == [("hello", "6", WEB, "stdout"), ("bad", "3", WEB, "stdout"), ("again", "6", WEB, "stdout")]
     assert (hello, bad, again, last, tail) == ("hello", "bad", "again", "again", "again")

@@ -46,12 +46,13 @@ def judge_outcome(operation: Operation, name: str, state: NameState | None, now:
 
 
 def accept_outcome(name: str, state: NameState | None, now: float) -> Outcome:
-    """What there is to say of a name whose operation has only begun."""
+    """What there is to say of a name whose operation has only begun: how it is still."""
     return Outcome(name=name, ok=True) if state is None else _outcome_of(name, state, True, now)
 
 
 def _outcome_of(name: str, state: NameState, ok: bool, now: float) -> Outcome:
     (row,) = make_rows([state], [], agent_alive=True)
     # Who has just asked for a stop need not be told by whom it was stopped.
-    message = describe_row(evolve(row, held=row.held and not ok), now)
+    seen = evolve(row, held=row.held and not ok)
+    message = describe_row(seen, now, f"see `orchestrator status {name}`" if ok else "see below")
     return Outcome(name=name, ok=ok, state=row_to_json(row), message=message)

@@ -8,6 +8,7 @@ Floor: cli.
 """
 
 import contextlib
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -93,6 +94,7 @@ def _report(error: BaseException) -> int:
     if any(isinstance(leaf, BrokenPipeError | OutputUnread) for leaf in leaves):
         _drop_output()
         return UNREAD
+    leaves = [_explain_full(leaf) for leaf in leaves]
     bugs = [leaf for leaf in leaves if not isinstance(leaf, OutsideError | KeyboardInterrupt | click.Abort)]
     for leaf in leaves:
         if isinstance(leaf, OutsideError):
@@ -108,6 +110,26 @@ def _report(error: BaseException) -> int:
         hint = "" if asked else f" (set {TRACEBACK}=1 to see where)"
         warn(f"internal error: {type(bug).__name__}: {bug}{hint}")
     return INTERNAL
+
+
+def _explain_full(error: BaseException) -> BaseException:
+    """What click itself could not write, as help: of a file the error would name it."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+        _drop_output()
+        return OutputFailed(f"cannot write to standard output: {error.strerror}")
+    return error
+
+
+def write_bytes(data: bytes) -> None:
+    """As `write_output`, of what need not be text."""
+    try:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _drop_output()
+        raise OutputFailed(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _flush() -> None:

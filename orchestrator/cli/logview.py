@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from orchestrator.cli.errors import warn
+from orchestrator.cli.errors import warn, write_bytes
 from orchestrator.system.logs import Piece
 
 LONGEST_LINE = 1024 * 1024
@@ -21,19 +21,18 @@ class Output:
 
     def write(self, piece: Piece) -> None:
         """Write a piece, and say what was dropped before it. A line whose end was dropped is ended there, so that the
-        one that comes next is not taken for a part of it. Raises BrokenPipeError, OSError."""
+        one that comes next is not taken for a part of it. Raises BrokenPipeError, OutputFailed."""
         if piece.dropped:
             warn(f"{piece.dropped} bytes were dropped from the log before they could be shown")
             self.end_line()
         if piece.data:
-            sys.stdout.buffer.write(piece.data)
+            write_bytes(piece.data)
             self._in_line = not piece.data.endswith(b"\n")
-        sys.stdout.buffer.flush()
 
     def end_line(self) -> None:
         """What comes next begins a line."""
         if self._in_line:
-            sys.stdout.buffer.write(b"\n")
+            write_bytes(b"\n")
             self._in_line = False
 
 
@@ -46,21 +45,21 @@ class NamedOutput:
         self._begun = b""
 
     def write(self, piece: Piece) -> None:
-        """Write the lines that a piece ends, and say what was dropped before it. Raises BrokenPipeError, OSError."""
+        """Write the lines that a piece ends, and say what was dropped before it.
+
+        Raises BrokenPipeError, OutputFailed."""
         if piece.dropped:
             warn(f"{self._name}: {piece.dropped} bytes were dropped from the log before they could be shown")
             self.end_line()
         *lines, self._begun = (self._begun + piece.data).split(b"\n")
-        sys.stdout.buffer.write(b"".join(b"%b%b\n" % (self._prefix, line) for line in lines))
+        write_bytes(b"".join(b"%b%b\n" % (self._prefix, line) for line in lines))
         if len(self._begun) > LONGEST_LINE:
             self.end_line()
-        sys.stdout.buffer.flush()
 
     def end_line(self) -> None:
         """Write what there is of a line whose end does not come."""
         if self._begun:
-            sys.stdout.buffer.write(b"%b%b\n" % (self._prefix, self._begun))
-            sys.stdout.buffer.flush()
+            write_bytes(b"%b%b\n" % (self._prefix, self._begun))
             self._begun = b""
 
 

@@ -102,11 +102,11 @@ async def _ask(
                     if tell is not None:
                         tell(len(outcomes))
                     if not as_json:
-                        _print(outcome)
+                        _print(outcome, "" if wait else f"asked to {operation.value}, now ")
 
 
-def _print(outcome: "Outcome") -> None:
-    text = f"{outcome.name}: {outcome.word}"
+def _print(outcome: "Outcome", before: str) -> None:
+    text = f"{outcome.name}: {before}{outcome.word}"
     write_output(one_line(f"{text}: {outcome.message}" if outcome.message else text) + "\n")
     if not outcome.ok and outcome.state is not None:
         for problem in outcome.state["problems"]:

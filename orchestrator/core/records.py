@@ -126,7 +126,8 @@ def describe_record(record: Record) -> str:
             shown = _count_rest([show_change(change) for change in record.fields], MOST_CHANGES_SHOWN)
             text = f"{record.kind.value}: {shown}"
         case _:
-            text = f"{record.kind.value}: {record.message}" if record.message else record.kind.value
+            told = record.message.startswith(record.kind.value)
+            text = record.message if told else ": ".join(filter(None, (record.kind.value, record.message)))
     return f"{record.name}: {text}" if record.name else text
 
 

@@ -146,8 +146,10 @@ def format_age(seconds: float) -> str:
     return "".join(shown) or "0s"
 
 
-def describe_row(row: StatusRow, now: float) -> str:
-    """The row's message for people, in one line: why it is so, how it ended last, when it is tried again."""
+def describe_row(row: StatusRow, now: float, problems_at: str = "see below") -> str:
+    """The row's message for people, in one line: why it is so, how it ended last, when it is tried again.
+
+    problems_at: where its problems are told."""
     parts = [row.message] if row.message else []
     if not parts and row.last_exit is not None and row.state in (PublicState.BACKOFF, PublicState.FAILED):
         parts.append(describe_exit(row.last_exit))
@@ -156,5 +158,5 @@ def describe_row(row: StatusRow, now: float) -> str:
     if row.next_retry_at is not None:
         parts.append(f"next try in {format_age(row.next_retry_at - now + 0.999)}")
     if row.problems:
-        parts.append(f"{len(row.problems)} problem{'s' if len(row.problems) > 1 else ''}, see below")
+        parts.append(f"{len(row.problems)} problem{'s' if len(row.problems) > 1 else ''}, {problems_at}")
     return "; ".join(parts)

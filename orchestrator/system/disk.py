@@ -23,7 +23,7 @@ from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_files, write_new
 from orchestrator.system.envfile import VariableReader, VariablesUnusable
 from orchestrator.system.files import append_line, make_folders, remove_file, remove_tree, temporary_name, write_atomic
-from orchestrator.system.states import read_held
+from orchestrator.system.states import read_boot_id, read_held
 from orchestrator.system.trash import Trash
 
 
@@ -132,7 +132,7 @@ class HostDisk:
         path = f"{self.layout.held}/{name}"
         with _tried(f"cannot write {path}"):
             make_folders(self.layout.held, 0o700)
-            write_atomic(path, b"")
+            write_atomic(path, read_boot_id().encode())
 
     def release(self, name: str) -> None:
         """See `orchestrator.ports.Disk.release`."""

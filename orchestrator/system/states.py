@@ -74,13 +74,26 @@ def read_agent(layout: Layout) -> AgentState | DamagedFile | None:
 
 def read_held(layout: Layout) -> frozenset[str]:
     """The names that an operator has stopped, which the next agent keeps stopped, too: unlike the names' states they
-    outlive an agent that ends in order. Raises DiskFailed if the folder cannot be read."""
+    outlive an agent that ends in order, but no boot. Raises DiskFailed if the folder cannot be read."""
     try:
-        return frozenset(name for name in os.listdir(layout.held) if not name.startswith("."))
+        names = [name for name in os.listdir(layout.held) if not name.startswith(".")]
+        return frozenset(name for name in names if _is_of_this_boot(f"{layout.held}/{name}"))
     except FileNotFoundError:
         return frozenset()
     except OSError as error:
         raise DiskFailed(f"cannot look through {layout.held}: {error.strerror}") from error
+
+
+def read_boot_id() -> str:
+    """What the kernel calls the time since it was booted (proc_sys_kernel(5), random/boot_id)."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def _is_of_this_boot(path: str) -> bool:
+    """A run directory that is on no tmpfs outlives the boot that a stop was for."""
+    with open(path, encoding="ascii", errors="replace") as file:
+        return file.read().strip() == read_boot_id()
 
 
 def find_living(names: Iterable[NameState]) -> frozenset[str]:

@@ -4,6 +4,7 @@ instruction. The other 999 are held, so that the machine is no busier for them."
 import time
 from contextlib import ExitStack
 
+from orchestrator.system.states import read_boot_id
 from tests.bench.agent import Home, make_home, read_name, run_agent, wait_until, write_definition
 from tests.bench.measure import Ratio, Result
 
@@ -20,7 +21,7 @@ def measure(runtime: str, rounds: int) -> list[Result]:
         (many.run / "held").mkdir()
         for number in range(1, DEFINITIONS):
             write_definition(many, f"bench{number}", ["sleep", str(number)])
-            (many.run / "held" / f"bench{number}").touch()
+            (many.run / "held" / f"bench{number}").write_text(read_boot_id())
         stack.enter_context(run_agent(few, runtime))
         stack.enter_context(run_agent(many, runtime))
         for number in range(rounds + 2):

@@ -56,7 +56,7 @@ async def test_what_is_not_as_asked_is_told_with_its_problems(
 async def test_without_waiting(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with serving(tmp_path, FakeOperator([WEB], patient=True)) as served:
         assert await call(served, "stop", "web", "--no-wait") == 0
-        assert capsys.readouterr() == ("web: stopping\n", "")
+        assert capsys.readouterr() == ("web: asked to stop, now stopping\n", "")
 
 
 @pytest.mark.parametrize(

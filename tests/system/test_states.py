@@ -48,6 +48,9 @@ def test_what_an_operator_has_stopped(layout: Layout) -> None:
     assert read_held(layout) == {"web", "db"}
     disk.release("db")
     assert read_held(layout) == {"web"} == disk.list_held()
+    # A run directory on a disk outlives a boot.
+    Path(f"{layout.held}/web").write_text("the boot before")
+    assert read_held(layout) == set()
 
 
 def test_what_was_written_is_read(layout: Layout) -> None:

@@ -289,3 +289,12 @@ def test_paths_are_made_absolute_and_links_stay(tmp_path: Path, monkeypatch: pyt
 def test_a_layout_of_two_paths() -> None:
     layout = layout_of("/s", "/r")
     assert (layout.state, layout.run) == ("/s", "/r")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["run", "--help"], ["completion", "bash"]])
+def test_a_full_output_is_no_bug_of_ours(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        command = [str(Path(sys.executable).with_name("orchestrator")), *arguments]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    expected = "orchestrator: cannot write to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (1, expected)

@@ -4,7 +4,7 @@ Level-triggered: a hint from the watch only says "look again", and what is there
 once; hints that come while a plan is made form the next one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 
 import trio
 from attrs import define, field
@@ -174,6 +174,7 @@ class Reconciler:
         self._look_at_once = False
         # Who asks while this look is under way is answered by the next one: it began before the question.
         asked, self._plans_asked = self._plans_asked, []
+        known = self._compiled.keys()
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
@@ -190,16 +191,18 @@ class Reconciler:
             self._vanished, self._orphaned = {}, {}
         self._on_directory(listing.error or self._directory.message, files.misnamed)
         if listing.error is None:
-            self._release_gone()
+            self._release_gone(known - self._compiled.keys())
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
 
-    def _release_gone(self) -> None:
-        """A hold ends with the file of its name, after the same grace: an agent's first look may fall into a rename."""
+    def _release_gone(self, vanished: Set[str]) -> None:
+        """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace
+        with those that this agent has never seen, since its first look may fall into a rename."""
         now = trio.current_time()
         gone = {name: self._orphaned.get(name, now) for name in self._holds.names - self._compiled.keys()}
-        self._orphaned = {name: since for name, since in gone.items() if now < since + VANISHED_GRACE}
+        young = (name for name, since in gone.items() if now < since + VANISHED_GRACE)
+        self._orphaned = {name: gone[name] for name in young if name not in vanished}
         try:
             self._holds.release(gone.keys() - self._orphaned.keys())
         except DiskFailed as error:

@@ -147,7 +147,7 @@ async def test_a_hold_ends_with_its_file_but_not_with_a_directory_that_cannot_be
         assert desk.stage.disk.held == {"web"}
         desk.stage.directory.break_down(None)
         desk.stage.directory.remove("web")
-        await trio.sleep(5)
+        await trio.sleep(1.2)
         assert desk.stage.disk.held == set()
         desk.stage.directory.write("web", WEB)
         await desk.stage.settle()

@@ -3,6 +3,7 @@
 Floor: cli.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
@@ -99,8 +100,8 @@ def group(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (default: that of the process) and return the exit code: 0 done, 1 it could not be done or
     problems were found, 2 wrong usage, 70 a bug of ours, 130 interrupted, 141 nobody reads the output any more."""
-    return guard(
-        lambda: group.main(
-            args=None if arguments is None else list(arguments), prog_name="orchestrator", standalone_mode=False
-        )
-    )
+    words = None if arguments is None else list(arguments)
+    with warnings.catch_warnings():
+        # An interrupt may come between the making of a coroutine and its first step, which is nobody's mistake.
+        warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+        return guard(lambda: group.main(args=words, prog_name="orchestrator", standalone_mode=False))

@@ -57,12 +57,12 @@ def commands_of(agent: AgentProcess, name: str) -> list[str]:
 
 @contextmanager
 def nothing_left(agent: AgentProcess, name: str = "box") -> Iterator[None]:
-    """Afterwards the container's processes and the files of its instance are those from before."""
+    """Afterwards the container's processes and the files of its instance are those from before. What was killed may
+    take a moment to be gone."""
     folder = agent.run / "instances" / agent.row(name)["instance"]
     processes, files = processes_of(agent, name), sorted(os.listdir(folder))
     yield
-    left = processes_of(agent, name) - processes
-    assert not left, commands_of(agent, name)
+    agent.wait_until(lambda: not processes_of(agent, name) - processes, f"nothing more in {name}")
     assert sorted(os.listdir(folder)) == files
 
 
@@ -223,6 +223,37 @@ def running(agent: AgentProcess, script: str, *options: str, name: str = "box") 
             process.kill()
 
 
+INIT = """
+import os, subprocess, sys
+from orchestrator.system.reaper import become_subreaper
+
+become_subreaper()
+subprocess.Popen(sys.argv[1:])
+while True:
+    try:
+        os.wait()
+    except ChildProcessError:
+        break
+"""
+
+
+@contextmanager
+def killed(agent: AgentProcess, script: str, name: str = "box") -> Iterator[None]:
+    """A script that has said that it is up, and whose command line was killed then. What that leaves belongs to a
+    process that reaps it, as PID 1 of a host does: that of a test machine may not."""
+    command = [sys.executable, "-c", INIT, *words(agent, name, "--", "sh", "-c", script)]
+    with subprocess.Popen(command, env=agent.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as init:
+        try:
+            assert init.stdout is not None
+            assert init.stdout.readline() == b"up\n"
+            (pid,) = Path(f"/proc/{init.pid}/task/{init.pid}/children").read_text().split()
+            os.kill(int(pid), signal.SIGKILL)
+            yield
+            init.wait(PATIENCE)
+        finally:
+            init.kill()
+
+
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
 def test_a_signal_is_handed_on(box: AgentProcess, number: signal.Signals) -> None:
     script = f"trap 'echo got; exit 7' {int(number)}; echo up; while :; do sleep 0.01; done"
@@ -273,20 +304,16 @@ def test_what_it_began_ends_with_it(box: AgentProcess, daemon: str) -> None:
 
 
 def test_what_a_killed_one_leaves_is_ended_by_the_next(box: AgentProcess) -> None:
-    with nothing_left(box):
-        with running(box, "trap '' TERM HUP; echo up; setsid sleep 1000 & sleep 1000 > /dev/null") as process:
-            process.kill()
+    script = "trap '' TERM HUP; echo up; setsid sleep 1000 & sleep 1000 > /dev/null"
+    with nothing_left(box), killed(box, script):
         assert any(command == "sleep 1000" for command in commands_of(box, "box"))
         assert call(box, "box", "--", "true").returncode == 0
 
 
 def test_a_killed_one_does_not_keep_its_container(agent: AgentProcess) -> None:
     agent.start_container("left")
-    with running(
-        agent, "trap '' TERM HUP; echo up; setsid sleep 1000 & sleep 1000 > /dev/null", name="left"
-    ) as process:
-        process.kill()
-    agent.remove("left")
+    with killed(agent, "trap '' TERM HUP; echo up; setsid sleep 1000 & sleep 1000 > /dev/null", name="left"):
+        agent.remove("left")
 
 
 def test_a_container_that_ends_takes_it_along(agent: AgentProcess) -> None:

@@ -135,9 +135,12 @@ def test_follow_says_what_was_dropped(log: Path) -> None:
         lines = [process.stdout.readline()]
         while lines[-1] != b"%063d\n" % 9999:
             lines.append(process.stdout.readline())
-        assert all(len(line) == 64 for line in lines)
-        assert lines == sorted(lines)
-        missing = (10_000 - len(lines)) * 64
+        # A line that was read in the midst of its being written is ended where its end was dropped.
+        whole = [line for line in lines if len(line) == 64]
+        cut = [line for line in lines if len(line) != 64]
+        assert len(cut) <= 1
+        assert whole == sorted(whole)
+        missing = 10_000 * 64 - sum(map(len, whole)) - sum(len(line) - 1 for line in cut)
         assert process.stderr.readline() == (
             f"orchestrator: {missing} bytes were dropped from the log before they could be shown\n".encode()
         )

@@ -1,0 +1,66 @@
+"""What may be asked of the agent while it runs. Floor: ports."""
+
+from collections.abc import Collection
+from enum import Enum
+from typing import Any, Protocol
+
+from orchestrator.model.action import Planned
+from orchestrator.model.state import AgentState, NameState
+
+
+class Part(Enum):
+    """What there is to show of a container."""
+
+    DEFINITION = "definition"
+    """Its definition as it is live, defaults in."""
+    SPEC = "spec"
+    """What it was resolved to."""
+    CONFIG = "config"
+    """The config.json of its instance, without what its files of variables say."""
+
+
+class Operation(Enum):
+    """What an operator may ask for of several containers."""
+
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"
+
+
+class Operator(Protocol):
+    """What may be asked of the agent while it runs. Names that are not there raise UnknownName."""
+
+    @property
+    def agent(self) -> AgentState:
+        """The agent itself."""
+        ...
+
+    def list_states(self) -> tuple[NameState, ...]:
+        """Every name's state, by name."""
+        ...
+
+    async def plan(self) -> tuple[Planned, ...]:
+        """What reading the directory now would lead to, name by name, also for those of which nothing would be done."""
+        ...
+
+    async def show(self, name: str, part: Part) -> dict[str, Any]:
+        """A part of what a container is, as JSON data. Raises Refused where there is no such part (yet)."""
+        ...
+
+    def operate(self, operation: Operation, names: Collection[str] | None) -> tuple[str, ...]:
+        """Begin an operation on the names (None: on all); returns them in the order in which it works on them. What
+        holds from now on is written down before this returns. Raises UnknownName, Refused or DiskFailed before
+        anything is done."""
+        ...
+
+    async def wait_done(self, name: str) -> NameState | None:
+        """Wait until nothing is under way for a name; its state, or None if it is gone."""
+        ...
+
+    def send_signal(self, name: str, number: int) -> None:
+        """Send a signal to the first process of a container. Raises Refused where none runs."""
+        ...
+
+    def shut_down(self) -> None:
+        """Stop all containers, then end the agent. Returns at once."""
+        ...

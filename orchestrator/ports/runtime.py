@@ -1,0 +1,87 @@
+"""An OCI runtime, and the first process of a container. Floor: ports."""
+
+from typing import Protocol
+
+from orchestrator.model.bundle import Instance
+from orchestrator.model.resources import Resources
+from orchestrator.model.state import Exit
+
+
+class Process(Protocol):
+    """The first process of a container, held by a pidfd: it can never be mistaken for another."""
+
+    @property
+    def pid(self) -> int:
+        """Its process id as the host counts."""
+        ...
+
+    @property
+    def start_time(self) -> int:
+        """Field 22 of /proc/PID/stat: clock ticks since boot."""
+        ...
+
+    async def wait(self) -> Exit:
+        """Wait until it has ended and take its exit status (which reaps it). ``oom`` is left False. May be cancelled
+        and called again; the status is taken once and remembered."""
+        ...
+
+    def send_signal(self, number: int) -> None:
+        """pidfd_send_signal(2). A process that has ended already is no error."""
+        ...
+
+    def close(self) -> None:
+        """Give up the descriptor. May be called twice."""
+        ...
+
+
+class Runtime(Protocol):
+    """An OCI runtime's command line. No method leaves half of anything: after a cancel it happened or it did not."""
+
+    @property
+    def name(self) -> str:
+        """What it is: ``runc``, ``crun``, ``youki``."""
+        ...
+
+    @property
+    def command(self) -> str:
+        """The absolute path of its program."""
+        ...
+
+    @property
+    def root(self) -> str:
+        """The ``--root`` that it is given."""
+        ...
+
+    async def create(self, instance: Instance) -> Process:
+        """``create``: the container stands, its process waits to be started. ``instance.folder`` holds config.json and
+        ``instance.log`` exists or is made. Shielded from cancellation, with a deadline of its own.
+
+        Raises RuntimeFailed; what a failed create leaves is for `remove`."""
+        ...
+
+    async def start(self, instance_id: str, folder: str) -> None:
+        """``start``: the application begins. Raises RuntimeFailed."""
+        ...
+
+    async def update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
+        """``update``: resources, live; read back from the kernel. Raises RuntimeFailed if they do not hold now."""
+        ...
+
+    async def remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
+        """Undo whole, whatever there is of the instance: kill what is left of a create, ``delete`` (with force where
+        needed), kill what is in its cgroup, remove the cgroup in every hierarchy. Idempotent; shielded.
+
+        Raises RuntimeFailed if something is left."""
+        ...
+
+    async def list_instances(self) -> tuple[str, ...]:
+        """The ids that the runtime knows below `root`. Raises RuntimeFailed."""
+        ...
+
+    def kill_all(self, cgroups_path: str) -> None:
+        """SIGKILL to every process in the cgroup (cgroup.kill, or cgroup.procs until it is empty of the living)."""
+        ...
+
+    def count_oom_kills(self, cgroups_path: str) -> int:
+        """How often the kernel killed in this cgroup for want of memory; 0 where it cannot be told."""
+        ...

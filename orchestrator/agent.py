@@ -44,7 +44,7 @@ from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
-from orchestrator.system.states import read_instances, read_start_time
+from orchestrator.system.states import read_boot_id, read_instances, read_start_time
 from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.holds import Holds
@@ -227,6 +227,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         chance=random.random,
         token=lambda: secrets.token_hex(5),
         wall_clock=time.time,
+        boot=read_boot_id(),
         report=opened.reporter,
         trim_log=trim,
         sweep=sweep,

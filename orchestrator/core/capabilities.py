@@ -6,7 +6,7 @@ Floor: core.
 from collections.abc import Iterable
 
 from orchestrator.core.suggest import quote
-from orchestrator.model.definition import Capabilities
+from orchestrator.model.confinement import Capabilities
 from orchestrator.model.problem import Fault, Guess
 from orchestrator.model.types import Capability
 

@@ -21,6 +21,7 @@ from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, m
 from orchestrator.core.together import check_together
 from orchestrator.core.values import check_depth
 from orchestrator.model.definition import Definition
+from orchestrator.model.health import HEALTH_KINDS, Health
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.log import LOG_KINDS, Log
 from orchestrator.model.option import options_of
@@ -75,6 +76,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     for wanted, hook in (
         (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
         (Log, make_kind_hook("log", LOG_KINDS, hook_of)),
+        (Health, make_kind_hook("probe", HEALTH_KINDS, hook_of)),
         (MountKind, make_kind_hook("mount", mounts, hook_of, DEFAULT_MOUNT)),
         (NetworkKind, make_kind_hook("network", networks, hook_of)),
     ):

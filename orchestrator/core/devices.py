@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from orchestrator.core.suggest import quote
 from orchestrator.model import oci
-from orchestrator.model.definition import Device
+from orchestrator.model.confinement import Device
 from orchestrator.model.facts import DeviceAnswer
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import DeviceAccess

@@ -4,7 +4,7 @@ Mermaid's state diagram, https://mermaid.js.org/syntax/stateDiagram.html Floor: 
 """
 
 from orchestrator.core.lifecycle import TABLE, Effect, Event
-from orchestrator.model.state import Phase
+from orchestrator.model.life import Phase
 
 
 def draw_lifecycle() -> str:

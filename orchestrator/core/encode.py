@@ -91,7 +91,8 @@ def to_plain(value: object) -> Any:  # noqa: ANN401 - JSON data
         return {key: to_plain(item) for key, item in value.items()}
     kind: Any = type(value)  # mypy takes no type for hashable
     if attrs.has(kind):
-        return {name: to_plain(getattr(value, name)) for name in _names_of(kind)}
+        told_apart = {"type": tag} if (tag := _tag_of(kind)) else {}
+        return told_apart | {name: to_plain(getattr(value, name)) for name in _names_of(kind)}
     raise TypeError(f"{kind.__name__} has no JSON form")
 
 
@@ -119,8 +120,9 @@ def _reader_of(kind: Any) -> _Reader:  # noqa: ANN401 - a type, or what typing m
         return _reader_of(kind.__supertype__)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        (other,) = (argument for argument in arguments if argument is not type(None))
-        return _optional_reader(_reader_of(other))
+        others = tuple(argument for argument in arguments if argument is not type(None))
+        reader = _tagged_reader(others) if len(others) > 1 else _reader_of(others[0])
+        return _optional_reader(reader) if len(others) < len(arguments) else reader
     if origin is tuple:
         return _tuple_reader(_reader_of(arguments[0]))
     if origin is dict:
@@ -152,6 +154,24 @@ def _read_float(data: object, path: str) -> float:
 
 def _optional_reader(inner: _Reader) -> _Reader:
     return lambda data, path: None if data is None else inner(data, path)
+
+
+def _tag_of(kind: Any) -> str:  # noqa: ANN401 - an attrs class
+    """What tells it apart from the others of a closed set of kinds; an empty text where it is of none."""
+    tag = getattr(kind, "type", "")
+    return tag if isinstance(tag, str) else ""
+
+
+def _tagged_reader(kinds: tuple[Any, ...]) -> _Reader:
+    readers = {kind.type: _reader_of(kind) for kind in kinds}
+
+    def read(data: object, path: str) -> object:
+        tag = data.get("type") if isinstance(data, dict) else None
+        if not isinstance(data, dict) or tag not in readers:
+            raise _mismatch(f"{path}.type", f"one of {', '.join(readers)}", tag)
+        return readers[tag](data, path)
+
+    return read
 
 
 def _tuple_reader(inner: _Reader) -> _Reader:
@@ -190,7 +210,8 @@ def _object_reader(kind: type) -> _Reader:
         if not isinstance(data, dict):
             raise _mismatch(path, "object", data)
         head = f"{path}." if path else ""
-        if unknown := sorted(data.keys() - fields.keys()):
+        tag = {"type"} if _tag_of(kind) else set()
+        if unknown := sorted(data.keys() - fields.keys() - tag):
             raise DamagedState(f"{head}{unknown[0]}: the key is unknown")
         values = {}
         for name, (field, reader) in fields.items():

@@ -1,6 +1,6 @@
 """How an application ended, in words. Floor: core."""
 
-from orchestrator.model.state import Exit
+from orchestrator.model.life import Exit
 
 
 def describe_exit(ended: Exit | None) -> str:

@@ -19,9 +19,9 @@ from orchestrator.core.backoff import (
     note_restart,
 )
 from orchestrator.core.exits import describe_exit
-from orchestrator.model.policy import OnExit
+from orchestrator.model.life import Exit, Life, Outcome, Phase
+from orchestrator.model.policy import OnExit, Ready
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Exit, Phase
 
 
 class Event(Enum):
@@ -35,6 +35,7 @@ class Event(Enum):
     REPLACE = "replace"
     """What runs is to end and something else is to be started."""
     # Answers of effects
+    UNBLOCKED = "unblocked"
     ADMITTED = "admitted"
     BUILT = "built"
     BUILD_FAILED = "build failed"
@@ -49,16 +50,29 @@ class Event(Enum):
     CLEANED_RETRY = "cleaned, retry later"
     CLEANED_REST = "cleaned, rest"
     CLEAN_FAILED = "clean failed"
+    # What the application is found to be, or says
+    READY = "ready"
+    UNREADY = "unready"
+    UNWELL = "unwell"
+    """It has failed its health, or its watchdog: it is to be ended."""
+    EXTEND = "extend"
+    """It asks for more time (EXTEND_TIMEOUT_USEC, sd_notify(3)) for its start or its end."""
     # Time
     DEADLINE = "deadline"
 
 
 WISHES = frozenset({Event.GO, Event.HALT, Event.REPLACE})
+WORDS = frozenset({Event.READY, Event.UNREADY, Event.UNWELL, Event.EXTEND})
+"""What may be late: of an instance that is not running any more it means nothing."""
 
 
 class Effect(Enum):
     """What a life asks the world for, and the events that answer."""
 
+    AWAIT = "await"
+    """Wait until those that it comes after are ready: UNBLOCKED."""
+    UNAWAIT = "unawait"
+    """Do not wait any more. Never fails; there is no answer to either then."""
     ADMIT = "admit"
     """Wait for a place among those that may start at a time: ADMITTED."""
     RELEASE = "release"
@@ -70,7 +84,7 @@ class Effect(Enum):
     START = "start"
     """The runtime's start: STARTED or START_FAILED."""
     WATCH = "watch"
-    """Wait for the application's end: EXITED."""
+    """Wait for the application's end: EXITED. Until then look after its health: READY, UNREADY, UNWELL, EXTEND."""
     SIGNAL = "signal"
     """Ask the application to end. The answer is EXITED, or the deadline."""
     KILL = "kill"
@@ -79,44 +93,10 @@ class Effect(Enum):
     """Remove all that the instance left: CLEANED or CLEAN_FAILED."""
 
 
-class Outcome(Enum):
-    """Why a life rests."""
-
-    NONE = "none"
-    STOPPED = "stopped"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
 KILL_AGAIN_AFTER = 2.0
 """Seconds until a kill is sent again to what has not ended: a process may be stuck in the kernel for a while."""
 CLEAN_AGAIN_AFTER = 5.0
 """Seconds until what could not be removed is tried again."""
-
-
-@frozen(kw_only=True)
-class Life:
-    """Where a supervised container stands. Times are those of one monotonic clock, in seconds."""
-
-    phase: Phase = Phase.IDLE
-    wanted: bool = False
-    """The wish: is it to run?"""
-    halted: bool = False
-    """The end of this instance was asked for, so it is no failure."""
-    ready_since: float | None = None
-    deadline: float | None = None
-    restarts: int = 0
-    failures: int = 0
-    restarted_at: tuple[float, ...] = ()
-    """When it was last started again without being asked, as far as `Restart.max_restarts` needs it."""
-    cleaned_at: float = 0.0
-    """When the last instance had been removed: what `judge` goes by stands still while the life rests."""
-    last_exit: Exit | None = None
-    outcome: Outcome = Outcome.NONE
-    message: str = ""
-    """Why, in one line: of the last failure, until the next success or until it is forgiven."""
-    trouble: str = ""
-    """Why what it left cannot be removed, until it is."""
 
 
 Cell = tuple[Phase, tuple[Effect, ...]] | None
@@ -124,11 +104,15 @@ Cell = tuple[Phase, tuple[Effect, ...]] | None
 
 _CLEAN = (Phase.CLEANING, (Effect.CLEAN,))
 _GIVE_UP_START = (Phase.CLEANING, (Effect.RELEASE, Effect.CLEAN))
-_ADMIT = (Phase.WAITING, (Effect.ADMIT,))
+_AWAIT = (Phase.BLOCKED, (Effect.AWAIT,))
 _ABANDON: Cell = (Phase.ABANDONING, ())
 
 _ROWS: Mapping[Phase, Mapping[Event, Cell]] = {
-    Phase.IDLE: {Event.GO: _ADMIT, Event.REPLACE: _ADMIT},
+    Phase.IDLE: {Event.GO: _AWAIT, Event.REPLACE: _AWAIT},
+    Phase.BLOCKED: {
+        Event.UNBLOCKED: (Phase.WAITING, (Effect.ADMIT,)),
+        Event.HALT: (Phase.IDLE, (Effect.UNAWAIT,)),
+    },
     Phase.WAITING: {Event.ADMITTED: (Phase.BUILDING, (Effect.BUILD,)), Event.HALT: _ABANDON},
     Phase.BUILDING: {
         Event.BUILT: (Phase.CREATING, (Effect.CREATE,)),
@@ -162,31 +146,35 @@ _ROWS: Mapping[Phase, Mapping[Event, Cell]] = {
         Event.EXITED: _CLEAN,
         Event.HALT: (Phase.STOPPING, (Effect.SIGNAL,)),
         Event.REPLACE: (Phase.STOPPING, (Effect.SIGNAL,)),
+        Event.UNWELL: (Phase.STOPPING, (Effect.SIGNAL,)),
+        # It was not ready in time.
+        Event.DEADLINE: (Phase.STOPPING, (Effect.SIGNAL,)),
     },
     Phase.STOPPING: {Event.EXITED: _CLEAN, Event.DEADLINE: (Phase.KILLING, (Effect.KILL,))},
     Phase.KILLING: {Event.EXITED: _CLEAN, Event.DEADLINE: (Phase.KILLING, (Effect.KILL,))},
     Phase.CLEANING: {
-        Event.CLEANED_AGAIN: _ADMIT,
+        Event.CLEANED_AGAIN: _AWAIT,
         Event.CLEANED_RETRY: (Phase.BACKOFF, ()),
         Event.CLEANED_REST: (Phase.IDLE, ()),
         Event.CLEAN_FAILED: (Phase.CLEANING, ()),
         Event.DEADLINE: (Phase.CLEANING, (Effect.CLEAN,)),
     },
     Phase.BACKOFF: {
-        Event.DEADLINE: _ADMIT,
-        Event.GO: _ADMIT,
-        Event.REPLACE: _ADMIT,
+        Event.DEADLINE: _AWAIT,
+        Event.GO: _AWAIT,
+        Event.REPLACE: _AWAIT,
         Event.HALT: (Phase.IDLE, ()),
     },
 }
 
 
 def _complete(rows: Mapping[Phase, Mapping[Event, Cell]]) -> dict[tuple[Phase, Event], Cell]:
-    """Every cell: a wish or a deadline that a row does not name changes no phase, any other event cannot happen."""
+    """Every cell: a wish, a word or a deadline that a row does not name changes no phase, any other event cannot
+    happen."""
     table: dict[tuple[Phase, Event], Cell] = {}
     for phase in Phase:
         for event in Event:
-            stays: Cell = (phase, ()) if event in WISHES or event is Event.DEADLINE else None
+            stays: Cell = (phase, ()) if event in WISHES | WORDS or event is Event.DEADLINE else None
             table[phase, event] = rows[phase].get(event, stays)
     return table
 
@@ -200,11 +188,12 @@ class ImpossibleEventError(Exception):
 
 @frozen(kw_only=True)
 class Happening:
-    """An event with what came of it: an exit, or the message of a failure."""
+    """An event with what came of it: an exit, or the message of a failure; of EXTEND how many seconds."""
 
     event: Event
     exit: Exit | None = None
     message: str = ""
+    seconds: float = 0.0
 
 
 def step(
@@ -252,18 +241,32 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             halted = _is_under_way(life.phase)
             return evolve(life, wanted=True, halted=halted, failures=0, restarted_at=(), restarts=0, message="")
         case Event.HALT:
-            return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BACKOFF))
+            return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BLOCKED, Phase.BACKOFF))
         case Event.STARTED:
-            return evolve(life, ready_since=now, message="")
+            ready = policy.ready is Ready.STARTED
+            message = "" if ready else life.message
+            return evolve(life, ready_since=now if ready else None, was_ready=ready, unwell="", message=message)
+        case Event.READY if life.phase is Phase.RUNNING and life.ready_since is None:
+            return evolve(life, ready_since=now, was_ready=True, deadline=None, message="")
+        case Event.UNREADY if life.phase is Phase.RUNNING and life.ready_since is not None:
+            forgiven = now - life.ready_since >= policy.restart.reset_after
+            return evolve(life, ready_since=None, failures=0 if forgiven else life.failures, message=happening.message)
+        case Event.UNWELL if life.phase is Phase.RUNNING:
+            failures = _count_failure(life, policy, now)
+            return evolve(life, unwell=happening.message, message=happening.message, failures=failures)
+        case Event.DEADLINE if life.phase is Phase.RUNNING:
+            why = f"it was not ready {policy.start_timeout:g} s after its start"
+            return evolve(life, unwell=why, message=why, failures=_count_failure(life, policy, now))
+        case Event.EXTEND if life.phase in (Phase.RUNNING, Phase.STOPPING) and life.deadline is not None:
+            return evolve(life, deadline=max(life.deadline, now + happening.seconds))
         case Event.EXITED:
-            ready_for = None if life.ready_since is None else now - life.ready_since
-            failures = life.failures if life.halted else count_failures(policy.restart, life.failures, ready_for)
+            counted = life.halted or bool(life.unwell)
             return evolve(
                 life,
                 ready_since=None,
                 last_exit=happening.exit,
-                failures=failures,
-                message=life.message if life.halted else describe_exit(happening.exit),
+                failures=life.failures if counted else _count_failure(life, policy, now),
+                message=life.message if counted else describe_exit(happening.exit),
             )
         case Event.BUILD_FAILED | Event.CREATE_FAILED | Event.START_FAILED:
             return evolve(
@@ -280,13 +283,22 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             return life
 
 
+def _count_failure(life: Life, policy: Policy, now: float) -> int:
+    ready_for = None if life.ready_since is None else now - life.ready_since
+    return count_failures(policy.restart, life.failures, ready_for)
+
+
 def _is_under_way(phase: Phase) -> bool:
-    return phase not in (Phase.IDLE, Phase.WAITING, Phase.BACKOFF)
+    return phase not in (Phase.IDLE, Phase.BLOCKED, Phase.WAITING, Phase.BACKOFF)
 
 
 def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: float) -> Life:
     """The life as it enters a phase (or enters it again): its one deadline, and what begins or ends with it."""
     match phase:
+        case Phase.RUNNING:
+            # It became so by its start. One deadline: to be ready by.
+            deadline = None if life.was_ready else now + policy.start_timeout
+            return evolve(life, phase=phase, deadline=deadline)
         case Phase.STOPPING:
             return evolve(life, phase=phase, deadline=now + policy.stop.timeout, ready_since=None)
         case Phase.KILLING:
@@ -294,13 +306,14 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
         case Phase.BACKOFF:
             wait = delay_after(policy.restart, life.failures, chance)
             return evolve(life, phase=phase, deadline=now + wait)
-        case Phase.WAITING:
+        case Phase.BLOCKED:
             again = life.phase is Phase.BACKOFF and life.wanted and life.failures > 0
             return evolve(
                 life,
                 phase=phase,
                 deadline=None,
                 halted=False,
+                unwell="",
                 outcome=Outcome.NONE,
                 restarts=life.restarts + 1 if again else life.restarts,
                 restarted_at=note_restart(policy.restart, life.restarted_at, now) if again else life.restarted_at,
@@ -318,7 +331,8 @@ def _outcome(life: Life, policy: Policy) -> Outcome:
         return Outcome.STOPPED
     if _gives_up(life, policy):
         return Outcome.FAILED
-    return Outcome.COMPLETED if life.last_exit is not None and life.last_exit.success else Outcome.FAILED
+    success = life.last_exit is not None and life.last_exit.success and not life.unwell
+    return Outcome.COMPLETED if success else Outcome.FAILED
 
 
 def judge(life: Life, policy: Policy) -> Event:
@@ -332,7 +346,7 @@ def judge(life: Life, policy: Policy) -> Event:
 
 
 def _is_to_restart(life: Life, policy: Policy) -> bool:
-    success = life.last_exit is not None and life.last_exit.success
+    success = life.last_exit is not None and life.last_exit.success and not life.unwell
     return (policy.restart.on_success if success else policy.restart.on_failure) is OnExit.RESTART
 
 

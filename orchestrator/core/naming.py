@@ -5,13 +5,13 @@ Floor: core.
 
 import hashlib
 
-from orchestrator.core.lifecycle import Life, Outcome
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState, Phase, PublicState
+from orchestrator.model.state import InstanceState, NameState, PublicState
 
 PUT_OFF = "cannot replace: "
 """How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
@@ -87,7 +87,7 @@ def public_state(life: Life, *, has_problems: bool, held: bool = False) -> Publi
     match life.phase:
         case Phase.IDLE:
             return _resting_state(life, has_problems=has_problems, held=held)
-        case Phase.WAITING:
+        case Phase.BLOCKED | Phase.WAITING:
             return PublicState.WAITING
         case Phase.BUILDING:
             return PublicState.BUILDING
@@ -116,7 +116,7 @@ def _resting_state(life: Life, *, has_problems: bool, held: bool) -> PublicState
 
 
 def is_ready(life: Life, policy: Policy | None) -> bool:
-    """Readiness, the third field: a service is ready while it runs, a oneshot once it has completed."""
+    """Readiness, the third field: a service is ready as its `ready` says, a oneshot once it has completed."""
     if policy is not None and policy.oneshot:
         return life.phase is Phase.IDLE and life.outcome is Outcome.COMPLETED
-    return life.phase is Phase.RUNNING
+    return life.phase is Phase.RUNNING and life.ready_since is not None

@@ -12,8 +12,9 @@ from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, find_command, script_files
 from orchestrator.core.limits import find_resource_faults
-from orchestrator.core.output import find_log_faults, log_bound
+from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
+from orchestrator.core.policy import choose_policy
 from orchestrator.core.questions import account_questions, no_answer
 from orchestrator.core.ready import resolve_ready
 from orchestrator.core.rootfs import (
@@ -33,10 +34,9 @@ from orchestrator.model.facts import Facts, PathKind, TextQuestion
 from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
-from orchestrator.model.policy import ContainerType, OnExit
 from orchestrator.model.problem import At, Fault
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
-from orchestrator.model.spec import BundleFile, FolderRoot, Policy, ReadySpec, SkeletonRoot, Spec
+from orchestrator.model.spec import BundleFile, FolderRoot, ReadySpec, SkeletonRoot, Spec
 
 
 @frozen
@@ -60,7 +60,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     ``facts`` must have the answers to all that `ask_questions` asks of this definition.
     """
     if definition.bundle is not None:
-        return resolve_ready(name, definition, definition.bundle, facts, _choose_policy(definition))
+        return resolve_ready(name, definition, definition.bundle, facts, choose_policy(definition))
     parts = _contribute(name, definition, facts)
     faults = [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
     layout = _lay_out(definition, parts, facts)
@@ -109,7 +109,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         readonly_paths=confinement.readonly_paths,
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
-        policy=_choose_policy(definition),
+        policy=choose_policy(definition),
     )
 
 
@@ -252,14 +252,3 @@ def _choose_namespaces(definition: Definition, contributions: tuple[Contribution
         chosen["network"] = defaults.NETWORK_NAMESPACE
     chosen |= {namespace.type: namespace for each in contributions for namespace in each.namespaces}
     return tuple(chosen.values())
-
-
-def _choose_policy(definition: Definition) -> Policy:
-    oneshot = definition.type is ContainerType.ONESHOT
-    on_success = definition.restart.on_success or (OnExit.STOP if oneshot else OnExit.RESTART)
-    return Policy(
-        oneshot=oneshot,
-        restart=attrs.evolve(definition.restart, on_success=on_success),
-        stop=definition.stop,
-        log_bound=log_bound(definition.log),
-    )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from orchestrator.core.suggest import find_similar, list_choices, quote, show_value
 from orchestrator.core.values import parse_size
 from orchestrator.model import oci
-from orchestrator.model.definition import Rlimit
+from orchestrator.model.confinement import Rlimit
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import RlimitName, RlimitValue
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from orchestrator.core import capabilities, devices, profile, rlimits, values
+from orchestrator.core import addresses, capabilities, devices, profile, rlimits, values
 from orchestrator.core.reject import Hook, expect, expect_private, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.problem import Fault, Guess
@@ -17,18 +17,21 @@ from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
     Capability,
+    ContainerName,
     DeviceAccess,
     Duration,
     EnvName,
     GroupName,
     HostName,
     MountPath,
+    ProbeHost,
     RlimitName,
     RlimitValue,
     SeccompChoice,
     SignalName,
     Size,
     Umask,
+    UrlPath,
     UserName,
 )
 
@@ -151,5 +154,8 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (RlimitValue, _read_rlimit),
     (DeviceAccess, _make_text_hook("some of the letters r, w and m", devices.parse_access)),
     (SeccompChoice, _make_text_hook('"default", "unconfined" or a path', profile.parse_choice)),
+    (ContainerName, _make_text_hook("the name of a container", addresses.parse_container_name)),
+    (UrlPath, _make_text_hook("the path of a request", addresses.parse_url_path)),
+    (ProbeHost, _make_text_hook("an IP address", addresses.parse_probe_host)),
 )
 """The types of `orchestrator.model.definition` that a file writes as text."""

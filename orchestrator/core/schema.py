@@ -22,6 +22,7 @@ from orchestrator.core.schema_types import TEXT, TYPES, Schema
 from orchestrator.core.tables import MOST_ENTRIES, required_options
 from orchestrator.core.together import BESIDE_BUNDLE, RUNS
 from orchestrator.model.definition import Definition
+from orchestrator.model.health import HEALTH_KINDS, Health
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.log import LOG_KINDS, Log
 from orchestrator.model.option import options_of
@@ -138,6 +139,8 @@ class _Maker:
             return ROOTFS_KINDS, ""
         if wanted == Log:
             return LOG_KINDS, ""
+        if wanted == Health:
+            return HEALTH_KINDS, ""
         if wanted is MountKind:
             return self.registry.of(Group.MOUNTS), DEFAULT_MOUNT
         if wanted is NetworkKind:

@@ -13,21 +13,25 @@ from orchestrator.core import rlimits
 from orchestrator.core.capabilities import ALL, KNOWN, PREFIX
 from orchestrator.core.values import LARGEST_SIZE, SYSTEM_MOUNTS
 from orchestrator.model.types import (
+    NAME_PATTERN,
     AbsolutePath,
     AnnotationName,
     Capability,
+    ContainerName,
     DeviceAccess,
     Duration,
     EnvName,
     GroupName,
     HostName,
     MountPath,
+    ProbeHost,
     RlimitName,
     RlimitValue,
     SeccompChoice,
     SignalName,
     Size,
     Umask,
+    UrlPath,
     UserName,
 )
 
@@ -38,6 +42,7 @@ TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
 
 _PATH = r"^(?![\s\S]*/\.\.(?:/|$))/[^\u0000]*$"
 _ID = r"(?:[0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?)"
+_ADDRESS = r"^(?:localhost|[0-9.]+|[0-9A-Fa-f:.]+(?:%[^\u0000]+)?)$"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SYSTEM = "|".join(own.removeprefix("/") for own in SYSTEM_MOUNTS)
 _SIGNALS = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__members__))
@@ -133,6 +138,15 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
         _text(
             "a choice or a path", f"^(?:default|unconfined)$|{_PATH}", "`default`, `unconfined`, or a profile's path."
         ),
+    ),
+    ContainerName: (
+        "containerName",
+        _text("the name of a container", f"^{NAME_PATTERN}$", "That of its file without the suffix."),
+    ),
+    UrlPath: ("urlPath", _text("the path of a request", '^/[!-"$-~]*$', "Printable ASCII, no space, no fragment.")),
+    ProbeHost: (
+        "probeHost",
+        _text("an IP address", _ADDRESS, "Version 4 or 6, or localhost."),
     ),
 }
 """By type: its name among the definitions of a schema, and the schema itself. ``title`` is what people call it."""

@@ -13,9 +13,10 @@ from attrs import evolve, frozen
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 
 _SETTLED = frozenset(
     {PublicState.STOPPED, PublicState.FAILED, PublicState.COMPLETED, PublicState.INVALID, PublicState.IDLE}

@@ -7,7 +7,10 @@ from orchestrator.model.problem import At, Fault
 RUNS = ("args", "cmd", "bundle")
 """The keys that say what is run."""
 
-BESIDE_BUNDLE = frozenset({"type", "resources", "restart", "stop", "log", "os", "arch"})
+BESIDE_BUNDLE = frozenset(
+    {"type", "resources", "restart", "stop", "log", "os", "arch", "health", "ready", "start_timeout"}
+    | {"after", "requires", "on_failed_update"}
+)
 """What a ready bundle does not say itself."""
 
 

@@ -9,23 +9,24 @@ from typing import ClassVar
 
 from attrs import frozen
 
+from orchestrator.model.confinement import Capabilities, Device, Rlimit
+from orchestrator.model.health import Health
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.log import FileLog, Log
 from orchestrator.model.option import Change, option
-from orchestrator.model.policy import ContainerType, Restart, Stop
+from orchestrator.model.policy import ContainerType, OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import Rootfs
 from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
-    Capability,
-    DeviceAccess,
+    ContainerName,
+    Duration,
     EnvName,
     GroupName,
     HostName,
     MountPath,
     RlimitName,
-    RlimitValue,
     SeccompChoice,
     Umask,
     UserName,
@@ -49,68 +50,6 @@ class EnvFile:
         doc="Whether a change of what it says replaces the container.",
         change=Change.REPLACE,
         example="false",
-    )
-
-
-@frozen(kw_only=True)
-class Rlimit:
-    """A limit of getrlimit(2)."""
-
-    shorthand: ClassVar[str] = "hard"
-
-    hard: RlimitValue = option(
-        doc='The most that the process may raise the limit to; a number or `"unlimited"`.',
-        change=Change.REPLACE,
-        example="4096",
-    )
-    soft: RlimitValue | None = option(
-        default=None,
-        doc="The limit that it begins with. Default: `hard`.",
-        change=Change.REPLACE,
-        example="1024",
-    )
-
-
-@frozen(kw_only=True)
-class Capabilities:
-    """What the application may do beyond, or short of, the defaults for its user."""
-
-    add: tuple[Capability, ...] = option(
-        default=(),
-        doc='Those that it gets beside the defaults; `"ALL"` for all that the agent has to give.',
-        change=Change.REPLACE,
-        example='["NET_ADMIN"]',
-    )
-    drop: tuple[Capability, ...] = option(
-        default=(),
-        doc='Those that it does not get; `"ALL"` for all but what is added by name.',
-        change=Change.REPLACE,
-        example='["CHOWN"]',
-    )
-
-
-@frozen(kw_only=True)
-class Device:
-    """A device of the host."""
-
-    shorthand: ClassVar[str] = "path"
-
-    path: AbsolutePath = option(
-        doc="The device, on the host.",
-        change=Change.REPLACE,
-        example='"/dev/fuse"',
-    )
-    destination: AbsolutePath | None = option(
-        default=None,
-        doc="Where it is inside, below /dev. Default: `path`.",
-        change=Change.REPLACE,
-        example='"/dev/other"',
-    )
-    access: DeviceAccess = option(
-        default=DeviceAccess("rw"),
-        doc="What may be done with it: `r`ead, `w`rite, `m`ake.",
-        change=Change.REPLACE,
-        example='"r"',
     )
 
 
@@ -298,4 +237,54 @@ class Definition:
         doc="How the application is asked to end.",
         change=Change.BY_FIELD,
         example='{ signal = "SIGQUIT", timeout = "30s" }',
+    )
+    health: Health | None = option(
+        default=None,
+        doc="How it is found out whether it is well: `exec`, `http` or `tcp`. Default: it is well while it runs.",
+        change=Change.RETUNE,
+        example='{ type = "http", port = 8080, path = "/healthz" }',
+    )
+    ready: Ready = option(
+        default=Ready.STARTED,
+        doc="When it is ready: once it is `started`, when it says so itself (`notify`, sd_notify(3)) or once `health` "
+        "has found it `healthy`. What comes `after` it waits for that.",
+        change=Change.REPLACE,
+        example='"notify"',
+    )
+    start_timeout: Duration = option(
+        default=Duration(90.0),
+        doc="What is not ready so long after its start is ended, and `restart` says what follows.",
+        change=Change.RETUNE,
+        minimum=0.1,
+        maximum=86400.0,
+        example='"30s"',
+    )
+    watchdog: Duration | None = option(
+        default=None,
+        doc="It promises to send WATCHDOG=1 (sd_notify(3)) at least so often; when it does not, it is ended, and "
+        "`restart` says what follows. It is told by WATCHDOG_USEC.",
+        change=Change.REPLACE,
+        minimum=0.1,
+        maximum=86400.0,
+        example='"30s"',
+    )
+    after: tuple[ContainerName, ...] = option(
+        default=(),
+        doc="Containers that are to be ready before this one is started, and that are stopped after it.",
+        change=Change.RETUNE,
+        example='["db"]',
+    )
+    requires: tuple[ContainerName, ...] = option(
+        default=(),
+        doc="The same, and it does not run without them: when one is stopped or has failed for good, this one is "
+        "stopped until that one is ready again.",
+        change=Change.RETUNE,
+        example='["db"]',
+    )
+    on_failed_update: OnFailedUpdate | None = option(
+        default=None,
+        doc="What happens when an edit's new instance does not become ready: `rollback` to what ran before, or "
+        '`retry` by `restart`. Default: rollback, with `ready = "started"` retry.',
+        change=Change.RETUNE,
+        example='"retry"',
     )

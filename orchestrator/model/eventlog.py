@@ -8,8 +8,8 @@ from enum import Enum
 from attrs import frozen
 
 from orchestrator.model.action import FieldChange
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
-from orchestrator.model.state import Exit
 
 
 class RecordKind(Enum):

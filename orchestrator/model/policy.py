@@ -15,6 +15,21 @@ class ContainerType(Enum):
     ONESHOT = "oneshot"
 
 
+class Ready(Enum):
+    """What makes a container ready."""
+
+    STARTED = "started"
+    NOTIFY = "notify"
+    HEALTHY = "healthy"
+
+
+class OnFailedUpdate(Enum):
+    """What the agent does when an edit's new instance does not become ready."""
+
+    ROLLBACK = "rollback"
+    RETRY = "retry"
+
+
 class OnExit(Enum):
     """What the agent does when the application has ended."""
 

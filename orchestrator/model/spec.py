@@ -6,9 +6,10 @@ from typing import Any
 from attrs import frozen
 
 from orchestrator.model.entry import Entry
+from orchestrator.model.health import Health
 from orchestrator.model.log import Log
 from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
-from orchestrator.model.policy import Restart, Stop
+from orchestrator.model.policy import OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
 
 
@@ -54,6 +55,18 @@ class Policy:
     stop: Stop
     log_bound: int | None = None
     """How many bytes of its log file are kept; None where the log is no file."""
+    health: Health | None = None
+    ready: Ready = Ready.STARTED
+    start_timeout: float = 90.0
+    """Seconds."""
+    watchdog: float | None = None
+    """Seconds that the application may be silent; None where it promises nothing."""
+    after: tuple[str, ...] = ()
+    """Sorted, without those of ``requires``."""
+    requires: tuple[str, ...] = ()
+    """Sorted."""
+    on_failed_update: OnFailedUpdate = OnFailedUpdate.RETRY
+    """Decided here: never left open."""
 
 
 @frozen(kw_only=True)

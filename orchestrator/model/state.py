@@ -13,29 +13,14 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.bundle import LogTarget
-from orchestrator.model.policy import Stop
+from orchestrator.model.life import Exit, Life
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Edit
+from orchestrator.model.spec import Policy
 
 SCHEMA = 1
 """The version of both kinds of file."""
-
-
-class Phase(Enum):
-    """Where the supervision of a container stands; the rows of the table in `orchestrator.core.lifecycle`."""
-
-    IDLE = "idle"
-    WAITING = "waiting"
-    BUILDING = "building"
-    CREATING = "creating"
-    STARTING = "starting"
-    RUNNING = "running"
-    ABANDONING = "abandoning"
-    STOPPING = "stopping"
-    KILLING = "killing"
-    CLEANING = "cleaning"
-    BACKOFF = "backoff"
 
 
 class PublicState(Enum):
@@ -64,26 +49,6 @@ class Step(Enum):
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
-
-
-@frozen(kw_only=True)
-class Exit:
-    """How an application ended, or that it never began.
-
-    Exactly one of ``code`` (wait(2) status 0-255) and ``signal`` (its number) is set when it ran; neither when the
-    start failed, or when nobody saw the end. ``oom``: the kernel killed in it for want of memory. ``at``: epoch
-    seconds.
-    """
-
-    code: int | None = None
-    signal: int | None = None
-    oom: bool = False
-    at: float
-
-    @property
-    def success(self) -> bool:
-        """An exit with code 0 (after an out-of-memory kill of a child too: the application decided that)."""
-        return self.code == 0
 
 
 @frozen(kw_only=True)
@@ -116,9 +81,32 @@ class InstanceState:
     """What plugins did to the host for it, in order: ``{"kind", "key", "phase", "intent"|"state"}``."""
     resources: Resources
     """What was applied last."""
-    stop: Stop
-    """How to stop it, for a next agent whose directory has no definition of it."""
+    limits_known: bool = True
+    """Whether ``resources`` is what holds: not while an update is under way."""
+    policy: Policy
+    """What it was last told: what a next agent does about it until it has read the directory, or if that has no
+    definition of it any more."""
+    boot: str = ""
+    """The boot id (random/boot_id, proc_sys_kernel(5)) of the kernel that it was made under: of another boot nothing of
+    it runs."""
     exit: Exit | None = None
+
+
+@frozen(kw_only=True)
+class Standing:
+    """Where the supervision of a name stands, for a next agent to go on from. The times of ``life`` are
+    CLOCK_BOOTTIME, seconds (clock_gettime(2))."""
+
+    life: Life
+    policy: Policy
+    bundle: str
+    """The digest of what it was last told to be."""
+    resources: Resources
+    """What it was last told to have."""
+    refused: str | None = None
+    """The digest of an edit that did not become ready, so that what ran before it runs again."""
+    boot: str = ""
+    """As of `InstanceState`."""
 
 
 @frozen(kw_only=True)
@@ -156,6 +144,13 @@ class NameState:
     fields: dict[str, Any] = field(factory=dict)
     """What that edit asks for, by dotted path, as far as it is not the default."""
     cgroups_path: str | None = None
+    waits_for: tuple[str, ...] = ()
+    """The names that are to be ready before it is started."""
+    healthy: bool | None = None
+    """What its last probes said; None where none has answered yet, or there are none."""
+    status_text: str = ""
+    """What the application says of itself: STATUS= of sd_notify(3)."""
+    standing: Standing | None = None
 
 
 @frozen(kw_only=True)

@@ -56,3 +56,12 @@ DeviceAccess = NewType("DeviceAccess", str)
 
 SeccompChoice = NewType("SeccompChoice", str)
 """``"default"``, ``"unconfined"`` or the absolute path of a profile (containers-seccomp.json(5))."""
+
+ContainerName = NewType("ContainerName", str)
+"""The name of a container, as `NAME_PATTERN` has it."""
+
+UrlPath = NewType("UrlPath", str)
+"""The path and query of a request as RFC 9112 has it (origin-form): begins with ``/``, printable ASCII, no space."""
+
+ProbeHost = NewType("ProbeHost", str)
+"""An IP address, version 4 or 6, or ``localhost``, which is kept as ``127.0.0.1``."""

@@ -14,21 +14,28 @@ from orchestrator.ports.errors import (
     UnknownName,
     single_errors,
 )
+from orchestrator.ports.health import Notification, NotifySocket, NotifySockets, Prober
+from orchestrator.ports.keeper import DescriptorStore
 from orchestrator.ports.notifier import Notifier
 from orchestrator.ports.operator import Operation, Operator, Part
 from orchestrator.ports.runtime import Process, Runtime
 
 __all__ = [
+    "DescriptorStore",
     "Directory",
     "Disk",
     "DiskFailed",
     "LogBusy",
     "LogWatch",
+    "Notification",
     "Notifier",
+    "NotifySocket",
+    "NotifySockets",
     "Operation",
     "Operator",
     "OutsideError",
     "Part",
+    "Prober",
     "Process",
     "Refused",
     "Runtime",

@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from orchestrator.model.bundle import Instance
+from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
-from orchestrator.model.state import Exit
 
 
 class Process(Protocol):

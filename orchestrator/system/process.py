@@ -14,7 +14,7 @@ import time
 
 import trio
 
-from orchestrator.model.state import Exit
+from orchestrator.model.life import Exit
 from orchestrator.ports import OutsideError
 from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children

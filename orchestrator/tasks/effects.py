@@ -8,7 +8,8 @@ import trio
 
 from orchestrator.core.lifecycle import Effect, Event, Happening
 from orchestrator.model.action import Target
-from orchestrator.model.state import Exit, InstanceState
+from orchestrator.model.life import Exit
+from orchestrator.model.state import InstanceState
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.messages import Message
@@ -50,6 +51,10 @@ class Effects:
     def perform(self, effect: Effect, nursery: trio.Nursery, target: Target | None, restarts: int) -> None:
         """Begin an effect. target, restarts: what the life is to be now, and its count, for BUILD."""
         match effect:
+            case Effect.AWAIT:
+                self._answer(Event.UNBLOCKED)
+            case Effect.UNAWAIT:
+                self._answer(Event.UNBLOCKED)
             case Effect.ADMIT:
                 self._admit_at_once_or_later(nursery)
             case Effect.RELEASE:

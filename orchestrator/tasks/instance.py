@@ -16,9 +16,10 @@ from orchestrator.core.trim import DEFAULT_BOUND
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Instance, LogTarget
+from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
-from orchestrator.model.state import Exit, InstanceState, Step
+from orchestrator.model.state import InstanceState, Step
 from orchestrator.ports import DiskFailed, OutsideError, Process
 from orchestrator.tasks.outside import Outside
 
@@ -59,7 +60,8 @@ class LiveInstance:
             created_at=outside.wall_clock(),
             restarts=restarts,
             resources=instance.resources,
-            stop=target.policy.stop,
+            policy=target.policy,
+            boot=outside.boot,
         )
         live = cls(instance, state, outside)
         live.target = live.applied = target
@@ -134,7 +136,7 @@ class LiveInstance:
         before, self.target = self._log_bound, target
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
-        self.note(stop=target.policy.stop)
+        self.note(policy=target.policy)
         self.retell(target)
 
     def retell(self, target: Target) -> None:
@@ -155,7 +157,7 @@ class LiveInstance:
         """Send the stop signal to the first process."""
         assert self._process is not None, "only what was started is asked to end"
         self.note(step=Step.STOPPING)
-        self._process.send_signal(signal_number(self.state.stop.signal))
+        self._process.send_signal(signal_number(self.state.policy.stop.signal))
 
     def kill(self) -> None:
         """Kill everything in the container."""

@@ -56,6 +56,8 @@ class Outside:
     """A short random text that is never given twice: the end of an instance's id."""
     wall_clock: Callable[[], float]
     """Seconds since the epoch."""
+    boot: str
+    """The boot id of the kernel (random/boot_id, proc_sys_kernel(5))."""
     report: Report
     trim_log: Callable[[str, int], Awaitable[None]]
     """Keeps the log file at a path within so many bytes until it is cancelled."""

@@ -4,12 +4,12 @@ import math
 
 import trio
 
-from orchestrator.core.lifecycle import Life
 from orchestrator.core.naming import describe_name
 from orchestrator.model.action import Target
+from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState, Phase
+from orchestrator.model.state import InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.tasks.outside import Outside
 

@@ -11,14 +11,14 @@ import math
 import trio
 from attrs import evolve
 
-from orchestrator.core.lifecycle import Event, Happening, Life, Outcome, judge, step
+from orchestrator.core.lifecycle import Event, Happening, judge, step
 from orchestrator.core.naming import PUT_OFF
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
-from orchestrator.model.policy import OnExit, Restart
+from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, Phase
+from orchestrator.model.state import InstanceState
 from orchestrator.ports import OutsideError, Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
@@ -64,9 +64,9 @@ class Supervision:
         self._updates = LiveUpdates(self._send)
         self._effects = Effects(name, outside, self._send, left)
         if left is not None:
-            self._policy = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=left.stop)
+            self._policy = left.policy
             # As if its removal had failed just now: it is tried again at once.
-            self._life = Life(phase=Phase.CLEANING, halted=True, deadline=-math.inf)
+            self._life = Life(phase=Phase.CLEANING, halted=True, deadline=0.0)
             outside.report.expect(name)
 
     @property
@@ -287,7 +287,7 @@ class Supervision:
             return  # it was never told to be anything, so there is no life to go on with
         # What runs is stopped as its own definition says, whatever the next one does.
         live = self._effects.live
-        policy = self._policy if live is None else evolve(self._policy, stop=live.state.stop)
+        policy = self._policy if live is None else evolve(self._policy, stop=live.state.policy.stop)
         self._life, effects = step(
             self._life, happening, policy, now=trio.current_time(), chance=self._outside.chance()
         )

@@ -11,8 +11,8 @@ import trio
 from attrs import define, frozen
 
 from orchestrator.model.bundle import Instance
+from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
-from orchestrator.model.state import Exit
 from orchestrator.ports import RuntimeFailed
 
 COMMAND_DEADLINE = 30.0

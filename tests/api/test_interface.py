@@ -13,8 +13,9 @@ from jsonschema.validators import Draft202012Validator
 
 from orchestrator.api.openapi import describe_interface
 from orchestrator.api.server import serve
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 from orchestrator.ports import Part
 from orchestrator.testing.operator import FakeOperator
 

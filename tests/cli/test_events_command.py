@@ -16,7 +16,7 @@ from orchestrator.cli import main
 from orchestrator.model.action import FieldChange
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
-from orchestrator.model.state import Exit
+from orchestrator.model.life import Exit
 from orchestrator.system.collapse import drop_head
 from orchestrator.system.disk import HostDisk
 

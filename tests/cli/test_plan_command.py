@@ -83,7 +83,7 @@ def record(layout: Layout, name: str, target: Target, **changes: Any) -> None:  
         step=Step.RUNNING,
         created_at=1.0,
         resources=target.resources,
-        stop=target.policy.stop,
+        policy=target.policy,
     )
     disk.write_instance(instance)
 

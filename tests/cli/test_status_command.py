@@ -12,8 +12,9 @@ from attrs import evolve
 
 from orchestrator.cli import main
 from orchestrator.model.layout import Layout
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
-from orchestrator.model.state import AgentState, Exit, NameState, PublicState
+from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.states import read_start_time
 

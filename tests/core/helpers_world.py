@@ -20,7 +20,8 @@ from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Bundle, Instance
-from orchestrator.model.definition import Capabilities, Definition, Device, EnvFile, Rlimit
+from orchestrator.model.confinement import Capabilities, Device, Rlimit
+from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.facts import (
     DeviceAnswer,
     DeviceQuestion,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from orchestrator.core import defaults
 from orchestrator.core.capabilities import ALL, KNOWN, choose_capabilities, parse_capability
 from orchestrator.core.suggest import complete_hint
-from orchestrator.model.definition import Capabilities
+from orchestrator.model.confinement import Capabilities
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import Capability
 

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.core.devices import OWN_NAMES, choose_devices, parse_access
 from orchestrator.model import oci
-from orchestrator.model.definition import Device
+from orchestrator.model.confinement import Device
 from orchestrator.model.facts import DeviceAnswer
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.core.diagram import draw_lifecycle
-from orchestrator.model.state import Phase
+from orchestrator.model.life import Phase
 
 README = Path(__file__).parents[2] / "README.md"
 

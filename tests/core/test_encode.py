@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
+from orchestrator.model.life import Exit
 from orchestrator.model.policy import Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
-from orchestrator.model.state import AgentState, Exit, InstanceState, NameState, PublicState, Step
+from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
 from orchestrator.model.types import Duration, SignalName, Size
 
 TIMES = st.floats(min_value=0, max_value=1e11)

@@ -9,9 +9,10 @@ from attrs import evolve
 from orchestrator.core.explain import Explanation, Seen, describe_edit, explain_row, format_bytes, format_local
 from orchestrator.core.status import StatusRow, make_rows
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 from orchestrator.model.usage import Usage
 
 FILE = "/etc/orchestrator/web.toml"

@@ -9,22 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from orchestrator.core.exits import describe_exit
-from orchestrator.core.lifecycle import (
-    TABLE,
-    WISHES,
-    Effect,
-    Event,
-    Happening,
-    ImpossibleEventError,
-    Life,
-    Outcome,
-    judge,
-    step,
-)
+from orchestrator.core.lifecycle import TABLE, WISHES, Effect, Event, Happening, ImpossibleEventError, judge, step
 from orchestrator.core.naming import is_ready, public_state
+from orchestrator.model.life import Exit, Life, Outcome, Phase
 from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Exit, Phase, PublicState
+from orchestrator.model.state import PublicState
 from orchestrator.model.types import Duration
 
 SERVICE = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=Stop())

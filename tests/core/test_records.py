@@ -10,12 +10,13 @@ from orchestrator.core.records import describe_record, list_lines, note_action, 
 from orchestrator.model.action import Action, FieldChange, Hold, Keep, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.eventlog import Record, RecordKind
+from orchestrator.model.life import Exit
 from orchestrator.model.policy import Restart
 from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy, SkeletonRoot
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 
 PROBLEM = Problem("web.toml", 3, 1, "env", "wrong")
 WAITING = NameState(name="web", state=PublicState.WAITING, since=0)

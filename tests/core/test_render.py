@@ -13,7 +13,8 @@ from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.limits import render_resources
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.model.bundle import HostLimits, OpenFiles
-from orchestrator.model.definition import Capabilities, Definition, Device, Rlimit
+from orchestrator.model.confinement import Capabilities, Device, Rlimit
+from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.policy import Restart

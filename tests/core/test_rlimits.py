@@ -15,7 +15,7 @@ from orchestrator.core.rlimits import (
     parse_rlimit_text,
 )
 from orchestrator.model import oci
-from orchestrator.model.definition import Rlimit
+from orchestrator.model.confinement import Rlimit
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import RlimitName, RlimitValue
 

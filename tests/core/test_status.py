@@ -17,9 +17,10 @@ from orchestrator.core.status import (
     make_rows,
     row_to_json,
 )
+from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 
 RUNNING = NameState(
     name="web",

@@ -9,9 +9,9 @@ from orchestrator.core.encode import to_plain
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
-from orchestrator.model.policy import Stop
+from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.resources import Resources
-from orchestrator.model.spec import FolderRoot, SkeletonRoot
+from orchestrator.model.spec import FolderRoot, Policy, SkeletonRoot
 from orchestrator.model.state import InstanceState, Step
 
 ENTRIES: tuple[Entry, ...] = (
@@ -74,7 +74,7 @@ def make_instance_state(layout: Layout, instance_id: str = "web-1") -> InstanceS
         created_at=1.0,
         attached=({"kind": "bind", "intent": {"a": [1, None]}},),
         resources=Resources(),
-        stop=Stop(),
+        policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
     )
 
 

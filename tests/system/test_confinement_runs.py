@@ -9,7 +9,7 @@ import pytest
 from attrs import evolve
 
 from orchestrator.core.capabilities import KNOWN
-from orchestrator.model.definition import Capabilities, Device, Rlimit
+from orchestrator.model.confinement import Capabilities, Device, Rlimit
 from orchestrator.model.rootfs import DirectoryRootfs
 from orchestrator.model.types import (
     AbsolutePath,

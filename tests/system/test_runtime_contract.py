@@ -12,8 +12,8 @@ import trio.testing
 from orchestrator.core.limits import CPU_PERIOD, MOST_PIDS, KernelLimits, Limit, kernel_limits
 from orchestrator.core.weights import is_of_cpu, weight_in
 from orchestrator.model.bundle import HostLimits, Instance
+from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
-from orchestrator.model.state import Exit
 from orchestrator.model.types import Size
 from orchestrator.ports import Process, RuntimeFailed
 from orchestrator.system.held import read_limits

@@ -5,10 +5,11 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from orchestrator.model.facts import PathKind, PathQuestion
-from orchestrator.model.policy import Stop
+from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Form
+from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, PublicState, Step
 from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
@@ -252,7 +253,7 @@ async def test_what_an_earlier_agent_left_is_ended_before_its_name_starts(autoju
         step=Step.RUNNING,
         created_at=0,
         resources=Resources(),
-        stop=Stop(),
+        policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
     )
     orphan = evolve(left, name="gone", instance="gone-old")
     stage.runtime.fail("remove", "device or resource busy", times=3)

@@ -8,12 +8,13 @@ from attrs import evolve
 from orchestrator.model.action import FieldChange, Keep, Replace, Start, Stop, Target
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.eventlog import Record, RecordKind
+from orchestrator.model.life import Exit
 from orchestrator.model.policy import Restart
 from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy, SkeletonRoot
-from orchestrator.model.state import Exit, NameState, PublicState
+from orchestrator.model.state import NameState, PublicState
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.operator import AGENT

@@ -91,6 +91,7 @@ class Stage:
             chance=lambda: 0.5,
             token=lambda: next(tokens),
             wall_clock=trio.current_time,
+            boot="a-boot",
             report=self.report,
             trim_log=self._trim,
             sweep=self._sweep,
@@ -541,7 +542,7 @@ async def test_the_state_file_tells_how_to_stop_it_now(autojump_clock: MockClock
         await stage.reach(PublicState.RUNNING)
         stage.web.tell(Retune(make_target(policy=evolve(POLICY, stop=StopPolicy(timeout=Duration(1.0))))))
         await wait_all_tasks_blocked()
-        assert stage.disk.instances["web-000"].stop.timeout == 1.0
+        assert stage.disk.instances["web-000"].policy.stop.timeout == 1.0
 
 
 @pytest.mark.parametrize("method", ["write_instance", "store_bundle", "prepare_instance"])

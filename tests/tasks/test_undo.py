@@ -4,8 +4,9 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from orchestrator.model.layout import Layout
-from orchestrator.model.policy import Stop
+from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.resources import Resources
+from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, Step
 from orchestrator.tasks.undo import newest_by_name, undo_strays
 from orchestrator.testing.disk import FakeDisk
@@ -24,7 +25,7 @@ WEB = InstanceState(
     step=Step.RUNNING,
     created_at=0,
     resources=Resources(),
-    stop=Stop(),
+    policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
 )
 
 

@@ -28,7 +28,8 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
-from orchestrator.ports import OutsideError, Runtime, single_errors
+from orchestrator.ports import OutsideError, Processes, Runtime, single_errors
+from orchestrator.system.adopted import HostProcesses, NoStore
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
@@ -44,7 +45,7 @@ from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
-from orchestrator.system.states import read_boot_id, read_instances, read_start_time
+from orchestrator.system.states import read_boot_id, read_instances, read_names, read_origin, read_start_time
 from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.holds import Holds
@@ -52,8 +53,9 @@ from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
+from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.trim import trim_log
-from orchestrator.tasks.undo import newest_by_name, undo_strays
+from orchestrator.tasks.undo import undo_strays
 
 LOOKS_STABLE_AFTER = 1.0
 """Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
@@ -71,6 +73,8 @@ class Settings:
     run: str
     runtime: str = "auto"
     once: bool = False
+    leave: bool = True
+    """Whether containers go on when the agent ends."""
 
 
 @frozen(kw_only=True)
@@ -85,6 +89,7 @@ class _Opened:
     locks: tuple[Lock, ...]
     control: ControlSocket
     runtime: Runtime
+    processes: Processes
     host_limits: HostLimits
     reporter: Reporter
     ending: Ending
@@ -133,9 +138,10 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     locks=(lock, state_lock),
                     control=control,
                     runtime=runtime,
+                    processes=HostProcesses(children, NoStore()),
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(), say),
-                    ending=Ending(signals, say),
+                    ending=Ending(signals, say, leave=settings.leave and not settings.once),
                 )
                 code = await _run_containers(opened, when_settled)
             background.cancel_scope.cancel()
@@ -145,17 +151,13 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
 async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -> int:
     """The line itself, from the directory to the supervisions and back to whoever wants to know."""
     disk, reporter, ending = opened.disk, opened.reporter, opened.ending
-    left = read_instances(opened.layout)
-    for damaged in left.damaged:
-        say(str(damaged))
-    taken_over = newest_by_name(left.states).values()
-    older = [state.instance for state in left.states if state not in taken_over]
-    strays = [*disk.list_strays(), *older, *(damaged.name for damaged in left.damaged)]
+    clock_shift = time.monotonic() - trio.current_time()
+    left = await _take_stock(opened, clock_shift)
     starts_at_a_time = len(os.sched_getaffinity(0))
     await undo_strays(
-        taken_over, strays, opened.runtime, disk, opened.layout, opened.layout.cgroup_root, starts_at_a_time, say
+        left.strays, opened.runtime, disk, opened.layout, opened.layout.cgroup_root, starts_at_a_time, say
     )
-    disk.forget_names()
+    disk.forget_names({one.name for one in left.adopted})
 
     def sweep() -> None:
         try:
@@ -163,7 +165,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         except OutsideError as error:
             reporter.say(str(error))
 
-    outside = _make_outside(opened, starts_at_a_time, sweep)
+    outside = _make_outside(opened, starts_at_a_time, sweep, clock_shift)
     world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
 
     def look_again() -> None:
@@ -179,7 +181,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     layout = opened.layout
     ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
     reconciler = Reconciler(opened.directory, world, parser, outside, holds, look_after_directories, ours)
-    operator = AgentOperator(reconciler, holds, reporter, parser, lambda: ending.ask("an operator"))
+    operator = AgentOperator(reconciler, holds, reporter, parser, lambda: ending.ask("an operator", stop=True))
     reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
@@ -188,7 +190,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         reports.start_soon(_trim_events, opened)
         async with trio.open_nursery() as supervisions:
-            reconciler.take_over(taken_over, supervisions)
+            reconciler.take_over(left.adopted, supervisions)
             async with trio.open_nursery() as following:
                 await following.start(reconciler.run, supervisions)
                 # Not before there are names: a client waits for an answer that is true.
@@ -203,15 +205,39 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 following.cancel_scope.cancel()
             operator.end()
             reporter.stopping()
-            reconciler.stop_all()
-            # The supervisions end when their containers have.
-        sweep()
+            if ending.stops_containers:
+                reconciler.stop_all()
+                # The supervisions end when their containers have.
+            else:
+                supervisions.cancel_scope.cancel()
+        if ending.stops_containers:
+            sweep()
         reporter.note(RecordKind.AGENT_STOPPED)
         reports.cancel_scope.cancel()
     return code
 
 
-def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], None]) -> Outside:
+async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
+    """What an earlier agent has left. A damaged file is set aside and told of."""
+    layout, disk = opened.layout, opened.disk
+    instances, names = read_instances(layout), read_names(layout)
+    for damaged in (*instances.damaged, *names.damaged):
+        say(f"{damaged}; moved to {disk.set_aside(damaged.file)}")
+    stocktaking = Stocktaking(
+        runtime=opened.runtime,
+        processes=opened.processes,
+        read_origin=lambda identity: read_origin(layout, identity),
+        start_time=read_start_time,
+        say=say,
+        now=trio.current_time(),
+        shift=-clock_shift,
+        boot=read_boot_id(),
+    )
+    folders = (*disk.list_strays(), *(damaged.name for damaged in instances.damaged))
+    return await stocktaking.take_stock(instances.states, names.states, folders)
+
+
+def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], None], clock_shift: float) -> Outside:
     async def trim(path: str, bound: int) -> None:
         with opened.logs.open(path, marked=True) as log:
             await trim_log(log, opened.reporter.say, bound)
@@ -227,6 +253,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         chance=random.random,
         token=lambda: secrets.token_hex(5),
         wall_clock=time.time,
+        clock_shift=clock_shift,
         boot=read_boot_id(),
         report=opened.reporter,
         trim_log=trim,

@@ -30,10 +30,12 @@ class NotStarted(OutsideError):
 )
 @click.option(
     "--exit-policy",
-    type=click.Choice(["stop"]),
-    default="stop",
+    type=click.Choice(["leave", "stop"]),
+    default="leave",
+    show_default=True,
     envvar="ORCHESTRATOR_EXIT_POLICY",
-    help="What becomes of the containers when the agent ends: they are stopped.",
+    help="What becomes of the containers when a signal ends the agent: they go on, and the next agent with them, or "
+    "they are stopped. With --once they are stopped.",
 )
 def command(config: str, state: str, run: str, runtime: str, once: bool, exit_policy: str) -> int:
     """Run the containers of a directory of definitions and follow its edits, until SIGTERM or SIGINT."""
@@ -41,7 +43,8 @@ def command(config: str, state: str, run: str, runtime: str, once: bool, exit_po
         raise click.UsageError("--config, --state and --run must be three different directories")
     from orchestrator.agent import Settings, encode_settings
 
-    settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once)
+    leave = exit_policy == "leave"
+    settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once, leave=leave)
     if not once:
         # The agent runs for months: a process of its own holds nothing of the command line in memory. -P, since the
         # working directory is no place to import from, least of all for root.

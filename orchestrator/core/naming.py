@@ -11,7 +11,7 @@ from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState, PublicState
+from orchestrator.model.state import InstanceState, NameState, PublicState, Standing
 
 PUT_OFF = "cannot replace: "
 """How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
@@ -28,6 +28,7 @@ def describe_name(
     problems: tuple[Problem, ...],
     refusal: str,
     held: bool,
+    standing: Standing | None,
     log: str | None,
     now: float,
     wall_clock: float,
@@ -36,7 +37,8 @@ def describe_name(
 
     target: what the instance was made from, or the next one would be. before: what was written last, whose times stand
     as long as the state is the same. refusal: why an edit has not taken effect though it is valid, or empty. held: an
-    operator has stopped it. log: where its log file would be. now: the monotonic clock that ``life`` goes by.
+    operator has stopped it. standing: what a next agent goes on from.
+    log: where its log file would be. now: the monotonic clock that ``life`` goes by.
     wall_clock: epoch seconds.
     """
     word = public_state(life, has_problems=bool(problems), held=held)
@@ -65,9 +67,10 @@ def describe_name(
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
         held=held,
-        edit=_edit_of(target.source) if target is not None and target.source is not None else None,
+        edit=_find_edit(target, before),
         fields=dict(target.fields) if target is not None else {},
         cgroups_path=instance.cgroups_path if instance and lives else None,
+        standing=standing,
     )
 
 
@@ -75,6 +78,15 @@ def _find_log_target(instance: InstanceState | None, target: Target | None) -> L
     if instance is not None:
         return instance.log_target
     return target.bundle.log if target is not None else LogTarget.FILE
+
+
+def _find_edit(target: Target | None, before: NameState | None) -> Edit | None:
+    """The edit that is live. What a state file recalls of an earlier agent's target has no text any more."""
+    if target is None:
+        return None
+    if target.source is not None:
+        return _edit_of(target.source)
+    return before.edit if before is not None else None
 
 
 def _edit_of(source: Source) -> Edit:

@@ -66,6 +66,15 @@ class Layout:
         """The state file of an instance."""
         return f"{self.instances}/{instance}.json"
 
+    def origin(self, instance: str) -> str:
+        """The copy of the state that an instance began with; for a time when its state file is damaged."""
+        return f"{self.instances}/{instance}/state.json"
+
+    @property
+    def damaged(self) -> str:
+        """Folder of state files that could not be read, for whoever wants to know why."""
+        return f"{self.run}/damaged"
+
     @property
     def names(self) -> str:
         """Folder of the names' state files."""

@@ -95,7 +95,7 @@ class InstanceState:
 @frozen(kw_only=True)
 class Standing:
     """Where the supervision of a name stands, for a next agent to go on from. The times of ``life`` are
-    CLOCK_BOOTTIME, seconds (clock_gettime(2))."""
+    CLOCK_MONOTONIC, seconds (clock_gettime(2))."""
 
     life: Life
     policy: Policy

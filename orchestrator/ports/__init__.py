@@ -18,7 +18,7 @@ from orchestrator.ports.health import Notification, NotifySocket, NotifySockets,
 from orchestrator.ports.keeper import DescriptorStore
 from orchestrator.ports.notifier import Notifier
 from orchestrator.ports.operator import Operation, Operator, Part
-from orchestrator.ports.runtime import Process, Runtime
+from orchestrator.ports.runtime import Process, Processes, Runtime, RuntimeStatus
 
 __all__ = [
     "DescriptorStore",
@@ -37,9 +37,11 @@ __all__ = [
     "Part",
     "Prober",
     "Process",
+    "Processes",
     "Refused",
     "Runtime",
     "RuntimeFailed",
+    "RuntimeStatus",
     "UnknownName",
     "World",
     "single_errors",

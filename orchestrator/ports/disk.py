@@ -28,6 +28,10 @@ class Disk(Protocol):
         """Put the state file in place, by rename."""
         ...
 
+    def keep_origin(self, state: InstanceState) -> None:
+        """Put a second copy of a new instance's state into its folder, for a time when the first is damaged."""
+        ...
+
     def write_name(self, state: NameState) -> None:
         """Put the name's file in place, by rename."""
         ...

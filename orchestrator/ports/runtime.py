@@ -2,9 +2,12 @@
 
 from typing import Protocol
 
+from attrs import frozen
+
 from orchestrator.model.bundle import Instance
 from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
+from orchestrator.model.state import InstanceState
 
 
 class Process(Protocol):
@@ -31,6 +34,31 @@ class Process(Protocol):
 
     def close(self) -> None:
         """Give up the descriptor. May be called twice."""
+        ...
+
+
+@frozen
+class RuntimeStatus:
+    """What a runtime says of a container that it knows: runtime-spec runtime.md, "State"."""
+
+    status: str
+    """``creating``, ``created``, ``running``, ``stopped``, or a word of the runtime's own."""
+    pid: int
+    """As the host counts; 0 where there is none any more."""
+
+    @property
+    def started(self) -> bool:
+        """Whether the application has begun, whatever has become of it."""
+        return self.status not in ("creating", "created")
+
+
+class Processes(Protocol):
+    """The processes that an earlier agent has left."""
+
+    def find(self, state: InstanceState) -> Process:
+        """The first process of an instance, by pid and start time, or by a descriptor that was kept. One that is gone
+        has ended with the exit that is known, or with one that is not. Raises OutsideError where it is there and cannot
+        be held."""
         ...
 
 
@@ -72,6 +100,11 @@ class Runtime(Protocol):
         needed), kill what is in its cgroup, remove the cgroup in every hierarchy. Idempotent; shielded.
 
         Raises RuntimeFailed if something is left."""
+        ...
+
+    async def query(self, instance_id: str) -> RuntimeStatus | None:
+        """``state``: what the runtime knows of an instance; None where it knows none, or cannot make anything of what
+        it has. Raises RuntimeFailed where it does not answer."""
         ...
 
     async def list_instances(self) -> tuple[str, ...]:

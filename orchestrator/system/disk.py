@@ -95,6 +95,22 @@ class HostDisk:
         """See `orchestrator.ports.Disk.write_instance`."""
         self._write(self.layout.instance_state(state.instance), state)
 
+    def keep_origin(self, state: InstanceState) -> None:
+        """See `orchestrator.ports.Disk.keep_origin`."""
+        path = self.layout.origin(state.instance)
+        with _tried(f"cannot write {path}"):
+            write_new(path, encode_state(state).encode(), 0o600)
+
+    def set_aside(self, path: str) -> str:
+        """Move a damaged state file to where it does no harm; where that is. Raises DiskFailed."""
+        place = f"{self.layout.damaged}/{os.path.basename(path)}"
+        with _tried(f"cannot move {path} to {place}"):
+            make_folders(self.layout.damaged, 0o700)
+            if os.path.isdir(path) and not os.path.islink(path):
+                remove_tree(place)
+            os.replace(path, place)
+        return place
+
     def write_name(self, state: NameState) -> None:
         """See `orchestrator.ports.Disk.write_name`."""
         self._write(self.layout.name_state(state.name), state)
@@ -117,11 +133,12 @@ class HostDisk:
             )
         )
 
-    def forget_names(self) -> None:
-        """Remove all names' files, and what a write that was cut short left beside them."""
+    def forget_names(self, keep: Collection[str]) -> None:
+        """Remove the names' files but for those of the names ``keep``, and what a write that was cut short left."""
         with _tried(f"cannot clear {self.layout.names}"):
-            for name in list_folder(self.layout.names):
-                remove_file(f"{self.layout.names}/{name}")
+            for file in list_folder(self.layout.names):
+                if file.removesuffix(".json") not in keep:
+                    remove_file(f"{self.layout.names}/{file}")
 
     def write_agent(self, state: AgentState) -> None:
         """See `orchestrator.ports.Disk.write_agent`."""

@@ -18,14 +18,21 @@ import trio
 
 from orchestrator.model.bundle import Instance
 from orchestrator.model.resources import Resources
-from orchestrator.ports import OutsideError, RuntimeFailed
+from orchestrator.ports import OutsideError, RuntimeFailed, RuntimeStatus
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.leftovers import end_commands, watch_processes
 from orchestrator.system.limits import are_descriptors_left, descriptor_limit
 from orchestrator.system.logtarget import open_output
 from orchestrator.system.process import PidfdProcess, open_process
 from orchestrator.system.reaper import Children
-from orchestrator.system.runtime_output import clean_message, find_message, open_scratch, read_from, size_of
+from orchestrator.system.runtime_output import (
+    clean_message,
+    find_message,
+    open_scratch,
+    read_from,
+    read_status,
+    size_of,
+)
 from orchestrator.system.spawn import clean_environment, run_command
 from orchestrator.system.unmount import unmount_below
 from orchestrator.system.update import choose_no_limit, update_limits
@@ -35,6 +42,7 @@ CREATE_DEADLINE = 30.0
 START_DEADLINE = 30.0
 UPDATE_DEADLINE = 10.0
 DELETE_DEADLINE = 10.0
+QUERY_DEADLINE = 10.0
 KILL_DEADLINE = 10.0
 """How long what was killed may take to be gone."""
 DESCRIPTORS_KEPT = 16
@@ -152,6 +160,24 @@ class OciRuntime:
         """
         with trio.CancelScope(shield=True), _failing(f"cannot remove container {instance_id}", always=True):
             await self._remove(instance_id, folder, cgroups_path)
+
+    async def query(self, instance_id: str) -> RuntimeStatus | None:
+        """``state``. See `orchestrator.ports.Runtime`."""
+        if not _is_there(f"{self._root}/{instance_id}"):
+            return None
+        what = f"cannot ask for the state of container {instance_id}"
+        with trio.CancelScope(shield=True), _failing(what), open_scratch() as answer:
+            result = await run_command(
+                (*self._wrapper, self._command, "--root", self._root, "state", instance_id),
+                children=self._children,
+                env=self._environ,
+                deadline=QUERY_DEADLINE,
+                stdout=answer,
+            )
+            text = read_from(f"/proc/self/fd/{answer}", 0)
+        if result.timed_out:
+            raise RuntimeFailed(f"{what}: {self._name}: took longer than {QUERY_DEADLINE:g} s")
+        return read_status(text) if result.success else None
 
     async def list_instances(self) -> tuple[str, ...]:
         """The ids that have a state folder below `root`.

@@ -10,6 +10,8 @@ import os
 import re
 from collections.abc import Iterator
 
+from orchestrator.ports import RuntimeFailed, RuntimeStatus
+
 MESSAGE_LIMIT = 500
 """Characters of a runtime's message that are kept."""
 
@@ -33,6 +35,15 @@ def clean_message(text: str) -> str:
     """On one line, without control characters, at most MESSAGE_LIMIT characters."""
     line = _NOT_PRINTABLE.sub(" ", text).strip()
     return line if len(line) <= MESSAGE_LIMIT else line[: MESSAGE_LIMIT - 1] + "…"
+
+
+def read_status(text: str) -> RuntimeStatus:
+    """What ``state`` prints (runtime-spec runtime.md, "Query State"). Raises RuntimeFailed if it is not that."""
+    try:
+        state = json.loads(text)
+        return RuntimeStatus(str(state["status"]), int(state.get("pid", 0)))
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise RuntimeFailed(f"it says no state: {clean_message(text)}") from error
 
 
 @contextlib.contextmanager

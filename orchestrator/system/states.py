@@ -26,6 +26,7 @@ __all__ = [
     "read_instances",
     "read_name",
     "read_names",
+    "read_origin",
     "read_start_time",
 ]
 
@@ -65,6 +66,15 @@ def read_name(layout: Layout, name: str) -> NameState | DamagedFile | None:
 def read_instances(layout: Layout) -> Reading[InstanceState]:
     """All instances; none where nothing was ever written. Raises DiskFailed if the folder cannot be read."""
     return _read_folder(InstanceState, layout.instances, lambda state: state.instance)
+
+
+def read_origin(layout: Layout, instance: str) -> InstanceState | None:
+    """The copy of its state that an instance began with; None where that cannot be gone by either."""
+    try:
+        state = _read_state(InstanceState, instance, layout.origin(instance))
+    except DiskFailed:
+        return None
+    return state if isinstance(state, InstanceState) and state.instance == instance else None
 
 
 def read_agent(layout: Layout) -> AgentState | DamagedFile | None:

@@ -9,25 +9,26 @@ import trio
 from orchestrator.core.lifecycle import Effect, Event, Happening
 from orchestrator.model.action import Target
 from orchestrator.model.life import Exit
-from orchestrator.model.state import InstanceState
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.successor import Successor
+from orchestrator.tasks.takeover import Adopted
 
 
 class Effects:
     """The effects of one name's life. ``live`` is the instance that there is now: BUILD makes it, CLEAN takes it."""
 
     def __init__(
-        self, name: str, outside: Outside, mailbox: trio.MemorySendChannel[Message], left: InstanceState | None
+        self, name: str, outside: Outside, mailbox: trio.MemorySendChannel[Message], adopted: Adopted | None
     ) -> None:
-        """mailbox: where the answers go. left: what an earlier agent has left, to be cleaned away first."""
+        """mailbox: where the answers go. adopted: what an earlier agent has left."""
         self._name = name
         self._outside = outside
         self._mailbox = mailbox
-        self.live = None if left is None else LiveInstance.from_state(left, outside)
+        left = adopted is not None and adopted.instance is not None
+        self.live = LiveInstance.from_adopted(adopted, outside) if adopted is not None and left else None
         self.successor = Successor(name, outside)
         self._removed: str | None = None
 
@@ -93,7 +94,10 @@ class Effects:
         self._answer(Event.ADMITTED)
 
     def _build(self, target: Target | None, restarts: int) -> None:
-        assert target is not None, "a life that builds is wanted, so it was told what to be"
+        if target is None:
+            # Only of what an earlier agent has left, and the directory did not say yet what it is to be.
+            self._fail(Event.BUILD_FAILED, OutsideError("its definition cannot be read"))
+            return
         try:
             self.live = self.successor.take(target, restarts)
         except OutsideError as error:
@@ -130,7 +134,7 @@ class Effects:
             self._answer(Event.CLEAN_FAILED, message=str(error))
             return
         if live is not None:
-            if live.was_left:
+            if live.is_undone:
                 self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
             self.live, self._removed = None, live.state.bundle
         self._answer(Event.CLEANED)

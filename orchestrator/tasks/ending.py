@@ -12,15 +12,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.
 class Ending:
     """SIGTERM and SIGINT: the first asks for the end, another one for a quicker one. SIGHUP asks for another look."""
 
-    def __init__(self, signals: AsyncIterator[int], say: Callable[[str], None]) -> None:
+    def __init__(self, signals: AsyncIterator[int], say: Callable[[str], None], *, leave: bool) -> None:
+        """leave: whether the containers go on when a signal ends the agent."""
         self._signals = signals
         self._say = say
         self.asked = trio.Event()
+        self.stops_containers = not leave
+        """Whether the containers end before the agent does. Settled once the end is asked for."""
 
-    def ask(self, who: str) -> None:
-        """Ask for the end. who: what is told to people."""
+    def ask(self, who: str, *, stop: bool = False) -> None:
+        """Ask for the end. who: what is told to people. stop: the containers are to end too, whatever a signal does."""
         if not self.asked.is_set():
-            self._say(f"{who}: stopping all containers")
+            self.stops_containers = self.stops_containers or stop
+            doing = "stopping all containers" if self.stops_containers else "ending; the containers go on"
+            self._say(f"{who}: {doing}")
             self.asked.set()
 
     async def listen(self, look_again: Callable[[], None], hurry: Callable[[], None]) -> None:

@@ -22,16 +22,19 @@ from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import InstanceState, Step
 from orchestrator.ports import DiskFailed, OutsideError, Process
 from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.takeover import Adopted
 
 
 class LiveInstance:
     """An instance with its state file and its first process."""
 
-    def __init__(self, instance: Instance | None, state: InstanceState, outside: Outside) -> None:
-        """Use `from_target` or `from_state`."""
+    def __init__(
+        self, instance: Instance | None, state: InstanceState, outside: Outside, process: Process | None = None
+    ) -> None:
+        """Use `from_target` or `from_adopted`."""
         self._instance = instance
         self._outside = outside
-        self._process: Process | None = None
+        self._process = process
         self._removed = False
         self._trimming: trio.CancelScope | None = None
         self.state = state
@@ -39,7 +42,6 @@ class LiveInstance:
         """What it was made from, as it was last told; None for what an earlier agent has left."""
         self.applied: Target | None = None
         """The same, as far as it holds: with limits that were refused it is not what it was told."""
-        self._limits_known = True
 
     @classmethod
     def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
@@ -68,19 +70,41 @@ class LiveInstance:
         return live
 
     @classmethod
-    def from_state(cls, state: InstanceState, outside: Outside) -> "LiveInstance":
-        """One that an earlier agent has left; all that can be done with it is to remove it."""
-        return cls(None, state, outside)
+    def from_adopted(cls, adopted: Adopted, outside: Outside) -> "LiveInstance":
+        """One that an earlier agent has left. What never got to run can only be removed."""
+        assert adopted.instance is not None, "there is one"
+        live = cls(None, adopted.instance, outside, adopted.process)
+        live.target = live.applied = adopted.resumption.target
+        return live
 
     @property
     def instance(self) -> Instance | None:
-        """What the runtime was given; None for what an earlier agent has left."""
+        """What the runtime was given; None for what an earlier agent has made, until it was told what that is."""
+        if self._instance is None and self.target is not None and self.target.source is not None:
+            self._instance = self._recall(self.target)
         return self._instance
 
+    def _recall(self, target: Target) -> Instance | None:
+        """What an earlier agent gave the runtime: its state says what the target does not."""
+        state = self.state
+        if target.bundle.digest != state.bundle:
+            return None
+        return Instance(
+            id=state.instance,
+            name=state.name,
+            bundle=target.bundle,
+            resources=state.resources,
+            folder=state.folder,
+            rootfs=state.rootfs,
+            cgroups_path=state.cgroups_path,
+            log=state.log,
+            host_limits=self._outside.host_limits,
+        )
+
     @property
-    def was_left(self) -> bool:
-        """Whether an earlier agent made it."""
-        return self._instance is None
+    def is_undone(self) -> bool:
+        """Whether an earlier agent has made it and it never got to run."""
+        return self._instance is None and self._process is None
 
     def build(self) -> None:
         """Store the bundle and make the instance's folder. Raises DiskFailed.
@@ -92,6 +116,7 @@ class LiveInstance:
         disk.write_instance(self.state)
         disk.store_bundle(self._instance.bundle)
         disk.prepare_instance(self._instance)
+        disk.keep_origin(self.state)
 
     async def create(self) -> None:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
@@ -146,7 +171,7 @@ class LiveInstance:
 
     def holds(self, resources: Resources) -> bool:
         """Whether its limits are these, as far as is known."""
-        return self._limits_known and self.state.resources == resources
+        return self.state.limits_known and self.state.resources == resources
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process."""
@@ -172,9 +197,9 @@ class LiveInstance:
     async def remove(self) -> None:
         """Remove all that there is of it, the state file last. Idempotent. Raises OutsideError.
 
-        Of what was left there may be hundreds at once, so these take a place as starts do.
+        Of what was left half made there may be hundreds at once, so these take a place as starts do.
         """
-        async with self._outside.starts if self.was_left else contextlib.nullcontext():
+        async with self._outside.starts if self.is_undone else contextlib.nullcontext():
             await self._remove()
 
     async def _remove(self) -> None:
@@ -187,10 +212,10 @@ class LiveInstance:
     async def update(self, target: Target) -> None:
         """Change the limits live. Raises RuntimeFailed; the old ones hold then, or it says that they do not."""
         state, resources = self.state, target.resources
-        self._limits_known = False  # until it is done, and after a failure too: who wants the old ones sees to them
+        # Until it is done, and after a failure or the agent's end too: who wants the old ones sees to them.
+        self.note(limits_known=False)
         await self._outside.runtime.update(state.instance, state.folder, state.cgroups_path, resources)
-        self._limits_known = True
-        self.note(resources=resources)
+        self.note(resources=resources, limits_known=True)
         self.applied = target
 
     def note(self, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve

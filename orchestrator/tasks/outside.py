@@ -20,6 +20,10 @@ class Report(Protocol):
         """A name has been told something: it is not settled until it has answered by `changed` or `forget`."""
         ...
 
+    def recall(self, state: NameState) -> None:
+        """What an earlier agent has told of a name, which stays true until `changed`."""
+        ...
+
     def changed(self, state: NameState, *, settled: bool) -> None:
         """What a name's state is now, changed or not. ``settled``: nothing is under way for it."""
         ...
@@ -56,6 +60,9 @@ class Outside:
     """A short random text that is never given twice: the end of an instance's id."""
     wall_clock: Callable[[], float]
     """Seconds since the epoch."""
+    clock_shift: float
+    """What CLOCK_MONOTONIC is ahead of trio's clock, in seconds: what is written down is to mean something to a next
+    agent."""
     boot: str
     """The boot id of the kernel (random/boot_id, proc_sys_kernel(5))."""
     report: Report

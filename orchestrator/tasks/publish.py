@@ -9,7 +9,7 @@ from orchestrator.model.action import Target
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState
+from orchestrator.model.state import InstanceState, NameState, Standing
 from orchestrator.ports import DiskFailed
 from orchestrator.tasks.outside import Outside
 
@@ -20,10 +20,11 @@ WRITE_AGAIN_AFTER = 5.0
 class NamePublisher:
     """The state file of one name, and the report."""
 
-    def __init__(self, name: str, outside: Outside) -> None:
+    def __init__(self, name: str, outside: Outside, before: NameState | None = None) -> None:
+        """before: what an earlier agent wrote last."""
         self._name = name
         self._outside = outside
-        self._told: NameState | None = None
+        self._told = before
         self.due = False
         """Something may have changed since `publish`."""
         self.again_at = math.inf
@@ -39,10 +40,11 @@ class NamePublisher:
         problems: tuple[Problem, ...],
         refusal: str,
         held: bool,
+        standing: Standing | None,
     ) -> None:
         """Write the name's state, if it is another than what stands there, and tell the report.
 
-        target: what the instance was made from, or the next one would be.
+        target: what the instance was made from, or the next one would be. standing: what a next agent goes on from.
         """
         self.due = False
         outside = self._outside
@@ -56,6 +58,7 @@ class NamePublisher:
             problems=problems,
             refusal=refusal,
             held=held,
+            standing=standing,
             log=outside.layout.log(self._name) if policy is not None else None,
             now=trio.current_time(),
             wall_clock=outside.wall_clock(),
@@ -63,8 +66,9 @@ class NamePublisher:
         if state != self._told or self.again_at < math.inf:
             self._told = state
             self._write(state)
+        starts = life.phase is Phase.RUNNING and life.deadline is not None  # it is to be ready by then
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=settled)
+        outside.report.changed(state, settled=settled and not starts)
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

@@ -15,12 +15,12 @@ from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.core.planned import describe_plan
 from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
-from orchestrator.model.state import InstanceState
 from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
+from orchestrator.tasks.takeover import Adopted
 
 VANISHED_GRACE = 1.0
 """Seconds that a file must be gone before its container is stopped: editors rename the old file away first."""
@@ -64,6 +64,9 @@ class Reconciler:
         self._vanished: dict[str, float] = {}
         self._orphaned: dict[str, float] = {}
         """Held names without a file, and since when."""
+        self._unclaimed: dict[str, float] = {}
+        """Names that an earlier agent has left, and that no file was seen of yet, and since when."""
+        self._was_read = False
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
         self._look_at_once = False
@@ -91,11 +94,12 @@ class Reconciler:
                     await self._directory.wait_changed()
             await trio.sleep_until(planned_at + BETWEEN_PLANS)
 
-    def take_over(self, left: Iterable[InstanceState], supervisions: trio.Nursery) -> None:
-        """Supervise the end of what an earlier agent has left; nothing of its names is started before."""
-        for state in left:
-            self._supervisions[state.name] = Supervision(state.name, self._outside, state)
-            supervisions.start_soon(self._supervisions[state.name].run, name=f"supervise {state.name}")
+    def take_over(self, adopted: Iterable[Adopted], supervisions: trio.Nursery) -> None:
+        """Go on with what an earlier agent has left; what it is to be follows from the first look."""
+        for one in adopted:
+            known = self._supervisions[one.name] = Supervision(one.name, self._outside, one)
+            known.held = one.name in self._holds.names
+            supervisions.start_soon(known.run, name=f"supervise {one.name}")
 
     def look_again(self, world: World | None = None) -> None:
         """Compile everything anew, as the directory and the world are now: an operator's word, where no hint comes.
@@ -188,13 +192,16 @@ class Reconciler:
             self._directory.watch_also(self._always_watched | awaited, contents)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
-            self._vanished, self._orphaned = {}, {}
+            self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
         self._on_directory(listing.error or self._directory.message, files.misnamed)
         if listing.error is None:
+            self._was_read = True
             self._release_gone(known - self._compiled.keys())
+            self._note_unclaimed()
         if asked:
             self._answer_plans(asked, listing.error)
-        self._tell(supervisions)
+        if self._was_read:
+            self._tell(supervisions)
 
     def _release_gone(self, vanished: Set[str]) -> None:
         """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace
@@ -207,6 +214,13 @@ class Reconciler:
             self._holds.release(gone.keys() - self._orphaned.keys())
         except DiskFailed as error:
             self._outside.report.say(str(error))
+
+    def _note_unclaimed(self) -> None:
+        """What was left and has no file is stopped after the grace too: the first look may fall into a rename."""
+        now = trio.current_time()
+        left = {name for name, each in self._supervisions.items() if each.awaited} - self._compiled.keys()
+        since = {name: self._unclaimed.get(name, now) for name in left}
+        self._unclaimed = {name: at for name, at in since.items() if now < at + VANISHED_GRACE}
 
     def _answer_plans(self, asked: Iterable[_PlanQuestion], error: str | None) -> None:
         planned = describe_plan(self._desired(), self._observed(), self._holds.names)
@@ -221,7 +235,7 @@ class Reconciler:
         return {
             name: Observed(each.target, each.held)
             for name, each in self._supervisions.items()
-            if not each.gone and each.target is not None
+            if not each.gone and each.target is not None and name not in self._unclaimed
         }
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
@@ -232,7 +246,7 @@ class Reconciler:
         return {name: self._compiled[name] for name in self._vanished}
 
     def _next_vanishing(self) -> float:
-        times = (*self._vanished.values(), *self._orphaned.values())
+        times = (*self._vanished.values(), *self._orphaned.values(), *self._unclaimed.values())
         return min((since + VANISHED_GRACE for since in times), default=float("inf"))
 
     def _tell(self, nursery: trio.Nursery) -> None:
@@ -240,7 +254,7 @@ class Reconciler:
         living = {name: each for name, each in self._supervisions.items() if not each.gone}
         actions = plan_actions(desired, observed, self._holds.names)
         for name, supervision in living.items():
-            if name not in desired and name not in actions:
+            if name not in desired and name not in actions and name not in self._unclaimed:
                 supervision.tell(Stop())  # it was never valid, so the plan does not know it
         for name, action in actions.items():
             want = desired.get(name)

@@ -50,6 +50,10 @@ class Reporter:
         """A name has been told something: it is not settled until it has answered."""
         self._unsettled.add(name)
 
+    def recall(self, state: NameState) -> None:
+        """What an earlier agent has told of a name."""
+        self._states[state.name] = state
+
     def changed(self, state: NameState, *, settled: bool) -> None:
         """A name's state has changed."""
         for record in note_change(self._states.get(state.name), state, self._wall_clock()):

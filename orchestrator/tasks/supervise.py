@@ -11,19 +11,21 @@ import math
 import trio
 from attrs import evolve
 
-from orchestrator.core.lifecycle import Event, Happening, judge, step
+from orchestrator.core.adoption import shift_life
+from orchestrator.core.lifecycle import Effect, Event, Happening, judge, step
 from orchestrator.core.naming import PUT_OFF
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState
+from orchestrator.model.state import Standing
 from orchestrator.ports import OutsideError, Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
+from orchestrator.tasks.takeover import Adopted
 from orchestrator.tasks.update import LiveUpdates
 
 TRY_AGAIN_AFTER = 5.0
@@ -37,8 +39,8 @@ class Supervision:
     `tell` hands it an action; `run` is its task and returns when the name is gone for good.
     """
 
-    def __init__(self, name: str, outside: Outside, left: InstanceState | None = None) -> None:
-        """left: what an earlier agent has left of it, which is removed before anything is started."""
+    def __init__(self, name: str, outside: Outside, adopted: Adopted | None = None) -> None:
+        """adopted: what an earlier agent has left of it, to go on with."""
         self.target: Target | None = None
         """What it was last told to be; None when it is not to run. For the planner: it may not have heard yet."""
         self.problems: tuple[Problem, ...] = ()
@@ -47,8 +49,11 @@ class Supervision:
         """Whether it was last told that an operator has stopped it."""
         self._name = name
         self._outside = outside
-        self._publisher = NamePublisher(name, outside)
+        self._publisher = NamePublisher(name, outside, adopted.before if adopted is not None else None)
         self._life = Life()
+        self._resumed: tuple[Effect, ...] = ()
+        self.awaited = adopted is not None
+        """It goes on with what an earlier agent has left, and was not told anything yet."""
         # What it has heard of what it was told.
         self._target: Target | None = None
         self._policy: Policy | None = None
@@ -62,11 +67,13 @@ class Supervision:
         self._clock_runs = False
         self._send, self._receive = trio.open_memory_channel[Message](math.inf)
         self._updates = LiveUpdates(self._send)
-        self._effects = Effects(name, outside, self._send, left)
-        if left is not None:
-            self._policy = left.policy
-            # As if its removal had failed just now: it is tried again at once.
-            self._life = Life(phase=Phase.CLEANING, halted=True, deadline=0.0)
+        self._effects = Effects(name, outside, self._send, adopted)
+        if adopted is not None:
+            resumption = adopted.resumption
+            self._life, self._policy, self._resumed = resumption.life, resumption.policy, resumption.effects
+            self.target = resumption.target
+            if adopted.before is not None:
+                outside.report.recall(adopted.before)
             outside.report.expect(name)
 
     @property
@@ -130,8 +137,15 @@ class Supervision:
     async def run(self) -> None:
         """Supervise until the name is not wanted any more and nothing of it is left."""
         async with trio.open_nursery() as nursery:
-            while not self._gone:
-                self._handle(await self._next_message(), nursery)
+            for effect in self._resumed:
+                self._effects.perform(effect, nursery, None, self._life.restarts)
+            try:
+                while not self._gone:
+                    self._handle(await self._next_message(), nursery)
+            except trio.Cancelled:
+                # The agent ends and it goes on: what a next agent goes by is the last word of this one.
+                self._publish()
+                raise
             nursery.cancel_scope.cancel()  # a clock may still run for what is not wanted any more
 
     async def _next_message(self) -> Message:
@@ -159,7 +173,7 @@ class Supervision:
             case Happening():
                 self._step(message, nursery)
             case Told(action, problems):
-                self._problems = problems
+                self._problems, self.awaited = problems, False
                 self._act(action, nursery)
             case Updated():
                 self._updates.note(message, self._effects.live)
@@ -193,8 +207,8 @@ class Supervision:
             self._publisher.retire()
 
     def _is_wanted(self) -> bool:
-        """Whether there is anything to run, or to tell of it."""
-        return self._target is not None or bool(self._problems)
+        """Whether there is anything to run, or to tell of it, as far as is known."""
+        return self._target is not None or bool(self._problems) or self.awaited
 
     def _act(self, action: Action, nursery: trio.Nursery) -> None:
         match action:
@@ -227,7 +241,8 @@ class Supervision:
                     self._step(Happening(event=Event.GO), nursery)
             case Keep(target):
                 if target is not None:
-                    self._target = target
+                    # Of what was adopted the policy is the same, too, but for what it was compared with.
+                    self._target, self._policy = target, target.policy
                     if self._is_made_from(target):
                         self._effects.current.retell(target)
 
@@ -322,4 +337,18 @@ class Supervision:
             problems=self._problems,
             refusal=refusal,
             held=self.held,
+            standing=self._describe_standing(),
+        )
+
+    def _describe_standing(self) -> Standing | None:
+        """What a next agent would go on from; None where there is nothing to go on with."""
+        told = self._target or self.target
+        if told is None or self._policy is None:
+            return None
+        return Standing(
+            life=shift_life(self._life, self._outside.clock_shift),
+            policy=self._policy,
+            bundle=told.bundle.digest,
+            resources=told.resources,
+            boot=self._outside.boot,
         )

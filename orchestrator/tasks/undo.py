@@ -1,6 +1,6 @@
-"""Ends what an earlier agent has left and no state file tells of by name: strays. Floor: tasks.
+"""Ends what an earlier agent has left and that is no name's instance: strays. Floor: tasks.
 
-What has a state file is left to its name's supervision, see `Reconciler.take_over`.
+What goes on is found by `orchestrator.tasks.takeover`.
 """
 
 from collections.abc import Callable, Iterable
@@ -8,29 +8,10 @@ from collections.abc import Callable, Iterable
 import trio
 
 from orchestrator.model.layout import Layout
-from orchestrator.model.state import InstanceState, Step
 from orchestrator.ports import Disk, OutsideError, Runtime
 
 
-def newest_by_name(states: Iterable[InstanceState]) -> dict[str, InstanceState]:
-    """Of several instances of one name, the one that was made last; the others are strays.
-
-    One that has begun comes before one that was only made ready to follow it.
-    """
-    newest: dict[str, InstanceState] = {}
-    for state in states:
-        known = newest.get(state.name)
-        if known is None or _rank(state) > _rank(known):
-            newest[state.name] = state
-    return newest
-
-
-def _rank(state: InstanceState) -> tuple[bool, float]:
-    return state.step is not Step.CREATING, state.created_at
-
-
 async def undo_strays(
-    known: Iterable[InstanceState],
     strays: Iterable[str],
     runtime: Runtime,
     disk: Disk,
@@ -39,12 +20,7 @@ async def undo_strays(
     at_a_time: int,
     say: Callable[[str], None],
 ) -> None:
-    """Remove every instance that there is anything of, but for the ``known`` ones. What cannot be removed is told.
-
-    strays: ids that only a folder or a damaged file tells of; the runtime is asked for those that it knows. at_a_time:
-    how many are removed side by side.
-    """
-    taken = {state.instance for state in known}
+    """Remove the instances with these ids, ``at_a_time`` side by side. What cannot be removed is told."""
     places = trio.CapacityLimiter(at_a_time)
 
     async def undo(identity: str) -> None:
@@ -58,5 +34,5 @@ async def undo_strays(
                 say(f"ended {identity}, left by an earlier agent")
 
     async with trio.open_nursery() as nursery:
-        for identity in sorted({*strays, *await runtime.list_instances()} - taken):
+        for identity in strays:
             nursery.start_soon(undo, identity)

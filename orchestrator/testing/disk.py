@@ -60,6 +60,10 @@ class FakeDisk:
         self._record("write_instance", state)
         self.instances[state.instance] = state
 
+    def keep_origin(self, state: InstanceState) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("keep_origin", state)
+
     def write_name(self, state: NameState) -> None:
         """See `orchestrator.ports.Disk`."""
         self._record("write_name", state)

@@ -13,7 +13,8 @@ from attrs import define, frozen
 from orchestrator.model.bundle import Instance
 from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
-from orchestrator.ports import RuntimeFailed
+from orchestrator.model.state import InstanceState
+from orchestrator.ports import RuntimeFailed, RuntimeStatus
 
 COMMAND_DEADLINE = 30.0
 """Seconds after which a command that hangs is given up, as the real one does."""
@@ -102,7 +103,7 @@ class FakeContainer:
 
 
 class FakeRuntime:
-    """Implements `orchestrator.ports.Runtime`.
+    """Implements `orchestrator.ports.Runtime` and `orchestrator.ports.Processes`.
 
     A create that fails leaves a half container, which `list_instances` shows until `remove`: so a test sees whether
     it was undone.
@@ -195,6 +196,25 @@ class FakeRuntime:
         self.halves.discard(instance_id)
         if container := self.containers.pop(instance_id, None):
             container.process.send_signal(signal.SIGKILL)
+
+    async def query(self, instance_id: str) -> RuntimeStatus | None:
+        """What it keeps of an instance. Raises RuntimeFailed as scripted."""
+        await self._run("query", instance_id)
+        container = self.containers.get(instance_id)
+        if container is None:
+            return None
+        if container.process.ended:
+            return RuntimeStatus("stopped", 0)
+        return RuntimeStatus("running" if container.started else "created", container.process.pid)
+
+    def find(self, state: InstanceState) -> FakeProcess:
+        """The process of an instance, whichever agent made it; one that is gone has ended, how is not known."""
+        container = self.containers.get(state.instance)
+        if container is not None and container.process.pid == state.pid:
+            return container.process
+        process = FakeProcess(state.pid or 0, FakeProgram(), self._now)
+        process.finish()
+        return process
 
     async def list_instances(self) -> tuple[str, ...]:
         """The ids of containers and of halves."""

@@ -91,6 +91,7 @@ class Stage:
             chance=lambda: 0.5,
             token=lambda: next(tokens),
             wall_clock=trio.current_time,
+            clock_shift=0.0,
             boot="a-boot",
             report=self.report,
             trim_log=self._trim,

@@ -1,0 +1,168 @@
+"""How a next agent goes on with what an earlier one has left: from the state files, and what is found of the processes,
+to a life and the effects it begins with.
+
+The state files are written in an order (`orchestrator.tasks.instance`) that leaves one answer for each instant in which
+an agent may have been killed. Looking at the host is left to `orchestrator.tasks.takeover`. Floor: core.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+
+from attrs import evolve, frozen
+
+from orchestrator.core.lifecycle import Effect
+from orchestrator.model.action import Target
+from orchestrator.model.bundle import Bundle
+from orchestrator.model.life import Life, Phase
+from orchestrator.model.policy import Ready
+from orchestrator.model.spec import FolderRoot, Policy
+from orchestrator.model.state import InstanceState, NameState, Step
+
+
+class Found(Enum):
+    """What there is of an instance that an earlier agent has left."""
+
+    NOTHING = "nothing"
+    HALF = "half"
+    """It never got to run: it is to be undone."""
+    STARTED = "started"
+    """Its application was started: it runs, or it has ended by itself or by a signal that is not ours to know of."""
+
+
+@frozen(kw_only=True)
+class Resumption:
+    """What a supervision goes on from."""
+
+    life: Life
+    effects: tuple[Effect, ...] = ()
+    """Those that were under way, to be begun again."""
+    policy: Policy
+    target: Target | None
+    """What it was last told to be, as far as state files can say it: for the planner, nothing can be built from it."""
+
+
+def shift_life(life: Life, by: float) -> Life:
+    """The same life by a clock that is ``by`` seconds ahead."""
+
+    def shifted(time: float | None) -> float | None:
+        return None if time is None else time + by
+
+    return evolve(
+        life,
+        ready_since=shifted(life.ready_since),
+        deadline=shifted(life.deadline),
+        cleaned_at=life.cleaned_at + by,
+        restarted_at=tuple(time + by for time in life.restarted_at),
+    )
+
+
+def choose_instances(states: Iterable[InstanceState], names: Iterable[NameState]) -> dict[str, InstanceState]:
+    """Of several instances of one name the one that is the name's; the others were made to follow it, or are rests.
+
+    That is the one that the name's file points at; where that points at none of them the newest that has begun.
+    """
+    pointers = {state.name: state.instance for state in names}
+
+    def rank(state: InstanceState) -> tuple[bool, bool, float]:
+        return pointers.get(state.name) == state.instance, state.step is not Step.CREATING, state.created_at
+
+    chosen: dict[str, InstanceState] = {}
+    for state in states:
+        known = chosen.get(state.name)
+        if known is None or rank(state) > rank(known):
+            chosen[state.name] = state
+    return chosen
+
+
+def resume(
+    name: NameState | None, instance: InstanceState | None, found: Found, *, now: float, shift: float
+) -> Resumption | None:
+    """What the supervision of a name goes on from; None where nothing is known of it that would be worth it.
+
+    name, instance: the state files, as far as they are there and whole. now: the clock of lives, seconds. shift: what
+    that clock is ahead of the one that the files were written by.
+    """
+    standing = name.standing if name is not None else None
+    if standing is None and instance is None:
+        return None
+    if standing is not None:
+        life, policy = shift_life(standing.life, shift), standing.policy
+    else:
+        assert instance is not None, "one of the two is there"
+        life, policy = Life(wanted=True, restarts=instance.restarts), instance.policy
+    # A name's file is written when there is time: it may still tell of the instance before this one.
+    known = name is not None and instance is not None and name.instance == instance.instance
+    match found:
+        case Found.STARTED:
+            assert instance is not None, "it was found"
+            life, effects = _go_on(
+                life if known else evolve(life, phase=Phase.STARTING, wanted=True), instance, policy, now
+            )
+        case Found.HALF:
+            life, effects = evolve(life, phase=Phase.CLEANING, halted=True, deadline=now), ()
+        case Found.NOTHING:
+            life, effects = _begin_again(life, now)
+    return Resumption(life=life, effects=effects, policy=policy, target=_recall_target(name, instance, life))
+
+
+def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> tuple[Life, tuple[Effect, ...]]:
+    """It was started. What has ended meanwhile is noticed by its watch, as any end is."""
+    if life.phase is Phase.CLEANING and instance.exit is not None:
+        # Its end was counted; what is left of it is not removed yet.
+        return evolve(life, deadline=now), ()
+    if life.phase in (Phase.STOPPING, Phase.KILLING):
+        deadline = now if life.phase is Phase.KILLING else life.deadline
+        return evolve(life, phase=Phase.STOPPING, deadline=deadline), (Effect.WATCH, Effect.SIGNAL)
+    if instance.step is Step.STOPPING:
+        # It was asked to end, why is not known: by no fault of its own, then.
+        deadline = now + instance.policy.stop.timeout
+        life = evolve(life, phase=Phase.STOPPING, halted=True, ready_since=None, deadline=deadline)
+        return life, (Effect.WATCH, Effect.SIGNAL)
+    if life.phase is Phase.RUNNING:
+        return life, (Effect.WATCH,)
+    ready = policy.ready is Ready.STARTED
+    return (
+        evolve(
+            life,
+            phase=Phase.RUNNING,
+            halted=False,
+            unwell="",
+            ready_since=now if ready else None,
+            was_ready=ready,
+            deadline=None if ready else now + policy.start_timeout,
+        ),
+        (Effect.WATCH,),
+    )
+
+
+def _begin_again(life: Life, now: float) -> tuple[Life, tuple[Effect, ...]]:
+    """There is no instance."""
+    match life.phase:
+        case Phase.IDLE | Phase.BACKOFF:
+            return life, ()
+        case Phase.CLEANING:
+            # It had just been removed: what follows is judged now.
+            return evolve(life, deadline=now), ()
+        case _:
+            # On its way to an instance, or what it had is gone with all its traces.
+            return evolve(life, phase=Phase.CLEANING, halted=True, ready_since=None, deadline=now), ()
+
+
+def _recall_target(name: NameState | None, instance: InstanceState | None, life: Life) -> Target | None:
+    """What the planner is to compare with: what runs, or what the next instance was to be."""
+    standing = name.standing if name is not None else None
+    fields = name.fields if name is not None else {}
+    if instance is not None and (standing is None or life.phase is Phase.RUNNING):
+        policy = standing.policy if standing is not None else instance.policy
+        return Target(_recall_bundle(instance.bundle, instance), instance.resources, policy, fields=fields)
+    if standing is None:
+        return None
+    return Target(_recall_bundle(standing.bundle, instance), standing.resources, standing.policy, fields=fields)
+
+
+def _recall_bundle(digest: str, instance: InstanceState | None) -> Bundle:
+    """A bundle of which only the digest is known, and with an instance where its output goes."""
+    root = FolderRoot(path=instance.rootfs if instance is not None else "/")
+    if instance is None:
+        return Bundle(digest, {}, root, readonly=True)
+    return Bundle(digest, {}, root, readonly=True, log=instance.log_target)

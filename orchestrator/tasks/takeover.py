@@ -1,0 +1,128 @@
+"""Takes stock of what an earlier agent has left, before anything is started: what goes on, and what is to be undone.
+
+The state files say what there was, the processes and the runtime what there is; how to go on is decided in
+`orchestrator.core.adoption`. Nothing is touched here but damaged files, which are set aside. Floor: tasks.
+"""
+
+from collections.abc import Callable, Iterable
+
+import trio
+from attrs import evolve, frozen
+
+from orchestrator.core.adoption import Found, Resumption, choose_instances, resume
+from orchestrator.model.state import InstanceState, NameState, Step
+from orchestrator.ports import Process, Processes, Runtime
+
+
+@frozen(kw_only=True)
+class Adopted:
+    """A name that a supervision goes on with."""
+
+    name: str
+    resumption: Resumption
+    instance: InstanceState | None = None
+    process: Process | None = None
+    """Its first process, where it was started."""
+    before: NameState | None = None
+    """What people were told of it last."""
+
+    @property
+    def undone(self) -> bool:
+        """Whether its instance never got to run, so that all that is done about it is its removal."""
+        return self.instance is not None and self.process is None
+
+
+@frozen(kw_only=True)
+class Left:
+    """What an earlier agent has left. ``adopted`` has one for each name; ``strays`` are ids of instances that are no
+    name's."""
+
+    adopted: tuple[Adopted, ...]
+    strays: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Stocktaking:
+    """The way to look at what is left, see `take_stock`."""
+
+    runtime: Runtime
+    processes: Processes
+    read_origin: Callable[[str], InstanceState | None]
+    """The copy of its state that an instance began with, by id; None where that cannot be read either."""
+    start_time: Callable[[int], int | None]
+    """When a process began, field 22 of /proc/PID/stat; None where there is none."""
+    say: Callable[[str], None]
+    now: float
+    """The clock that lives go by, seconds."""
+    shift: float
+    """What that clock is ahead of the one that state files are written by."""
+    boot: str
+
+    async def take_stock(
+        self, instances: Iterable[InstanceState], names: Iterable[NameState], folders: Iterable[str]
+    ) -> Left:
+        """What goes on and what does not.
+
+        instances, names: the state files that are whole. folders: ids that have a folder or a damaged file. Raises
+        OutsideError where a process that runs cannot be held, or the runtime not be asked: then nothing was touched.
+        """
+        states = {state.instance: state for state in instances if state.boot == self.boot}
+        known = {
+            state.name: state for state in names if state.standing is not None and state.standing.boot == self.boot
+        }
+        ids = {*folders, *(state.instance for state in instances), *await self.runtime.list_instances()}
+        for identity in sorted(ids - states.keys()):
+            found = await self._find_again(identity)
+            if found is not None:
+                states[identity] = found
+        chosen = choose_instances(states.values(), known.values())
+        adopted = []
+        for name in sorted({*chosen, *known}):
+            one = await self._adopt(name, known.get(name), chosen.get(name))
+            if one is not None:
+                adopted.append(one)
+        ours = {one.instance.instance for one in adopted if one.instance is not None}
+        return Left(adopted=tuple(adopted), strays=tuple(sorted(ids - ours)))
+
+    async def _find_again(self, identity: str) -> InstanceState | None:
+        """The state of an instance whose file is gone or damaged, by the copy that it began with and by what the
+        runtime says of it. None where it does not run: then it is a stray."""
+        status = await self.runtime.query(identity)
+        if status is None or not status.started or not status.pid:
+            return None
+        origin, began = self.read_origin(identity), self.start_time(status.pid)
+        if origin is None or origin.boot != self.boot or began is None:
+            return None
+        self.say(f"found {identity} again: it runs, though its state file does not say so")
+        # Its limits may be others by now, so they are not taken for known.
+        return evolve(
+            origin,
+            step=Step.RUNNING,
+            pid=status.pid,
+            pid_start_time=began,
+            started_at=origin.created_at,
+            limits_known=False,
+        )
+
+    async def _adopt(self, name: str, before: NameState | None, instance: InstanceState | None) -> Adopted | None:
+        found, process = Found.NOTHING, None
+        if instance is not None:
+            await trio.lowlevel.checkpoint()  # of hundreds: signals are heard meanwhile
+            found = await self._look_at(instance)
+            if found is Found.STARTED:
+                process = self.processes.find(instance)
+        resumption = resume(before, instance, found, now=self.now, shift=self.shift)
+        if resumption is None:
+            return None
+        return Adopted(name=name, resumption=resumption, instance=instance, process=process, before=before)
+
+    async def _look_at(self, instance: InstanceState) -> Found:
+        match instance.step:
+            case Step.CREATING | Step.CREATED:
+                return Found.HALF
+            case Step.STARTING:
+                # Whether it was started only the runtime knows.
+                status = await self.runtime.query(instance.instance)
+                return Found.STARTED if status is not None and status.started else Found.HALF
+            case Step.RUNNING | Step.STOPPING:
+                return Found.STARTED

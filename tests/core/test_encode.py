@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
+from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
 from orchestrator.model.life import Exit
-from orchestrator.model.policy import Stop
+from orchestrator.model.policy import Ready, Restart, Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
+from orchestrator.model.spec import Policy
 from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
-from orchestrator.model.types import Duration, SignalName, Size
+from orchestrator.model.types import Duration, ProbeHost, SignalName, Size, UrlPath
 
 TIMES = st.floats(min_value=0, max_value=1e11)
 COUNTS = st.integers(min_value=0, max_value=2**63)
@@ -39,6 +41,22 @@ NAMES = st.builds(
     message=TEXTS,
     problems=PROBLEMS,
 )
+SECONDS = TIMES.map(Duration)
+HEALTHS = (
+    st.builds(ExecHealth, period=SECONDS, args=st.lists(TEXTS, max_size=2).map(tuple))
+    | st.builds(HttpHealth, port=COUNTS, path=TEXTS.map(UrlPath), tls=st.booleans())
+    | st.builds(TcpHealth, port=COUNTS, host=TEXTS.map(ProbeHost), failures=COUNTS)
+)
+POLICIES = st.builds(
+    Policy,
+    oneshot=st.booleans(),
+    restart=st.builds(Restart, delay=SECONDS),
+    stop=st.builds(Stop, signal=TEXTS.map(SignalName), timeout=SECONDS),
+    health=st.none() | HEALTHS,
+    ready=st.sampled_from(Ready),
+    watchdog=st.none() | TIMES,
+    after=st.lists(TEXTS, max_size=2).map(tuple),
+)
 INSTANCES = st.builds(
     InstanceState,
     name=TEXTS,
@@ -55,7 +73,7 @@ INSTANCES = st.builds(
     pid_start_time=st.none() | COUNTS,
     attached=st.lists(st.dictionaries(TEXTS, JSON), max_size=2).map(tuple),
     resources=st.builds(Resources, memory=st.none() | COUNTS.map(Size)),
-    stop=st.builds(Stop, signal=TEXTS.map(SignalName), timeout=TIMES.map(Duration)),
+    policy=POLICIES,
     exit=st.none() | EXITS,
 )
 AGENTS = st.builds(

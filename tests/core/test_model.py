@@ -12,13 +12,14 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.reject import Rejected
 from orchestrator.core.tables import make_table_hook, required_options
 from orchestrator.model.definition import Definition
+from orchestrator.model.health import HEALTH_KINDS
 from orchestrator.model.log import LOG_KINDS
 from orchestrator.model.option import Change, options_of
 from orchestrator.model.rootfs import ROOTFS_KINDS
 from orchestrator.model.source import Source
 from tests.core.helpers_kinds import REGISTRY
 
-KINDS = (*ROOTFS_KINDS.values(), *LOG_KINDS.values())
+KINDS = (*ROOTFS_KINDS.values(), *LOG_KINDS.values(), *HEALTH_KINDS.values())
 
 
 def walk_classes(cls: type[Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], type[Any]]]:

@@ -273,7 +273,7 @@ def test_as_much_as_is_allowed() -> None:
     [
         ("hostnam", 'did you mean "hostname"?'),
         ("Hostname", 'did you mean "hostname"?'),
-        ("zzzzzz", "known keys: annotations, arch, args"),
+        ("zzzzzz", "known keys: after, annotations, arch, args"),
         ("restart.on-failure", 'did you mean "on_failure"?'),
         ("stop.kill", "known keys: signal, timeout"),
     ],

@@ -76,7 +76,7 @@ def test_bash_knows_the_program(environ: dict[str, str]) -> None:
         (["status", "--js"], ["--json"]),
         (["exec", "a"], ["api"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["run", "--exit-policy", ""], ["stop"]),
+        (["run", "--exit-policy", ""], ["leave", "stop"]),
     ],
 )
 def test_bash_completes(environ: dict[str, str], words: list[str], offered: list[str]) -> None:

@@ -245,7 +245,7 @@ def test_what_is_held_is_not_started_after_an_agent_has_ended_in_order(
     (config / "web.toml").write_text(WEB)
     disk = HostDisk(layout)
     disk.hold("web")
-    disk.forget_names()
+    disk.forget_names(())
     assert plan(capsys) == (0, ["web: nothing: an operator has stopped it", "1 held"])
     disk.release("web")
     assert plan(capsys) == (2, ["web: start", "1 to start"])

@@ -82,6 +82,8 @@ class AgentProcess:
         self.state = base / "state"
         self.run = base / "run"
         self.config.mkdir()
+        self.exit_policy = "stop"
+        """What becomes of the containers when a signal ends it; the default of `run` is "leave"."""
         self.environ = {name: value for name, value in os.environ.items() if not name.startswith("ORCHESTRATOR_")}
         self.layout = Layout(str(self.state), str(self.run))
         self._output = base / "agent.log"
@@ -103,7 +105,8 @@ class AgentProcess:
     def command(self, *options: str) -> list[str]:
         """The command line of `run` with this agent's directories."""
         directories = ("--config", str(self.config), "--state", str(self.state), "--run", str(self.run))
-        words = (orchestrator(), "run", "--runtime", self.program, *directories, *options)
+        policy = ("--exit-policy", self.exit_policy)
+        words = (orchestrator(), "run", "--runtime", self.program, *policy, *directories, *options)
         return [*wrapper_for(self.runtime), *words]
 
     def start(self, *, settled: bool = True) -> Self:

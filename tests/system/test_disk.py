@@ -273,10 +273,10 @@ def test_strays_are_folders_that_no_state_file_tells_of(disk: HostDisk, layout: 
 
 
 def test_names_are_forgotten_with_what_was_half_written(disk: HostDisk, layout: Layout) -> None:
-    disk.forget_names()
+    disk.forget_names(())
     disk.write_name(NAME)
     Path(f"{layout.names}/.db.json.tmp").touch()
-    disk.forget_names()
+    disk.forget_names(())
     assert listing(layout.names) == []
 
 

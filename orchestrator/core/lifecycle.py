@@ -11,16 +11,11 @@ from enum import Enum
 
 from attrs import evolve, frozen
 
-from orchestrator.core.backoff import (
-    count_failures,
-    delay_after,
-    describe_exhaustion,
-    is_exhausted,
-    note_restart,
-)
+from orchestrator.core.backoff import delay_after, describe_exhaustion, note_restart
 from orchestrator.core.exits import describe_exit
+from orchestrator.core.outcome import count_failure, decide_outcome, forgive_if_proven, gives_up, is_to_restart
 from orchestrator.model.life import Exit, Life, Outcome, Phase
-from orchestrator.model.policy import OnExit, Ready
+from orchestrator.model.policy import Ready
 from orchestrator.model.spec import Policy
 
 
@@ -34,6 +29,8 @@ class Event(Enum):
     """What runs is to end and nothing is to be started."""
     REPLACE = "replace"
     """What runs is to end and something else is to be started."""
+    STAND_DOWN = "stand down"
+    """What it requires is not to run: what runs is to end, and to be started again once that is ready."""
     # Answers of effects
     UNBLOCKED = "unblocked"
     ADMITTED = "admitted"
@@ -61,7 +58,7 @@ class Event(Enum):
     DEADLINE = "deadline"
 
 
-WISHES = frozenset({Event.GO, Event.HALT, Event.REPLACE})
+WISHES = frozenset({Event.GO, Event.HALT, Event.REPLACE, Event.STAND_DOWN})
 WORDS = frozenset({Event.READY, Event.UNREADY, Event.UNWELL, Event.EXTEND})
 """What may be late: of an instance that is not running any more it means nothing."""
 
@@ -99,6 +96,12 @@ CLEAN_AGAIN_AFTER = 5.0
 """Seconds until what could not be removed is tried again."""
 
 
+_RESTING = (Phase.IDLE, Phase.BLOCKED, Phase.BACKOFF)
+"""There is no instance, and none is being made."""
+_ENDING = (Phase.STOPPING, Phase.KILLING, Phase.CLEANING)
+"""There is an instance, and its end is settled."""
+
+
 Cell = tuple[Phase, tuple[Effect, ...]] | None
 """The next phase and the effects; None for what cannot happen."""
 
@@ -113,24 +116,31 @@ _ROWS: Mapping[Phase, Mapping[Event, Cell]] = {
         Event.UNBLOCKED: (Phase.WAITING, (Effect.ADMIT,)),
         Event.HALT: (Phase.IDLE, (Effect.UNAWAIT,)),
     },
-    Phase.WAITING: {Event.ADMITTED: (Phase.BUILDING, (Effect.BUILD,)), Event.HALT: _ABANDON},
+    Phase.WAITING: {
+        Event.ADMITTED: (Phase.BUILDING, (Effect.BUILD,)),
+        Event.HALT: _ABANDON,
+        Event.STAND_DOWN: _ABANDON,
+    },
     Phase.BUILDING: {
         Event.BUILT: (Phase.CREATING, (Effect.CREATE,)),
         Event.BUILD_FAILED: _GIVE_UP_START,
         Event.HALT: _ABANDON,
         Event.REPLACE: _ABANDON,
+        Event.STAND_DOWN: _ABANDON,
     },
     Phase.CREATING: {
         Event.CREATED: (Phase.STARTING, (Effect.START,)),
         Event.CREATE_FAILED: _GIVE_UP_START,
         Event.HALT: _ABANDON,
         Event.REPLACE: _ABANDON,
+        Event.STAND_DOWN: _ABANDON,
     },
     Phase.STARTING: {
         Event.STARTED: (Phase.RUNNING, (Effect.RELEASE, Effect.WATCH)),
         Event.START_FAILED: _GIVE_UP_START,
         Event.HALT: _ABANDON,
         Event.REPLACE: _ABANDON,
+        Event.STAND_DOWN: _ABANDON,
     },
     # A start that is no longer wanted: its answer is awaited, since an effect is never torn in two.
     Phase.ABANDONING: {
@@ -146,6 +156,7 @@ _ROWS: Mapping[Phase, Mapping[Event, Cell]] = {
         Event.EXITED: _CLEAN,
         Event.HALT: (Phase.STOPPING, (Effect.SIGNAL,)),
         Event.REPLACE: (Phase.STOPPING, (Effect.SIGNAL,)),
+        Event.STAND_DOWN: (Phase.STOPPING, (Effect.SIGNAL,)),
         Event.UNWELL: (Phase.STOPPING, (Effect.SIGNAL,)),
         # It was not ready in time.
         Event.DEADLINE: (Phase.STOPPING, (Effect.SIGNAL,)),
@@ -205,6 +216,8 @@ def step(
     Raises ImpossibleEventError for an event that the phase has not asked for.
     """
     event = happening.event
+    if event is Event.DEADLINE and life.deadline is None:
+        return life, ()  # there is none any more
     if event is Event.CLEANED:
         life = evolve(life, cleaned_at=now)
         event = judge(life, policy)
@@ -226,11 +239,11 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
     match happening.event:
         case Event.GO:
             # After a stop it is as new; from rest, a wait or on the way there it is an operator's word, which forgives.
-            forgiven = not life.wanted or life.phase in (Phase.IDLE, Phase.BACKOFF, Phase.CLEANING)
+            forgiven = not life.wanted or life.phase in _RESTING or life.phase in _ENDING
             return evolve(
                 life,
                 wanted=True,
-                halted=life.halted or life.phase is Phase.CLEANING,
+                halted=life.halted or life.phase in _ENDING,
                 failures=0 if forgiven else life.failures,
                 restarted_at=() if forgiven else life.restarted_at,
                 restarts=life.restarts if life.wanted else 0,
@@ -238,25 +251,27 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             )
         case Event.REPLACE:
             # A new definition starts with a clean record, and what runs has not failed.
-            halted = _is_under_way(life.phase)
+            halted = life.phase not in _RESTING and life.phase is not Phase.WAITING
             return evolve(life, wanted=True, halted=halted, failures=0, restarted_at=(), restarts=0, message="")
         case Event.HALT:
-            return evolve(life, wanted=False, halted=life.phase not in (Phase.IDLE, Phase.BLOCKED, Phase.BACKOFF))
+            return evolve(life, wanted=False, halted=life.phase not in _RESTING)
+        case Event.STAND_DOWN if life.phase not in _RESTING and life.phase not in _ENDING:
+            return evolve(life, halted=True, failures=forgive_if_proven(life, policy, now))
         case Event.STARTED:
-            ready = policy.ready is Ready.STARTED
+            ready = policy.ready is Ready.STARTED and life.phase is Phase.STARTING
             message = "" if ready else life.message
             return evolve(life, ready_since=now if ready else None, was_ready=ready, unwell="", message=message)
         case Event.READY if life.phase is Phase.RUNNING and life.ready_since is None:
             return evolve(life, ready_since=now, was_ready=True, deadline=None, message="")
         case Event.UNREADY if life.phase is Phase.RUNNING and life.ready_since is not None:
-            forgiven = now - life.ready_since >= policy.restart.reset_after
-            return evolve(life, ready_since=None, failures=0 if forgiven else life.failures, message=happening.message)
+            failures = forgive_if_proven(life, policy, now)
+            return evolve(life, ready_since=None, failures=failures, message=happening.message)
         case Event.UNWELL if life.phase is Phase.RUNNING:
-            failures = _count_failure(life, policy, now)
+            failures = count_failure(life, policy, now)
             return evolve(life, unwell=happening.message, message=happening.message, failures=failures)
         case Event.DEADLINE if life.phase is Phase.RUNNING:
             why = f"it was not ready {policy.start_timeout:g} s after its start"
-            return evolve(life, unwell=why, message=why, failures=_count_failure(life, policy, now))
+            return evolve(life, unwell=why, message=why, failures=count_failure(life, policy, now))
         case Event.EXTEND if life.phase in (Phase.RUNNING, Phase.STOPPING) and life.deadline is not None:
             return evolve(life, deadline=max(life.deadline, now + happening.seconds))
         case Event.EXITED:
@@ -265,7 +280,7 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
                 life,
                 ready_since=None,
                 last_exit=happening.exit,
-                failures=life.failures if counted else _count_failure(life, policy, now),
+                failures=life.failures if counted else count_failure(life, policy, now),
                 message=life.message if counted else describe_exit(happening.exit),
             )
         case Event.BUILD_FAILED | Event.CREATE_FAILED | Event.START_FAILED:
@@ -281,15 +296,6 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             return evolve(life, trouble="")
         case _:
             return life
-
-
-def _count_failure(life: Life, policy: Policy, now: float) -> int:
-    ready_for = None if life.ready_since is None else now - life.ready_since
-    return count_failures(policy.restart, life.failures, ready_for)
-
-
-def _is_under_way(phase: Phase) -> bool:
-    return phase not in (Phase.IDLE, Phase.BLOCKED, Phase.WAITING, Phase.BACKOFF)
 
 
 def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: float) -> Life:
@@ -313,26 +319,18 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
                 phase=phase,
                 deadline=None,
                 halted=False,
+                was_ready=False,
                 unwell="",
                 outcome=Outcome.NONE,
                 restarts=life.restarts + 1 if again else life.restarts,
                 restarted_at=note_restart(policy.restart, life.restarted_at, now) if again else life.restarted_at,
             )
         case Phase.IDLE:
-            message = describe_exhaustion(policy.restart, life.message) if _gives_up(life, policy) else life.message
-            outcome = _outcome(life, policy)
+            message = describe_exhaustion(policy.restart, life.message) if gives_up(life, policy) else life.message
+            outcome = decide_outcome(life, policy)
             return evolve(life, phase=phase, deadline=None, halted=False, outcome=outcome, message=message)
         case _:
             return evolve(life, phase=phase, deadline=None)
-
-
-def _outcome(life: Life, policy: Policy) -> Outcome:
-    if not life.wanted or life.halted:
-        return Outcome.STOPPED
-    if _gives_up(life, policy):
-        return Outcome.FAILED
-    success = life.last_exit is not None and life.last_exit.success and not life.unwell
-    return Outcome.COMPLETED if success else Outcome.FAILED
 
 
 def judge(life: Life, policy: Policy) -> Event:
@@ -341,17 +339,5 @@ def judge(life: Life, policy: Policy) -> Event:
         return Event.CLEANED_REST
     if life.halted:
         return Event.CLEANED_AGAIN
-    again = _is_to_restart(life, policy) and not _gives_up(life, policy)
+    again = is_to_restart(life, policy) and not gives_up(life, policy)
     return Event.CLEANED_RETRY if again else Event.CLEANED_REST
-
-
-def _is_to_restart(life: Life, policy: Policy) -> bool:
-    success = life.last_exit is not None and life.last_exit.success and not life.unwell
-    return (policy.restart.on_success if success else policy.restart.on_failure) is OnExit.RESTART
-
-
-def _gives_up(life: Life, policy: Policy) -> bool:
-    """Whether it would be started again, but for how often it was."""
-    if not life.wanted or life.halted or not _is_to_restart(life, policy):
-        return False
-    return is_exhausted(policy.restart, life.restarted_at, life.cleaned_at)

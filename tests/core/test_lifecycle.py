@@ -1,52 +1,35 @@
-"""The lifecycle: its table is whole, and no sequence of events gives a life two processes or leaves one behind."""
-
-from typing import Any
+"""The lifecycle: its table is whole, and its starts, ends, restarts and stops are as they should be."""
 
 import pytest
 from attrs import evolve
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from orchestrator.core.exits import describe_exit
-from orchestrator.core.lifecycle import TABLE, WISHES, Effect, Event, Happening, ImpossibleEventError, judge, step
+from orchestrator.core.lifecycle import (
+    TABLE,
+    WISHES,
+    WORDS,
+    Effect,
+    Event,
+    Happening,
+    ImpossibleEventError,
+    judge,
+    step,
+)
 from orchestrator.core.naming import is_ready, public_state
 from orchestrator.model.life import Exit, Life, Outcome, Phase
-from orchestrator.model.policy import OnExit, Restart, Stop
+from orchestrator.model.policy import OnExit, Restart
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import PublicState
-from orchestrator.model.types import Duration
-
-SERVICE = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=Stop())
-ONESHOT = Policy(oneshot=True, restart=Restart(on_success=OnExit.STOP, jitter=0.0), stop=Stop())
-FAILURE = Exit(code=3, at=0.0)
-SUCCESS = Exit(code=0, at=0.0)
-START = (Event.GO, Event.ADMITTED, Event.BUILT, Event.CREATED, Event.STARTED)
-
-
-def drive(
-    *events: Event | Happening, life: Life | None = None, policy: Policy = SERVICE, now: float = 0.0
-) -> tuple[Life, list[Effect]]:
-    life = life or Life()
-    effects: list[Effect] = []
-    for event in events:
-        happening = event if isinstance(event, Happening) else Happening(event=event)
-        life, more = step(life, happening, policy, now=now, chance=0.5)
-        effects.extend(more)
-    return life, effects
-
-
-def exited(ended: Exit) -> Happening:
-    return Happening(event=Event.EXITED, exit=ended)
+from tests.core.helpers_lifecycle import FAILURE, ONESHOT, SERVICE, START, SUCCESS, drive, exited, fail_on, limited
 
 
 def test_every_cell_exists() -> None:
     assert set(TABLE) == {(phase, event) for phase in Phase for event in Event}
 
 
-def test_a_wish_and_a_deadline_are_heard_in_every_phase() -> None:
+def test_a_wish_a_word_and_a_deadline_are_heard_in_every_phase() -> None:
     for phase in Phase:
-        for event in (*WISHES, Event.DEADLINE):
+        for event in (*WISHES, *WORDS, Event.DEADLINE):
             assert TABLE[phase, event] is not None
 
 
@@ -65,7 +48,8 @@ def test_an_answer_that_nobody_asked_for_is_a_defect() -> None:
 def test_a_start_takes_every_step_in_order() -> None:
     life, effects = drive(*START)
     assert life.phase is Phase.RUNNING
-    assert effects == [Effect.ADMIT, Effect.BUILD, Effect.CREATE, Effect.START, Effect.RELEASE, Effect.WATCH]
+    asked = [Effect.AWAIT, Effect.ADMIT, Effect.BUILD, Effect.CREATE, Effect.START, Effect.RELEASE, Effect.WATCH]
+    assert effects == asked
     assert is_ready(life, SERVICE)
     assert public_state(life, has_problems=False) is PublicState.RUNNING
 
@@ -95,7 +79,7 @@ def test_a_minute_of_running_resets_the_backoff() -> None:
 @pytest.mark.parametrize("event", [Event.GO, Event.REPLACE])
 def test_an_operators_word_or_an_edit_ends_the_wait_and_forgives(event: Event) -> None:
     life, _ = drive(*START, exited(FAILURE), Event.CLEANED, event)
-    assert life.phase is Phase.WAITING
+    assert life.phase is Phase.BLOCKED
     assert life.failures == 0
 
 
@@ -118,18 +102,6 @@ def test_what_an_exit_leads_to(policy: Policy, ended: Exit, state: PublicState) 
     assert public_state(life, has_problems=False) is state
 
 
-def limited(restarts: int | None, window: float = 60.0, **restart: Any) -> Policy:  # noqa: ANN401 - fields of Restart
-    """Restarts at once, but so often only."""
-    changes = {"max_restarts": restarts, "window": Duration(window), "delay": Duration(0.0), **restart}
-    return evolve(SERVICE, restart=evolve(SERVICE.restart, **changes))
-
-
-def fail_on(life: Life, policy: Policy, *, at: float, ended: Exit = FAILURE) -> Life:
-    """From a start or a wait through a run to what its end leads to, all at one time."""
-    begin = Event.GO if life.phase is Phase.IDLE else Event.DEADLINE
-    return drive(begin, *START[1:], exited(ended), Event.CLEANED, life=life, policy=policy, now=at)[0]
-
-
 @pytest.mark.parametrize("ended", [FAILURE, SUCCESS])
 def test_it_gives_up_after_so_many_restarts_within_the_window_whatever_they_were_for(ended: Exit) -> None:
     policy, life = limited(2), Life()
@@ -145,9 +117,9 @@ def test_it_gives_up_after_so_many_restarts_within_the_window_whatever_they_were
 def test_a_start_that_fails_counts_as_well() -> None:
     policy = limited(1)
     refused = Happening(event=Event.CREATE_FAILED, exit=Exit(at=0.0), message="no such file")
-    life, _ = drive(Event.GO, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED, policy=policy)
+    life, _ = drive(Event.GO, Event.UNBLOCKED, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED, policy=policy)
     assert life.phase is Phase.BACKOFF
-    again = (Event.DEADLINE, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED)
+    again = (Event.DEADLINE, Event.UNBLOCKED, Event.ADMITTED, Event.BUILT, refused, Event.CLEANED)
     life, _ = drive(*again, life=life, policy=policy, now=1.0)
     assert (life.phase, life.message) == (Phase.IDLE, "gave up: 1 restart within 1m; last: no such file")
 
@@ -183,7 +155,7 @@ def test_an_operators_word_or_an_edit_starts_what_gave_up_and_forgives(event: Ev
         life = fail_on(life, policy, at=at)
     assert life.outcome is Outcome.FAILED
     life, effects = drive(event, life=life, policy=policy, now=2.0)
-    assert (effects, life.message) == ([Effect.ADMIT], "")
+    assert (effects, life.message) == ([Effect.AWAIT], "")
     life, _ = drive(*START[1:], exited(FAILURE), Event.CLEANED, life=life, policy=policy, now=3.0)
     assert life.phase is Phase.BACKOFF
 
@@ -221,11 +193,11 @@ def test_stop_asks_then_kills_then_kills_again() -> None:
 def test_a_replacement_starts_at_once_after_the_old_has_gone() -> None:
     life, _ = drive(*START, Event.REPLACE, exited(FAILURE))
     life, effects = drive(Event.CLEANED, life=life)
-    assert (life.phase, effects, life.failures) == (Phase.WAITING, [Effect.ADMIT], 0)
+    assert (life.phase, effects, life.failures) == (Phase.BLOCKED, [Effect.AWAIT], 0)
 
 
 def test_a_start_that_is_no_longer_wanted_is_awaited_and_undone() -> None:
-    life, effects = drive(Event.GO, Event.ADMITTED, Event.BUILT, Event.HALT)
+    life, effects = drive(Event.GO, Event.UNBLOCKED, Event.ADMITTED, Event.BUILT, Event.HALT)
     assert life.phase is Phase.ABANDONING
     life, effects = drive(Event.CREATED, life=life)
     assert effects == [Effect.RELEASE, Effect.CLEAN]
@@ -235,7 +207,7 @@ def test_a_start_that_is_no_longer_wanted_is_awaited_and_undone() -> None:
 
 def test_wanted_again_while_stopping_starts_anew() -> None:
     life, _ = drive(*START, Event.HALT, Event.GO, exited(FAILURE), Event.CLEANED)
-    assert life.phase is Phase.WAITING
+    assert life.phase is Phase.BLOCKED
 
 
 def test_what_cannot_be_removed_is_tried_again_and_said() -> None:
@@ -251,144 +223,3 @@ def test_exits_in_words() -> None:
     assert describe_exit(Exit(code=137, oom=True, at=0)) == "exited with code 137 (out of memory)"
     assert describe_exit(Exit(signal=9, at=0)) == "killed by signal 9"
     assert describe_exit(Exit(at=0)) == "ended; nobody saw how"
-
-
-class World(RuleBasedStateMachine):
-    """A model of the outside: it holds what effects made, and answers each effect once, in any order with wishes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.life = Life()
-        self.policy = SERVICE
-        self.now = 0.0
-        self.pending: list[Effect] = []
-        self.places = 0
-        self.containers = 0
-        self.running = 0
-        self.watched = 0
-        self.restarted_at: list[float] = []
-        self.policy_since_forgiven = True
-
-    def tell(self, event: Event, ended: Exit | None = None) -> None:
-        happening = Happening(event=event, exit=ended, message="why")
-        self.life, effects = step(self.life, happening, self.policy, now=self.now, chance=0.5)
-        for effect in effects:
-            match effect:
-                case Effect.RELEASE:
-                    self.places -= 1
-                case Effect.WATCH:
-                    self.watched += 1
-                    assert self.running, "only what runs can be watched"
-                case Effect.SIGNAL | Effect.KILL:
-                    assert self.watched == 1, "what is asked to end is watched, or the answer is lost"
-                case _:
-                    assert not self.pending, "one effect at a time waits for its answer"
-                    self.pending.append(effect)
-
-    @rule(event=st.sampled_from(sorted(WISHES, key=str)))
-    def wish(self, event: Event) -> None:
-        rests = self.life.phase in (Phase.IDLE, Phase.BACKOFF)
-        if event is Event.REPLACE or (event is Event.GO and (rests or not self.life.wanted)):
-            self.restarted_at, self.policy_since_forgiven = [], True
-        self.tell(event)
-
-    @precondition(lambda self: self.life.deadline is not None)
-    @rule()
-    def time_passes(self) -> None:
-        assert self.life.deadline is not None
-        self.now = max(self.now, self.life.deadline)
-        if self.life.phase is Phase.BACKOFF:
-            self.restarted_at.append(self.now)
-        self.tell(Event.DEADLINE)
-
-    @precondition(lambda self: self.pending)
-    @rule(well=st.booleans())
-    def answer(self, well: bool) -> None:
-        effect = self.pending.pop()
-        match effect:
-            case Effect.ADMIT:
-                self.places += 1
-                self.tell(Event.ADMITTED)
-            case Effect.BUILD:
-                self.tell(Event.BUILT if well else Event.BUILD_FAILED)
-            case Effect.CREATE:
-                self.containers += 1  # a create that fails leaves something too
-                self.tell(Event.CREATED if well else Event.CREATE_FAILED)
-            case Effect.START:
-                self.running += 1 if well else 0
-                self.tell(Event.STARTED if well else Event.START_FAILED)
-            case Effect.CLEAN:
-                if well:
-                    self.containers = 0
-                    assert not self.running, "nothing that runs is taken away"
-                self.tell(Event.CLEANED if well else Event.CLEAN_FAILED)
-                self.count_restarts()
-
-    def count_restarts(self) -> None:
-        """It gives up when there were too many restarts, and then only."""
-        if (most := self.policy.restart.max_restarts) is None:
-            return
-        lately = sum(at > self.now - self.policy.restart.window for at in self.restarted_at)
-        if self.life.phase is Phase.IDLE and self.life.message.startswith("gave up"):
-            assert lately >= most
-        if self.life.phase is Phase.BACKOFF and self.policy_since_forgiven:
-            assert lately < most
-
-    @precondition(lambda self: self.watched)
-    @rule(code=st.integers(0, 3), after=st.floats(0, 100))
-    def application_ends(self, code: int, after: float) -> None:
-        self.now += after
-        self.running -= 1
-        self.watched -= 1
-        self.tell(Event.EXITED, Exit(code=code, at=0))
-
-    @rule(
-        policy=st.sampled_from(
-            [SERVICE, ONESHOT, evolve(SERVICE, restart=Restart(delay=Duration(0))), limited(0), limited(1), limited(3)]
-        )
-    )
-    def retune(self, policy: Policy) -> None:
-        self.policy = evolve(
-            policy, restart=evolve(policy.restart, on_success=policy.restart.on_success or OnExit.STOP)
-        )
-        self.policy_since_forgiven = False
-
-    @invariant()
-    def at_most_one(self) -> None:
-        assert self.containers <= 1
-        assert self.running <= 1
-        assert 0 <= self.places <= 1
-
-    @invariant()
-    def what_is_kept_of_restarts_is_bounded(self) -> None:
-        assert len(self.life.restarted_at) <= 3
-
-    @invariant()
-    def something_will_happen_or_it_rests(self) -> None:
-        waits = bool(self.pending) or bool(self.watched) or self.life.deadline is not None
-        assert waits or self.life.phase is Phase.IDLE
-
-    @invariant()
-    def at_rest_nothing_is_held(self) -> None:
-        if self.life.phase in (Phase.IDLE, Phase.BACKOFF):
-            assert (self.containers, self.running, self.places, self.watched) == (0, 0, 0, 0)
-        if self.life.phase is Phase.IDLE and self.life.wanted:
-            assert self.life.outcome in (Outcome.COMPLETED, Outcome.FAILED)
-
-    def teardown(self) -> None:
-        """From anywhere, what is halted comes to rest."""
-        self.tell(Event.HALT)
-        for _ in range(20):
-            if self.life.phase is Phase.IDLE:
-                return
-            if self.pending:
-                self.answer(True)
-            elif self.watched:
-                self.application_ends(0, 0.0)
-            else:
-                self.time_passes()
-        raise AssertionError(f"did not come to rest: {self.life}")
-
-
-TestWorld = World.TestCase
-TestWorld.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)

@@ -1,0 +1,47 @@
+"""What the end of an instance means under a policy: a failure or none, another start or rest, and what rest is called.
+
+The events that follow from it are the business of `orchestrator.core.lifecycle`. Floor: core.
+"""
+
+from orchestrator.core.backoff import count_failures, is_exhausted
+from orchestrator.model.life import Life, Outcome
+from orchestrator.model.policy import OnExit
+from orchestrator.model.spec import Policy
+
+
+def has_succeeded(life: Life) -> bool:
+    """Whether the last instance ended well. One that was ended for being unwell did not, whatever it exited with."""
+    return life.last_exit is not None and life.last_exit.success and not life.unwell
+
+
+def is_to_restart(life: Life, policy: Policy) -> bool:
+    """Whether the policy has it started again after such an end."""
+    return (policy.restart.on_success if has_succeeded(life) else policy.restart.on_failure) is OnExit.RESTART
+
+
+def gives_up(life: Life, policy: Policy) -> bool:
+    """Whether it would be started again, but for how often it was."""
+    if not life.wanted or life.halted or not is_to_restart(life, policy):
+        return False
+    return is_exhausted(policy.restart, life.restarted_at, life.cleaned_at)
+
+
+def decide_outcome(life: Life, policy: Policy) -> Outcome:
+    """Why a life rests that comes to rest now."""
+    if not life.wanted or life.halted:
+        return Outcome.STOPPED
+    if gives_up(life, policy):
+        return Outcome.FAILED
+    return Outcome.COMPLETED if has_succeeded(life) else Outcome.FAILED
+
+
+def count_failure(life: Life, policy: Policy, now: float) -> int:
+    """How many failures in a row there are with one that happens now."""
+    ready_for = None if life.ready_since is None else now - life.ready_since
+    return count_failures(policy.restart, life.failures, ready_for)
+
+
+def forgive_if_proven(life: Life, policy: Policy, now: float) -> int:
+    """How many failures in a row still count when what is ready is so no longer, though it has not failed."""
+    proven = life.ready_since is not None and now - life.ready_since >= policy.restart.reset_after
+    return 0 if proven else life.failures

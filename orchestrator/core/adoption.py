@@ -16,7 +16,7 @@ from orchestrator.model.bundle import Bundle
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.policy import Ready
 from orchestrator.model.spec import FolderRoot, Policy
-from orchestrator.model.state import InstanceState, NameState, Step
+from orchestrator.model.state import InstanceState, NameState, Refusal, Standing, Step
 
 
 class Found(Enum):
@@ -37,6 +37,7 @@ class Resumption:
     effects: tuple[Effect, ...] = ()
     """Those that were under way, to be begun again."""
     policy: Policy
+    refusal: Refusal | None = None
     target: Target | None
     """What it was last told to be, as far as state files can say it: for the planner, nothing can be built from it."""
 
@@ -102,7 +103,28 @@ def resume(
             life, effects = evolve(life, phase=Phase.CLEANING, halted=True, deadline=now), ()
         case Found.NOTHING:
             life, effects = _begin_again(life, now)
-    return Resumption(life=life, effects=effects, policy=policy, target=_recall_target(name, instance, life))
+    return Resumption(
+        life=life,
+        effects=effects,
+        policy=policy,
+        refusal=standing.refusal if standing is not None else None,
+        target=_recall_target(name, instance, life),
+    )
+
+
+def describe_standing(
+    life: Life, policy: Policy, told: Target, refusal: Refusal | None, *, shift: float, boot: str
+) -> Standing:
+    """What `resume` goes by. shift: what the clock of state files is ahead of that of lives. told: what it was last
+    told to be."""
+    return Standing(
+        life=shift_life(life, shift),
+        policy=policy,
+        bundle=told.bundle.digest,
+        resources=told.resources,
+        refusal=refusal,
+        boot=boot,
+    )
 
 
 def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> tuple[Life, tuple[Effect, ...]]:
@@ -151,6 +173,10 @@ def _begin_again(life: Life, now: float) -> tuple[Life, tuple[Effect, ...]]:
 def _recall_target(name: NameState | None, instance: InstanceState | None, life: Life) -> Target | None:
     """What the planner is to compare with: what runs, or what the next instance was to be."""
     standing = name.standing if name is not None else None
+    if standing is not None and standing.refusal is not None:
+        # The directory still says what was refused: that is no news.
+        refusal = standing.refusal
+        return Target(_recall_bundle(refusal.bundle, instance), refusal.resources, refusal.policy)
     fields = name.fields if name is not None else {}
     if instance is not None and (standing is None or life.phase is Phase.RUNNING):
         policy = standing.policy if standing is not None else instance.policy

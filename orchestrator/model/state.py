@@ -93,6 +93,18 @@ class InstanceState:
 
 
 @frozen(kw_only=True)
+class Refusal:
+    """An edit that did not become ready, so that what ran before it runs again."""
+
+    bundle: str
+    """The digest."""
+    resources: Resources
+    policy: Policy
+    reason: str
+    """Why it was not ready, in one line."""
+
+
+@frozen(kw_only=True)
 class Standing:
     """Where the supervision of a name stands, for a next agent to go on from. The times of ``life`` are
     CLOCK_MONOTONIC, seconds (clock_gettime(2))."""
@@ -103,8 +115,7 @@ class Standing:
     """The digest of what it was last told to be."""
     resources: Resources
     """What it was last told to have."""
-    refused: str | None = None
-    """The digest of an edit that did not become ready, so that what ran before it runs again."""
+    refusal: Refusal | None = None
     boot: str = ""
     """As of `InstanceState`."""
 

@@ -5,13 +5,10 @@ answers with an event. The decisions are in `orchestrator.core.lifecycle`, the e
 Floor: tasks.
 """
 
-import contextlib
-import math
-
 import trio
 from attrs import evolve
 
-from orchestrator.core.adoption import shift_life
+from orchestrator.core.adoption import describe_standing
 from orchestrator.core.lifecycle import Effect, Event, Happening, judge, step
 from orchestrator.core.naming import PUT_OFF
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
@@ -22,15 +19,13 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import Standing
 from orchestrator.ports import OutsideError, Refused
 from orchestrator.tasks.effects import Effects
+from orchestrator.tasks.mailbox import Mailbox
 from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.publish import NamePublisher
 from orchestrator.tasks.takeover import Adopted
+from orchestrator.tasks.trial import Trial
 from orchestrator.tasks.update import LiveUpdates
-
-TRY_AGAIN_AFTER = 5.0
-"""Seconds until what was refused is tried again: a full disk may have room by then for a replacement, and memory that
-is in use be free for another limit."""
 
 
 class Supervision:
@@ -64,10 +59,10 @@ class Supervision:
         """Why the replacement that is wanted has not begun: the old one runs meanwhile."""
         self._anew = False
         """An operator wants another instance, though what runs is what it is to be."""
-        self._clock_runs = False
-        self._send, self._receive = trio.open_memory_channel[Message](math.inf)
-        self._updates = LiveUpdates(self._send)
-        self._effects = Effects(name, outside, self._send, adopted)
+        self._mailbox = Mailbox()
+        self._updates = LiveUpdates(self._mailbox.send)
+        self._effects = Effects(name, outside, self._mailbox.send, adopted)
+        self._trial = Trial(adopted.resumption.refusal if adopted is not None else None)
         if adopted is not None:
             resumption = adopted.resumption
             self._life, self._policy, self._resumed = resumption.life, resumption.policy, resumption.effects
@@ -117,11 +112,11 @@ class Supervision:
                 self.target = target or self.target
         self.problems = problems
         self._outside.report.expect(self._name)
-        self._send.send_nowait(Told(action, problems))
+        self._mailbox.send.send_nowait(Told(action, problems))
 
     def hurry(self) -> None:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
-        self._send.send_nowait(Hurry())
+        self._mailbox.send.send_nowait(Hurry())
 
     def send_signal(self, number: int) -> None:
         """Send a signal to the first process. Raises Refused where none runs."""
@@ -132,7 +127,7 @@ class Supervision:
 
     def write_again(self) -> None:
         """What was written down of it is gone: write it once more. Never blocks."""
-        self._send.send_nowait(WriteAgain())
+        self._mailbox.send.send_nowait(WriteAgain())
 
     async def run(self) -> None:
         """Supervise until the name is not wanted any more and nothing of it is left."""
@@ -141,32 +136,14 @@ class Supervision:
                 self._effects.perform(effect, nursery, None, self._life.restarts)
             try:
                 while not self._gone:
-                    self._handle(await self._next_message(), nursery)
+                    deadline = self._life.deadline
+                    message = await self._mailbox.next_message(deadline, self._publisher, self._publish)
+                    self._handle(message, nursery)
             except trio.Cancelled:
                 # The agent ends and it goes on: what a next agent goes by is the last word of this one.
                 self._publish()
                 raise
             nursery.cancel_scope.cancel()  # a clock may still run for what is not wanted any more
-
-    async def _next_message(self) -> Message:
-        """The next message, or the deadline. What people see is written when nothing is to be done at once: beside the
-        runtime at its work, not before it."""
-        with contextlib.suppress(trio.WouldBlock):
-            return self._receive.receive_nowait()
-        if self._publisher.due:
-            # Lets an effect begin that was just asked for. Twice, since trio runs what is ready in no certain order.
-            await trio.lowlevel.checkpoint()
-            await trio.lowlevel.checkpoint()
-            with contextlib.suppress(trio.WouldBlock):
-                return self._receive.receive_nowait()
-            self._publish()
-        deadline = math.inf if self._life.deadline is None else self._life.deadline
-        while True:
-            with trio.move_on_at(min(deadline, self._publisher.again_at)):
-                return await self._receive.receive()
-            if deadline <= trio.current_time():
-                return Happening(event=Event.DEADLINE)
-            self._publish()
 
     def _handle(self, message: Message, nursery: trio.Nursery) -> None:
         match message:
@@ -178,7 +155,7 @@ class Supervision:
             case Updated():
                 self._updates.note(message, self._effects.live)
                 if self._updates.refusal:
-                    self._begin_clock(nursery)
+                    self._mailbox.begin_clock(nursery)
             case Hurry():
                 self._hurried = True
             case WriteAgain():
@@ -187,7 +164,6 @@ class Supervision:
                 if self._effects.live is not None:
                     self._effects.live.note()
             case TryAgain():
-                self._clock_runs = False
                 self._updates.try_again()
                 if self._put_off and self._target is not None:
                     self._replace(self._target, nursery)
@@ -196,7 +172,7 @@ class Supervision:
         if self._life.phase is Phase.RUNNING and self._target is not None:
             self._updates.begin_if_due(self._effects.current, self._target, nursery)
         self._publisher.due = True
-        if self._is_wanted() or self._updates.under_way or self._receive.statistics().current_buffer_used:
+        if self._is_wanted() or self._updates.under_way or self._mailbox.has_more:
             return
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
         if left_behind:
@@ -213,15 +189,18 @@ class Supervision:
     def _act(self, action: Action, nursery: trio.Nursery) -> None:
         match action:
             case Start(target):
+                self._trial.begin(target)
                 self._take(target)
                 if self._put_off or (self._life.phase is Phase.RUNNING and not self._is_made_from(target)):
                     self._replace(target, nursery)
                 else:
                     self._step(Happening(event=Event.GO), nursery)
             case Replace(target):
+                self._trial.begin(target)
                 self._take(target)
                 self._replace(target, nursery)
             case Renew(target):
+                self._trial.begin(target)
                 self._take(target)
                 self._anew = True
                 self._replace(target, nursery)
@@ -231,6 +210,11 @@ class Supervision:
             case Stop():
                 self._target = None
                 self._halt(nursery)
+            case Update(target) | Retune(target) if self._trial.refusal is not None:
+                # What was refused has been edited, if not in its bundle: it may become ready now.
+                self._act(Replace(target), nursery)
+            case Keep(target) if target is not None and self._trial.is_refused(target):
+                self._keep_rolled_back(target, nursery)
             case Update(target) | Retune(target):
                 self._take(target)
                 if self._put_off:
@@ -245,6 +229,12 @@ class Supervision:
                     self._target, self._policy = target, target.policy
                     if self._is_made_from(target):
                         self._effects.current.retell(target)
+
+    def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
+        """The directory still says what was refused. After an earlier agent's roll-back what came back runs on; if that
+        has ended, and how to make it is not known any more, it is tried once more."""
+        if self._target is None and self._trial.good is None and not self._effects.live:
+            self._act(Start(refused), nursery)
 
     def _take(self, target: Target) -> None:
         self._target, self._policy = target, target.policy
@@ -268,7 +258,7 @@ class Supervision:
                 self._effects.successor.build(target)
             except OutsideError as error:
                 self._put_off = str(error)
-                self._begin_clock(nursery)
+                self._mailbox.begin_clock(nursery)
                 return
         self._anew = False
         self._step(Happening(event=Event.REPLACE), nursery)
@@ -276,16 +266,6 @@ class Supervision:
     def _is_made_from(self, target: Target) -> bool:
         """Whether the instance that there is was made from the bundle of ``target``."""
         return self._effects.live is not None and self._effects.live.state.bundle == target.bundle.digest
-
-    def _begin_clock(self, nursery: trio.Nursery) -> None:
-        """Begin the one clock of what is to be tried again, unless it runs."""
-        if not self._clock_runs:
-            self._clock_runs = True
-            nursery.start_soon(self._try_again_later)
-
-    async def _try_again_later(self) -> None:
-        await trio.sleep(TRY_AGAIN_AFTER)
-        self._send.send_nowait(TryAgain())
 
     def _may_start_now(self, target: Target, *, updated: bool) -> bool:
         """Whether new settings are a reason to start: it waits for a retry, it gave up and has other resources now, or
@@ -311,10 +291,20 @@ class Supervision:
             if self._put_off and self._target is not None:
                 # Its end was wanted, and nothing that runs stands in the way now.
                 self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
+        if self._life.was_ready and self._target is not None and self._is_made_from(self._target):
+            self._trial.note_ready(self._target)
+        if self._trial.has_failed(happening.event, self._life):
+            self._roll_back()
         if happening.event is Event.CLEANED:
             self._forget_removed()
         for effect in effects:
             self._effects.perform(effect, nursery, self._target, self._life.restarts)
+
+    def _roll_back(self) -> None:
+        """What was tried did not become ready: when it is cleaned away, what ran before it comes back."""
+        self._take(self._trial.refuse(self._life.message))
+        assert self._policy is not None, "it was just taken"
+        self._life, _ = step(self._life, Happening(event=Event.REPLACE), self._policy, now=0, chance=0)
 
     def _forget_removed(self) -> None:
         """An instance is gone for good, and what was meant for it; its bundle too, unless the next one has it."""
@@ -327,7 +317,7 @@ class Supervision:
             self._outside.sweep()
 
     def _publish(self) -> None:
-        refusal = f"{PUT_OFF}{self._put_off}" if self._put_off else self._updates.refusal
+        refusal = f"{PUT_OFF}{self._put_off}" if self._put_off else self._updates.refusal or self._trial.message
         live = self._effects.live
         self._publisher.publish(
             self._life,
@@ -345,10 +335,7 @@ class Supervision:
         told = self._target or self.target
         if told is None or self._policy is None:
             return None
-        return Standing(
-            life=shift_life(self._life, self._outside.clock_shift),
-            policy=self._policy,
-            bundle=told.bundle.digest,
-            resources=told.resources,
-            boot=self._outside.boot,
+        outside = self._outside
+        return describe_standing(
+            self._life, self._policy, told, self._trial.refusal, shift=outside.clock_shift, boot=outside.boot
         )

@@ -1,0 +1,71 @@
+"""Whether an edit's new instance becomes ready, and what runs instead when it does not. Floor: tasks.
+
+`on_failed_update = "rollback"`: an instance made from an edit that ends, cannot be started, or is not ready within its
+`start_timeout`, before it was ready once, is not tried again; what was ready before it comes back. A further edit,
+or an operator's word, is another trial.
+"""
+
+from orchestrator.core.lifecycle import Event
+from orchestrator.model.action import Target
+from orchestrator.model.life import Life
+from orchestrator.model.policy import OnFailedUpdate
+from orchestrator.model.state import Refusal
+
+_FAILURES = frozenset({Event.EXITED, Event.BUILD_FAILED, Event.CREATE_FAILED, Event.START_FAILED})
+
+
+class Trial:
+    """The edits of one name: the last that was ready, and one that is tried or was refused."""
+
+    def __init__(self, refusal: Refusal | None = None) -> None:
+        """refusal: what an earlier agent refused."""
+        self._good: Target | None = None
+        self._tried: Target | None = None
+        self.refusal = refusal
+
+    @property
+    def good(self) -> Target | None:
+        """What was ready last, if this agent knows how to make it."""
+        return self._good
+
+    @property
+    def message(self) -> str:
+        """Why what runs is not what the directory says, or an empty text."""
+        return f"rolled back: {self.refusal.reason}" if self.refusal is not None else ""
+
+    def is_refused(self, target: Target) -> bool:
+        """Whether this is, to the last word, what was refused."""
+        refusal = self.refusal
+        return refusal is not None and (refusal.bundle, refusal.resources, refusal.policy) == (
+            target.bundle.digest,
+            target.resources,
+            target.policy,
+        )
+
+    def begin(self, target: Target) -> None:
+        """An instance of ``target`` is wanted in the place of what there is."""
+        self.refusal = None
+        rolls_back = target.policy.on_failed_update is OnFailedUpdate.ROLLBACK
+        other = self._good is not None and self._good.bundle != target.bundle
+        self._tried = target if rolls_back and other else None
+
+    def note_ready(self, target: Target) -> None:
+        """The instance made from ``target`` is ready."""
+        self._good = target
+        if self._tried is not None and self._tried.bundle == target.bundle:
+            self._tried = None
+
+    def has_failed(self, event: Event, life: Life) -> bool:
+        """Whether what is tried has failed by this event, which led to ``life``."""
+        return self._tried is not None and event in _FAILURES and not life.was_ready and not life.halted
+
+    def refuse(self, reason: str) -> Target:
+        """Give it up. What comes back in its place."""
+        tried, good = self._tried, self._good
+        assert tried is not None, "it has failed"
+        assert good is not None, "a trial is one of something that was good"
+        self.refusal = Refusal(
+            bundle=tried.bundle.digest, resources=tried.resources, policy=tried.policy, reason=reason
+        )
+        self._tried = None
+        return good

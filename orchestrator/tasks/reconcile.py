@@ -98,7 +98,10 @@ class Reconciler:
         """Go on with what an earlier agent has left; what it is to be follows from the first look."""
         for one in adopted:
             known = self._supervisions[one.name] = Supervision(one.name, self._outside, one)
-            known.held = one.name in self._holds.names
+            # Of a wish that had not been heard yet the plan is to tell once more.
+            known.held = one.name in self._holds.names and not one.resumption.life.wanted
+            if not known.held and not one.resumption.life.wanted:
+                known.target = None
             supervisions.start_soon(known.run, name=f"supervise {one.name}")
 
     def look_again(self, world: World | None = None) -> None:
@@ -200,8 +203,7 @@ class Reconciler:
             self._note_unclaimed()
         if asked:
             self._answer_plans(asked, listing.error)
-        if self._was_read:
-            self._tell(supervisions)
+        self._tell(supervisions)
 
     def _release_gone(self, vanished: Set[str]) -> None:
         """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace
@@ -229,6 +231,9 @@ class Reconciler:
             question.answered.set()
 
     def _desired(self) -> dict[str, Target | Broken]:
+        if not self._was_read:
+            # Nobody knows yet what is wanted: what was left goes on, as where a definition has problems.
+            return {name: Broken(()) for name, each in self._supervisions.items() if each.target is not None}
         return {name: each.result for name, each in self._compiled.items()}
 
     def _observed(self) -> dict[str, Observed]:

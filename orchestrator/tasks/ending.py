@@ -37,8 +37,8 @@ class Ending:
                 look_again()
             elif number in (signal.SIGUSR1, signal.SIGUSR2):
                 self._say(f"{name}: it means nothing here")
-            elif self.asked.is_set():
+            elif not self.asked.is_set():
+                self.ask(name)
+            elif self.stops_containers:
                 self._say(f"{name} again: killing what has not ended")
                 hurry()
-            else:
-                self.ask(name)

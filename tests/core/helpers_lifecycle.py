@@ -6,12 +6,13 @@ from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, step
 from orchestrator.model.life import Exit, Life, Phase
-from orchestrator.model.policy import OnExit, Restart, Stop
+from orchestrator.model.policy import OnExit, Ready, Restart, Stop
 from orchestrator.model.spec import Policy
 from orchestrator.model.types import Duration
 
 SERVICE = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=Stop())
 ONESHOT = Policy(oneshot=True, restart=Restart(on_success=OnExit.STOP, jitter=0.0), stop=Stop())
+NOTIFIES = evolve(SERVICE, ready=Ready.NOTIFY, start_timeout=30.0)
 FAILURE = Exit(code=3, at=0.0)
 SUCCESS = Exit(code=0, at=0.0)
 START = (Event.GO, Event.UNBLOCKED, Event.ADMITTED, Event.BUILT, Event.CREATED, Event.STARTED)

@@ -18,10 +18,10 @@ from orchestrator.core.choice import TYPE, make_kind_hook
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
 from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
-from orchestrator.core.together import check_together
+from orchestrator.core.together import check_readiness, check_together
 from orchestrator.core.values import check_depth
 from orchestrator.model.definition import Definition
-from orchestrator.model.health import HEALTH_KINDS, Health
+from orchestrator.model.health import HEALTH_KINDS, ExecHealth, Health
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.log import LOG_KINDS, Log
 from orchestrator.model.option import options_of
@@ -73,6 +73,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     mounts, networks = registry.of(Group.MOUNTS), registry.of(Group.NETWORKS)
     for kind in (*mounts.values(), *networks.values()):
         _check_kind(kind)
+    _register_exact(converter, ExecHealth, make_table_hook(ExecHealth, hook_of, {"args": _check_args}))
     for wanted, hook in (
         (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
         (Log, make_kind_hook("log", LOG_KINDS, hook_of)),
@@ -82,7 +83,8 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     ):
         _register_exact(converter, wanted, hook)
     checks: Mapping[str, Check] = {"args": _check_args, "cmd": _check_cmd, "cwd": check_depth, "mounts": _check_mounts}
-    _register_exact(converter, Definition, make_table_hook(Definition, hook_of, checks, check_together))
+    whole = make_table_hook(Definition, hook_of, checks, check_together, check_readiness)
+    _register_exact(converter, Definition, whole)
     return converter
 
 

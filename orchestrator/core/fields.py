@@ -38,7 +38,7 @@ _SHOWN_OF_LONG = 200
 _SHOWN_OF_DIGEST = 12
 _UNLIMITED = 2**64 - 1
 _GROUPS: Mapping[Any, Group] = {MountKind: Group.MOUNTS, NetworkKind: Group.NETWORKS}
-_STRENGTH = (Change.RETUNE, Change.UPDATE, Change.REPLACE)
+_STRENGTH = (Change.RETUNE, Change.UPDATE, Change.BY_VALUE, Change.REPLACE)
 
 
 @frozen
@@ -50,6 +50,8 @@ class _Option:
     type: Any
     default: Any
     change: Change
+    replacing: tuple[str, ...]
+    """The values to and from which an edit replaces, of `Change.BY_VALUE`."""
 
 
 def describe_fields(
@@ -82,15 +84,19 @@ def classify(changes: Iterable[FieldChange], registry: Registry | None = None) -
     that it stands in.
     """
     registry = registry or Registry()
-    classes = {classify_path(change.path, registry) for change in changes}
+    classes = {classify_path(change.path, registry, (change.old, change.new)) for change in changes}
     return max(classes, key=_STRENGTH.index, default=None)
 
 
-def classify_path(path: str, registry: Registry) -> Change:
-    """The class of a change of what stands at a path. What the host makes of a definition is part of the bundle."""
+def classify_path(path: str, registry: Registry, values: tuple[Any, ...] | None = None) -> Change:
+    """The class of a change of what stands at a path; what the host makes of a definition is part of the bundle.
+
+    values: what stands there before and after it, by which a class `Change.BY_VALUE` is decided; without them it is
+    told as it is declared.
+    """
     if path.startswith(HOST_PREFIX):
         return Change.REPLACE
-    return _classify_keys(Definition, _split(path), registry) or Change.REPLACE
+    return _classify_keys(Definition, _split(path), registry, values) or Change.REPLACE
 
 
 def _split(path: str) -> list[str]:
@@ -103,21 +109,37 @@ def _split(path: str) -> list[str]:
     return keys
 
 
-def _classify_keys(cls: Any, keys: list[str], registry: Registry) -> Change | None:  # noqa: ANN401 - a class
+def _classify_keys(
+    cls: Any,  # noqa: ANN401 - a class
+    keys: list[str],
+    registry: Registry,
+    values: tuple[Any, ...] | None,
+) -> Change | None:
     """The class of the option that ``keys`` lead to from an options class; None where they lead to none."""
     for option in _options_of(cls):
         if option.key == keys[0]:
-            inner = _classify_inside(option.type, keys[1:], registry)
-            return inner or (None if option.change is Change.BY_FIELD else option.change)
+            inner = _classify_inside(option.type, keys[1:], registry, values)
+            return inner or _decide(option, values)
     return None
 
 
-def _classify_inside(wanted: Any, keys: list[str], registry: Registry) -> Change | None:  # noqa: ANN401 - a type
+def _decide(option: _Option, values: tuple[Any, ...] | None) -> Change | None:
+    if option.change is Change.BY_VALUE and values is not None:
+        return Change.REPLACE if any(value in option.replacing for value in values) else Change.RETUNE
+    return None if option.change is Change.BY_FIELD else option.change
+
+
+def _classify_inside(
+    wanted: Any,  # noqa: ANN401 - a type
+    keys: list[str],
+    registry: Registry,
+    values: tuple[Any, ...] | None,
+) -> Change | None:
     if get_origin(wanted) is not None and issubclass(_origin_class(wanted), Mapping):
-        return _classify_inside(get_args(wanted)[1], keys[1:], registry)
+        return _classify_inside(get_args(wanted)[1], keys[1:], registry, values)
     if not keys:
         return None
-    found = [_classify_keys(each, keys, registry) for each in _classes_of(wanted, registry)]
+    found = [_classify_keys(each, keys, registry, values) for each in _classes_of(wanted, registry)]
     # Of which kind it is an option is not in the path: the strongest errs on the safe side.
     return max((each for each in found if each is not None), key=_STRENGTH.index, default=None)
 
@@ -226,6 +248,7 @@ def _options_of(cls: Any) -> tuple[_Option, ...]:  # noqa: ANN401 - mypy takes n
             type=_without_none(types[declared.name]),
             default=default_of(declared),
             change=declared.metadata["change"],
+            replacing=declared.metadata["replacing"],
         )
         for declared in options_of(cls)
     )

@@ -11,7 +11,7 @@ from attrs import field, frozen
 
 from orchestrator.core.changes import diff_fields, explain_bundle, explain_change, show_change
 from orchestrator.core.encode import to_plain
-from orchestrator.core.fields import classify
+from orchestrator.core.fields import classify, classify_path
 from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.model.action import (
     Action,
@@ -30,6 +30,7 @@ from orchestrator.model.action import (
     Verb,
 )
 from orchestrator.model.option import Change
+from orchestrator.model.registry import Registry
 from orchestrator.model.resources import Resources
 from orchestrator.model.state import NameState
 
@@ -137,7 +138,9 @@ def _judge(fields: tuple[FieldChange, ...], want: Target, have: Recorded) -> Ver
         return Verb.REPLACE
     if have.resources is not None and have.resources != want.resources:
         return Verb.UPDATE
-    return Verb.RETUNE if any(classify([change]) is Change.RETUNE for change in fields) else Verb.NOTHING
+    # The bundle being the same, a field that may replace did not.
+    classes = {classify_path(change.path, Registry()) for change in fields}
+    return Verb.RETUNE if classes & {Change.RETUNE, Change.BY_VALUE} else Verb.NOTHING
 
 
 def planned_to_json(planned: Planned) -> dict[str, Any]:

@@ -15,7 +15,8 @@ _INTRODUCTION = """\
 # Definitions
 
 A definition is one file, `NAME.toml` or `NAME.json`, for the container NAME. A field whose edit is *retune* changes
-the agent's own settings only, one with *update* is changed live, one with *replace* gives the container a new instance.
+the agent's own settings only, one with *update* is changed live, one with *replace* gives the container a new instance;
+of one with *by value* its text says when it does.
 """
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _DEFAULT = re.compile(r" ?Default: ([^.]+(?:\.[^.\s][^.]*)*)\.$")

@@ -14,6 +14,7 @@ from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.envfile import merge_variables
 from orchestrator.core.files import mount_files
 from orchestrator.core.limits import render_resources
+from orchestrator.core.notify import mount_notify
 from orchestrator.model.bundle import Bundle, Instance, LogTarget, OpenFiles
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.oci import Device, Mount, Namespace, Rlimit
@@ -56,6 +57,8 @@ def _render_whole(spec: Spec) -> Bundle:
         made_from["env_files"] = [{"path": file.path, "digest": file.digest} for file in spec.env_files]
         # Without such files it makes no difference who has set a variable.
         made_from["own_env"] = sorted(spec.own_env)
+    if spec.policy.notifies:
+        made_from["notify"] = True
     return Bundle(
         digest=digest_of(made_from),
         config=config,
@@ -65,6 +68,7 @@ def _render_whole(spec: Spec) -> Bundle:
         env_files=spec.env_files,
         own_env=spec.own_env,
         log=log,
+        notify=spec.policy.notifies,
     )
 
 
@@ -87,7 +91,8 @@ def render_instance(instance: Instance, variables: Mapping[str, str] | None = No
     process = _limit_open_files(config["process"], limits.open_files)
     if variables:
         process = {**process, "env": merge_variables(process["env"], variables, bundle.own_env)}
-    files = [_render_mount(mount) for mount in mount_files(bundle.files, instance.folder)]
+    own_mounts = (*mount_files(bundle.files, instance.folder), *mount_notify(instance.notify))
+    files = [_render_mount(mount) for mount in own_mounts]
     return canonical_json(
         {
             **config,

@@ -12,6 +12,7 @@ from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, find_command, script_files
 from orchestrator.core.limits import find_resource_faults
+from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
 from orchestrator.core.policy import choose_policy
@@ -81,7 +82,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     if faults or isinstance(layout, tuple) or isinstance(account, tuple):
         return tuple(faults)
     hostname = definition.hostname or name
-    env = {"PATH": defaults.PATH, "HOME": account.home, "HOSTNAME": str(hostname)}
+    policy = choose_policy(definition)
+    env = {"PATH": defaults.PATH, "HOME": account.home, "HOSTNAME": str(hostname), **notify_variables(policy)}
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
@@ -109,7 +111,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         readonly_paths=confinement.readonly_paths,
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
-        policy=choose_policy(definition),
+        policy=policy,
     )
 
 

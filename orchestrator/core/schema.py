@@ -22,10 +22,11 @@ from orchestrator.core.schema_types import TEXT, TYPES, Schema
 from orchestrator.core.tables import MOST_ENTRIES, required_options
 from orchestrator.core.together import BESIDE_BUNDLE, RUNS
 from orchestrator.model.definition import Definition
-from orchestrator.model.health import HEALTH_KINDS, Health
+from orchestrator.model.health import HEALTH_KINDS, ExecHealth, Health
 from orchestrator.model.kinds import MountKind, NetworkKind
 from orchestrator.model.log import LOG_KINDS, Log
 from orchestrator.model.option import options_of
+from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.rootfs import ROOTFS_KINDS, Rootfs
 from orchestrator.model.types import Duration, Size
@@ -39,12 +40,37 @@ _SCALARS: Mapping[Any, Schema] = {
     float: {"type": "number"},
 }
 
+_COMMAND: Schema = {"minItems": 1, "prefixItems": [{**TEXT, "minLength": 1}]}
+"""What a list must be to be a command."""
+
+
+def _when(key: str, value: str, then: Schema) -> Schema:
+    return {"if": {"properties": {key: {"const": value}}, "required": [key]}, "then": then}
+
+
+def _ready_by(*ways: Ready) -> Schema:
+    return {"properties": {"ready": {"enum": [way.value for way in ways]}}}
+
+
+_TOGETHER: list[Schema] = [
+    {
+        "if": {"required": ["bundle"]},
+        "then": {
+            "propertyNames": {"enum": sorted({*BESIDE_BUNDLE, "bundle"})},
+            **_ready_by(Ready.STARTED, Ready.HEALTHY),
+        },
+    },
+    _when("ready", Ready.HEALTHY.value, {"required": ["health"]}),
+    _when("type", ContainerType.ONESHOT.value, _ready_by(Ready.STARTED)),
+]
+"""What `orchestrator.core.together` finds, as far as a schema can say it."""
+
 
 def make_schema(registry: Registry) -> Schema:
     """The schema of a definition, as JSON data. Raises TypeError for a kind whose options no file can hold."""
     maker = _Maker(registry)
     schema = maker.describe_class(Definition)
-    schema["properties"]["args"] |= {"minItems": 1, "prefixItems": [{**TEXT, "minLength": 1}]}
+    schema["properties"]["args"] |= _COMMAND
     schema["properties"]["cmd"] |= {"allOf": [{"pattern": r"\S"}]}
     schema["properties"]["mounts"]["maxProperties"] = MOST_MOUNTS
     return {
@@ -53,8 +79,7 @@ def make_schema(registry: Registry) -> Schema:
         **schema,
         "oneOf": [{"required": [key]} for key in RUNS],
         "dependentRequired": {"shell": ["cmd"]},
-        "if": {"required": ["bundle"]},
-        "then": {"propertyNames": {"enum": sorted({*BESIDE_BUNDLE, "bundle"})}},
+        "allOf": _TOGETHER,
         "$defs": dict(sorted(maker.types.items())),
     }
 
@@ -78,6 +103,8 @@ class _Maker:
             },
             "additionalProperties": False,
         }
+        if cls is ExecHealth:
+            schema["properties"]["args"] |= _COMMAND
         if required := list(required_options(cls)):
             schema["required"] = required
         return schema

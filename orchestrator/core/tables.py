@@ -28,6 +28,9 @@ Check = Callable[[Any], Fault | None]
 KeyCheck = Callable[[Sequence[str]], Iterable[Fault]]
 """What is wrong with keys that stand together, or with none of them being there; they come in the file's order."""
 
+WholeCheck = Callable[[Any], Iterable[Fault]]
+"""What is wrong with values that stand together, each of which is good by itself."""
+
 
 def make_list_hook(wanted: object, hook_of: HookOf) -> Hook:
     """The hook of ``tuple[X, ...]``."""
@@ -107,7 +110,11 @@ class _Field:
 
 
 def make_table_hook(
-    cls: type[Any], hook_of: HookOf, checks: Mapping[str, Check] | None = None, check_keys: KeyCheck = lambda keys: ()
+    cls: type[Any],
+    hook_of: HookOf,
+    checks: Mapping[str, Check] | None = None,
+    check_keys: KeyCheck = lambda keys: (),
+    check_whole: WholeCheck = lambda made: (),
 ) -> Hook:
     """The hook of an options class: an attrs class whose fields are declared with `option`. ``checks`` by key.
 
@@ -145,9 +152,12 @@ def make_table_hook(
         collector.add(*check_keys([key for key in value if key in fields]))
         collector.settle()
         try:
-            return cls(**arguments)
+            made = cls(**arguments)
         except ValueError as error:
             reject(str(error))
+        collector.add(*check_whole(made))
+        collector.settle()
+        return made
 
     def read_shorthand(value: object) -> Any:  # noqa: ANN401 - an instance of cls
         """A bare value stands for a table with one option, and is what any fault of that option is about."""

@@ -1,7 +1,10 @@
-"""Which keys of a definition may stand together: something must be run, and only one thing. Floor: core."""
+"""Which keys of a definition may stand together: something must be run, and only one thing; what it is ready by must be
+able to say so. Floor: core."""
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.model.definition import Definition
+from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.problem import At, Fault
 
 RUNS = ("args", "cmd", "bundle")
@@ -12,6 +15,8 @@ BESIDE_BUNDLE = frozenset(
     | {"after", "requires", "on_failed_update"}
 )
 """What a ready bundle does not say itself."""
+
+NOT_OFFERED = "a ready bundle is run as it is, so it is offered no notify socket"
 
 
 def check_together(keys: Sequence[str]) -> Iterator[Fault]:
@@ -24,7 +29,21 @@ def check_together(keys: Sequence[str]) -> Iterator[Fault]:
         yield Fault((key,), f"cannot be given with {runs[0]}", "take one of them away", At.KEY)
     if "bundle" in runs:
         for key in keys:
-            if key not in BESIDE_BUNDLE and key not in RUNS:
+            if key == "watchdog":
+                yield Fault((key,), NOT_OFFERED, "take it away", At.KEY)
+            elif key not in BESIDE_BUNDLE and key not in RUNS:
                 yield Fault((key,), "cannot be given with bundle: its config.json says it", at=At.KEY)
     elif "shell" in keys and "cmd" not in keys:
         yield Fault(("shell",), "there is no cmd for it to run", "write cmd, or take it away", At.KEY)
+
+
+def check_readiness(definition: Definition) -> Iterator[Fault]:
+    """What is wrong with how a definition is to become ready, whose values are each good by themselves."""
+    oneshot = definition.type is ContainerType.ONESHOT
+    if oneshot and definition.ready is not Ready.STARTED:
+        yield Fault(("ready",), "a oneshot is ready once it has completed", "take it away")
+    elif definition.ready is Ready.HEALTHY and definition.health is None:
+        example = 'write health = { type = "http", port = 8080 }, or exec, or tcp'
+        yield Fault(("ready",), "there is no health that could be found good", example)
+    elif definition.ready is Ready.NOTIFY and definition.bundle is not None:
+        yield Fault(("ready",), NOT_OFFERED, 'write "healthy", with a health, or take it away')

@@ -40,6 +40,8 @@ class Bundle:
     own_env: frozenset[str] = field(default=frozenset(), eq=False, repr=False)
     """The names of variables that no such file changes."""
     log: LogTarget = field(default=LogTarget.FILE, eq=False)
+    notify: bool = field(default=False, eq=False)
+    """Whether an instance is offered a socket for what its application says of itself (sd_notify(3))."""
 
 
 @frozen
@@ -82,4 +84,6 @@ class Instance:
     """``linux.cgroupsPath``: below a group of the agent's own, so that it can be cleared without the runtime."""
     log: str
     """The file that the application's output is appended to."""
+    notify: str = ""
+    """The folder of its notify socket, which is mounted into it; empty where it is offered none."""
     host_limits: HostLimits = HostLimits()

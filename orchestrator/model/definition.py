@@ -247,8 +247,9 @@ class Definition:
     ready: Ready = option(
         default=Ready.STARTED,
         doc="When it is ready: once it is `started`, when it says so itself (`notify`, sd_notify(3)) or once `health` "
-        "has found it `healthy`. What comes `after` it waits for that.",
-        change=Change.REPLACE,
+        "has found it `healthy`. What comes `after` it waits for that. An edit to or from `notify` replaces.",
+        change=Change.BY_VALUE,
+        replacing=(Ready.NOTIFY.value,),
         example='"notify"',
     )
     start_timeout: Duration = option(

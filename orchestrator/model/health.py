@@ -118,4 +118,22 @@ class TcpHealth(Probing):
 Health = ExecHealth | HttpHealth | TcpHealth
 """How it is found out whether an application is well."""
 
+
+@frozen(kw_only=True)
+class Notification:
+    """One message of an application, as sd_notify(3) has it. None: it says nothing of that."""
+
+    ready: bool = False
+    stopping: bool = False
+    reloading: bool = False
+    status: str | None = None
+    watchdog: bool = False
+    """It is alive."""
+    watchdog_trigger: bool = False
+    """Its watchdog is to be taken as bitten (WATCHDOG=trigger)."""
+    watchdog_usec: int | None = None
+    """From now on it promises this, in microseconds; 0 that it promises nothing any more."""
+    extend_timeout_usec: int | None = None
+
+
 HEALTH_KINDS: Mapping[str, type[Any]] = {kind.type: kind for kind in (ExecHealth, HttpHealth, TcpHealth)}

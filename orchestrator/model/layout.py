@@ -8,6 +8,9 @@ import hashlib
 
 from attrs import frozen
 
+NOTIFY_SOCKET_NAME = "socket"
+"""The name of a notify socket in its folder, also inside the container."""
+
 
 @frozen
 class Layout:
@@ -74,6 +77,20 @@ class Layout:
     def damaged(self) -> str:
         """Folder of state files that could not be read, for whoever wants to know why."""
         return f"{self.run}/damaged"
+
+    @property
+    def notify_folders(self) -> str:
+        """Folder of the folders of notify sockets. Nobody but root may look in, so that what stands in one of them can
+        be reached by root and in the container that it is mounted into, and by nobody else."""
+        return f"{self.run}/notify"
+
+    def notify(self, instance: str) -> str:
+        """The folder of an instance's notify socket, which is mounted into it."""
+        return f"{self.notify_folders}/{instance}"
+
+    def notify_socket(self, instance: str) -> str:
+        """The socket that an instance's application sends to (sd_notify(3)), where it is offered one."""
+        return f"{self.notify(instance)}/{NOTIFY_SOCKET_NAME}"
 
     @property
     def names(self) -> str:

@@ -20,6 +20,9 @@ class Change(Enum):
     """The runtime changes it live: same process."""
     REPLACE = "replace"
     """The old instance is stopped and a new one started."""
+    BY_VALUE = "by value"
+    """To or from one of the values that `option` names as ``replacing`` the old instance is stopped and a new one
+    started; between others only the agent's own settings differ."""
     BY_FIELD = "by field"
     """A table whose own fields say it."""
 
@@ -33,13 +36,22 @@ def option(
     minimum: float | None = None,
     maximum: float | None = None,
     example: str = "",
+    replacing: tuple[str, ...] = (),
 ) -> Any:  # noqa: ANN401 - attrs.field is typed so too
     """Declare a field of a definition or of a plugin kind.
 
     doc: one or two sentences for the reference page. change: what an edit of it does. minimum, maximum: the
-    inclusive range of a number, in the unit of the type (seconds, bytes). example: a TOML value.
+    inclusive range of a number, in the unit of the type (seconds, bytes). example: a TOML value. replacing: of what
+    changes `Change.BY_VALUE`, the values as a file writes them; the default is none of them.
     """
-    metadata = {"doc": doc, "change": change, "minimum": minimum, "maximum": maximum, "example": example}
+    metadata = {
+        "doc": doc,
+        "change": change,
+        "minimum": minimum,
+        "maximum": maximum,
+        "example": example,
+        "replacing": replacing,
+    }
     if factory is not None:
         return attrs.field(factory=factory, metadata=metadata)
     return attrs.field(default=default, metadata=metadata)

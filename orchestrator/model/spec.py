@@ -68,6 +68,11 @@ class Policy:
     on_failed_update: OnFailedUpdate = OnFailedUpdate.RETRY
     """Decided here: never left open."""
 
+    @property
+    def notifies(self) -> bool:
+        """Whether the application has something to say, and so is offered a socket for it (sd_notify(3))."""
+        return self.ready is Ready.NOTIFY or self.watchdog is not None
+
 
 @frozen(kw_only=True)
 class Spec:

@@ -3,45 +3,33 @@
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from attrs import frozen
-
-from orchestrator.model.health import Health
+from orchestrator.model.health import Health, Notification
 from orchestrator.model.state import InstanceState
+from orchestrator.ports.errors import OutsideError
+
+
+class NotAsked(OutsideError):
+    """It could not be asked, by no fault of the application: no descriptors left, a runtime that does not answer."""
 
 
 class Prober(Protocol):
     """Asks an application whether it is well."""
 
-    async def probe(self, health: Health, instance: InstanceState) -> str:
-        """Ask once; why it is not well, in one line, or an empty text. Never takes longer than ``health.timeout`` (a
-        little more where a process must be ended), never raises for what is wrong with the application or the host.
-        After a cancel nothing is left of it."""
+    async def probe(self, health: Health, instance: InstanceState) -> str | None:
+        """Ask once: why it is not well, in one line, or an empty text; None where it has ended meanwhile.
+
+        Never takes longer than ``health.timeout``, but for a place where many are asked at a time, and a little more
+        where a process must be ended. After a cancel nothing is left of it. Raises NotAsked.
+        """
         ...
-
-
-@frozen(kw_only=True)
-class Notification:
-    """One message of an application, as sd_notify(3) has it. None: it says nothing of that."""
-
-    ready: bool = False
-    stopping: bool = False
-    reloading: bool = False
-    status: str | None = None
-    watchdog: bool = False
-    """It is alive."""
-    watchdog_trigger: bool = False
-    """Its watchdog is to be taken as bitten (WATCHDOG=trigger)."""
-    watchdog_usec: int | None = None
-    """From now on it promises this, in microseconds."""
-    extend_timeout_usec: int | None = None
 
 
 class NotifySocket(Protocol):
     """Where one instance's application sends its messages."""
 
     async def receive(self) -> Notification:
-        """The next message of a process of the instance; others' are dropped. What a BARRIER=1 brings is closed once
-        what came before it was received. Cancellation-safe."""
+        """The next message of a process of the instance; others' are dropped. The descriptor of a BARRIER=1 is closed
+        not before what came before it was received and this was called again. Cancellation-safe."""
         ...
 
 

@@ -52,6 +52,7 @@ class HostDisk:
             (layout.instances, 0o700),
             (layout.names, 0o700),
             (layout.held, 0o700),
+            (layout.notify_folders, 0o700),
         ):
             with _tried(f"cannot make the folder {path}"):
                 make_folders(path, mode)
@@ -74,11 +75,14 @@ class HostDisk:
             try:
                 write_new(f"{instance.folder}/config.json", render_instance(instance, variables).encode(), 0o600)
                 write_files(instance.folder, instance.bundle.files)
+                if instance.notify:
+                    make_folders(instance.notify, 0o755)  # whoever the application runs as is to find the socket
                 if isinstance(instance.bundle.root, SkeletonRoot) and not instance.bundle.readonly:
                     make_skeleton(instance.rootfs, instance.bundle.root.entries)
             except (OSError, DiskFailed):
                 remove_tree(instance.folder)
                 remove_tree(self.layout.root(instance.id))
+                remove_tree(self.layout.notify(instance.id))
                 raise
 
     def remove_instance(self, instance_id: str) -> None:
@@ -86,6 +90,7 @@ class HostDisk:
         its space is free when the trash has been emptied."""
         with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
             remove_tree(self.layout.instance(instance_id))
+            remove_tree(self.layout.notify(instance_id))
             self._trash.discard(self.layout.root(instance_id))
             # An id is never used again, so nothing else would clear away a write of it that was cut short.
             remove_file(temporary_name(self.layout.instance_state(instance_id)))

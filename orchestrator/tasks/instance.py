@@ -98,6 +98,7 @@ class LiveInstance:
             rootfs=state.rootfs,
             cgroups_path=state.cgroups_path,
             log=state.log,
+            notify=self._outside.layout.notify(state.instance) if target.bundle.notify else "",
             host_limits=self._outside.host_limits,
         )
 
@@ -249,5 +250,6 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
         rootfs=rootfs,
         cgroups_path=f"{outside.cgroup_root}/{identity}",
         log=outside.layout.log(name),
+        notify=outside.layout.notify(identity) if target.bundle.notify else "",
         host_limits=outside.host_limits,
     )

@@ -83,6 +83,14 @@ def definition_tables() -> st.SearchStrategy[Table]:
     script = st.fixed_dictionaries({"cmd": texts().filter(str.strip)}, optional={"shell": paths()})
     env_file = st.fixed_dictionaries({"path": paths()}, optional={"watch": st.booleans()})
     file_log = st.fixed_dictionaries({"type": st.just("file")}, optional={"max_size": st.integers(2**16, 2**40)})
+    probing = {"period": st.sampled_from(["1s", "1m30s"]), "failures": st.integers(1, 1000)}
+    port = st.integers(1, 65535)
+    asked = {**probing, "path": paths(), "host": st.sampled_from(["::1", "10.0.0.1"]), "tls": st.booleans()}
+    health = (
+        st.fixed_dictionaries({"type": st.just("tcp"), "port": port}, optional=probing)
+        | st.fixed_dictionaries({"type": st.just("exec"), "args": args}, optional=probing)
+        | st.fixed_dictionaries({"type": st.just("http"), "port": port}, optional=asked)
+    )
     others = st.fixed_dictionaries(
         {},
         optional={
@@ -112,9 +120,24 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "resources": st.fixed_dictionaries({}, optional={"memory": st.integers(6 * 2**20, 2**50)}),
             "restart": restart,
             "stop": st.fixed_dictionaries({}, optional={"signal": signals, "timeout": duration_texts()}),
+            "health": health,
+            "ready": st.sampled_from(["started", "notify", "healthy"]),
+            "start_timeout": st.sampled_from(["100ms", "90s"]),
+            "watchdog": st.sampled_from(["1s", "1m"]),
+            "after": st.lists(st.sampled_from(["db", "cache"]), max_size=2),
+            "requires": st.lists(st.sampled_from(["db", "queue"]), max_size=2),
+            "on_failed_update": st.sampled_from(["rollback", "retry"]),
         },
-    )
+    ).map(_agree_on_ready)
     return st.builds(lambda runs, rest: {**runs, **rest}, st.fixed_dictionaries({"args": args}) | script, others)
+
+
+def _agree_on_ready(table: Table) -> Table:
+    """A table whose `ready` stands with the rest of it."""
+    lacks = table.get("ready") == "healthy" and "health" not in table
+    if lacks or table.get("type") == "oneshot":
+        return {key: value for key, value in table.items() if key != "ready"}
+    return table
 
 
 def toml_values() -> st.SearchStrategy[Any]:

@@ -35,8 +35,9 @@ from orchestrator.model.facts import (
     Question,
     TextQuestion,
 )
+from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
 from orchestrator.model.log import FileLog, JournalLog, NoLog
-from orchestrator.model.policy import ContainerType
+from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import SkeletonRoot, Spec
@@ -45,6 +46,7 @@ from orchestrator.model.types import (
     AnnotationName,
     Capability,
     DeviceAccess,
+    Duration,
     EnvName,
     GroupName,
     HostName,
@@ -155,6 +157,7 @@ def instance_of(bundle: Bundle, resources: Resources | None = None) -> Instance:
         rootfs="/var/lib/orchestrator/bundles/x/rootfs" if isinstance(bundle.root, SkeletonRoot) else bundle.root.path,
         cgroups_path="/orchestrator/web-1",
         log="/var/lib/orchestrator/logs/web.log",
+        notify="/run/orchestrator/notify/web-1" if bundle.notify else "",
     )
 
 
@@ -225,10 +228,15 @@ def definitions() -> st.SearchStrategy[Definition]:
     """Definitions that this world can resolve."""
     run = st.builds(_with_cmd, _definitions(), st.none() | _texts().filter(str.strip))
     return st.builds(
-        lambda definition, files, log: attrs.evolve(definition, env_files=tuple(files), log=log),
+        lambda definition, files, log, health, ready, watchdog: attrs.evolve(
+            definition, env_files=tuple(files), log=log, health=health, ready=ready, watchdog=watchdog
+        ),
         run,
         st.lists(st.sampled_from(_ENV_FILES), max_size=2),
         st.sampled_from([FileLog(), FileLog(max_size=Size(1 << 20)), JournalLog(), NoLog()]),
+        st.sampled_from([None, TcpHealth(port=80), ExecHealth(args=("true",)), HttpHealth(port=80, tls=True)]),
+        st.sampled_from(Ready),
+        st.none() | st.sampled_from([1.5, 30.0]).map(Duration),
     )
 
 

@@ -17,14 +17,16 @@ from orchestrator.core.changes import (
 )
 from orchestrator.core.fields import classify, describe_fields
 from orchestrator.core.plan import Observed, plan_actions
+from orchestrator.core.planned import Recorded, compare_recorded, describe_plan
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
-from orchestrator.model.action import FieldChange, Keep, Replace, Retune, Target, Update
+from orchestrator.model.action import FieldChange, Keep, Replace, Retune, Target, Update, Verb
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import HostFacts
+from orchestrator.model.health import ExecHealth, TcpHealth
 from orchestrator.model.option import Change
-from orchestrator.model.policy import Restart
+from orchestrator.model.policy import Ready, Restart
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Duration, EnvName, Size
 from tests.core.helpers_world import HOST, answer, definitions, host_definition
@@ -60,7 +62,20 @@ def pairs(draw: st.DrawFn) -> tuple[Target, Target]:
     restart = st.builds(Restart, delay=st.sampled_from([0.1, 1.0]).map(Duration))
     first, second = evolve(first, restart=draw(restart)), evolve(second, restart=draw(restart))
     # What says what is run goes together: args, cmd and shell.
-    names = ("env", "cwd", "user", "type", "mounts", "network", "resources", "restart", "log", "env_files", "readonly")
+    names: tuple[str, ...] = (
+        "env",
+        "cwd",
+        "user",
+        "type",
+        "mounts",
+        "network",
+        "resources",
+        "restart",
+        "log",
+        "env_files",
+        "readonly",
+    )
+    names += ("health", "ready", "watchdog")
     changed = draw(st.sets(st.sampled_from(names), max_size=3) | st.just(frozenset(names)))
     have, want = find_target(first), find_target(evolve(first, **{name: getattr(second, name) for name in changed}))
     assume(have is not None and want is not None)  # what is mixed may have problems
@@ -107,6 +122,35 @@ def test_what_config_json_does_not_show_is_told_by_the_digests() -> None:
     expected = FieldChange("host:bundle", have.bundle.digest[:12], "f" * 12)
     assert explain_change(have, evolve(have, bundle=bundle)) == (expected,)
     assert explain_bundle(have.bundle.digest, None, bundle) == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verb"),
+    [
+        ({}, {"ready": Ready.HEALTHY}, Verb.RETUNE),
+        ({"ready": Ready.HEALTHY}, {}, Verb.RETUNE),
+        ({}, {"ready": Ready.NOTIFY}, Verb.REPLACE),
+        ({"ready": Ready.NOTIFY}, {"ready": Ready.HEALTHY}, Verb.REPLACE),
+        ({}, {"watchdog": Duration(1.0)}, Verb.REPLACE),
+        # It has the socket for its watchdog already.
+        ({"watchdog": Duration(1.0)}, {"watchdog": Duration(1.0), "ready": Ready.NOTIFY}, Verb.RETUNE),
+        ({}, {"start_timeout": Duration(1.0)}, Verb.RETUNE),
+        ({}, {"health": ExecHealth(args=("true",))}, Verb.RETUNE),
+        ({"health": ExecHealth(args=("true",))}, {"health": TcpHealth(port=80, failures=1)}, Verb.RETUNE),
+    ],
+)
+def test_what_an_edit_of_how_it_becomes_ready_does(before: dict[str, Any], after: dict[str, Any], verb: Verb) -> None:
+    health: dict[str, Any] = {"health": TcpHealth(port=80)}
+    have, want = (target_of(host_definition(**{**health, **fields})) for fields in (before, after))
+    (planned,) = describe_plan({"web": want}, {"web": Observed(have)})
+    changed = [key for key in ("health", "ready", "start_timeout", "watchdog") if before.get(key) != after.get(key)]
+    assert planned.verb is verb
+    assert {change.path.partition(".")[0] for change in planned.fields} == set(changed)
+    # The same by the state files, which know of the policy as fields only.
+    recorded = Recorded(
+        fields=have.fields, bundle=have.bundle.digest, config=have.bundle.config, resources=have.resources
+    )
+    assert compare_recorded({"web": want}, {"web": recorded}) == (planned,)
 
 
 def test_limits_that_the_fields_do_not_explain() -> None:

@@ -224,6 +224,21 @@ def test_the_class_of_a_path(path: str, change: Change) -> None:
     assert classify([FieldChange(path, None, 1)], registry) is change
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "change"),
+    [
+        (None, "healthy", Change.RETUNE),
+        ("healthy", None, Change.RETUNE),
+        (None, "notify", Change.REPLACE),
+        ("notify", "healthy", Change.REPLACE),
+        ("healthy", "notify", Change.REPLACE),
+    ],
+)
+def test_a_class_may_depend_on_the_values(old: str | None, new: str | None, change: Change) -> None:
+    assert classify_path("ready", BUILT_IN) is Change.BY_VALUE
+    assert classify([FieldChange("ready", old, new)]) is change
+
+
 def test_the_strongest_class_counts() -> None:
     changes = [FieldChange(path, None, 1) for path in ("restart.delay", "resources.memory", "cwd")]
     assert [classify(changes[:count]) for count in range(4)] == [None, Change.RETUNE, Change.UPDATE, Change.REPLACE]

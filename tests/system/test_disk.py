@@ -84,7 +84,9 @@ def test_state_files_are_whole_private_and_leave_nothing_beside_them(disk: HostD
             runtime_name="x",
         )
     )
-    assert listing(layout.run) == ["agent.json", "held", "instances", "instances/web-1.json", "names", "names/web.json"]
+    assert listing(layout.run) == [
+        *("agent.json", "held", "instances", "instances/web-1.json", "names", "names/web.json", "notify")
+    ]
     assert json.loads(Path(layout.name_state("web")).read_text())["state"] == "stopped"
     assert mode_of(layout.name_state("web")) == 0o600
 

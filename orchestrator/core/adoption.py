@@ -13,7 +13,7 @@ from attrs import evolve, frozen
 from orchestrator.core.lifecycle import Effect
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.life import Life, Phase
+from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.policy import Ready
 from orchestrator.model.spec import FolderRoot, Policy
 from orchestrator.model.state import InstanceState, NameState, Refusal, Standing, Step
@@ -91,18 +91,18 @@ def resume(
     else:
         assert instance is not None, "one of the two is there"
         life, policy = Life(wanted=True, restarts=instance.restarts), instance.policy
-    # A name's file is written when there is time: it may still tell of the instance before this one.
-    known = name is not None and instance is not None and name.instance == instance.instance
+    if instance is not None and (name is None or standing is None or name.instance != instance.instance):
+        # A name's file is written when there is time: it may still tell of the instance before this one.
+        life = _begin_instance(life, instance)
+    effects: tuple[Effect, ...] = ()
     match found:
         case Found.STARTED:
             assert instance is not None, "it was found"
-            life, effects = _go_on(
-                life if known else evolve(life, phase=Phase.STARTING, wanted=True), instance, policy, now
-            )
+            life, effects = _go_on(life, instance, policy, now)
         case Found.HALF:
-            life, effects = evolve(life, phase=Phase.CLEANING, halted=True, deadline=now), ()
+            life = _clean_up(life, now)
         case Found.NOTHING:
-            life, effects = _begin_again(life, now)
+            life = life if life.phase in (Phase.IDLE, Phase.BACKOFF) else _clean_up(life, now)
     return Resumption(
         life=life,
         effects=effects,
@@ -127,6 +127,22 @@ def describe_standing(
     )
 
 
+def _begin_instance(life: Life, instance: InstanceState) -> Life:
+    """The life of a name as it makes a new instance. It was wanted, or there would be none."""
+    return evolve(
+        life,
+        phase=Phase.STARTING,
+        wanted=True,
+        halted=False,
+        ready_since=None,
+        was_ready=False,
+        unwell="",
+        deadline=None,
+        restarts=instance.restarts,
+        outcome=Outcome.NONE,
+    )
+
+
 def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> tuple[Life, tuple[Effect, ...]]:
     """It was started. What has ended meanwhile is noticed by its watch, as any end is."""
     if life.phase is Phase.CLEANING and instance.exit is not None:
@@ -135,13 +151,15 @@ def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> t
     if life.phase in (Phase.STOPPING, Phase.KILLING):
         deadline = now if life.phase is Phase.KILLING else life.deadline
         return evolve(life, phase=Phase.STOPPING, deadline=deadline), (Effect.WATCH, Effect.SIGNAL)
-    if instance.step is Step.STOPPING:
-        # It was asked to end, why is not known: by no fault of its own, then.
+    if instance.step is Step.STOPPING or life.halted or not life.wanted:
+        # It was asked to end, or its start was given up. Where it is not known why: by no fault of its own, then.
         deadline = now + instance.policy.stop.timeout
         life = evolve(life, phase=Phase.STOPPING, halted=True, ready_since=None, deadline=deadline)
         return life, (Effect.WATCH, Effect.SIGNAL)
     if life.phase is Phase.RUNNING:
-        return life, (Effect.WATCH,)
+        # What it said while no agent was there was heard by nobody: it has all of its time to become ready again.
+        deadline = None if life.deadline is None else now + policy.start_timeout
+        return evolve(life, deadline=deadline), (Effect.WATCH,)
     ready = policy.ready is Ready.STARTED
     return (
         evolve(
@@ -157,38 +175,35 @@ def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> t
     )
 
 
-def _begin_again(life: Life, now: float) -> tuple[Life, tuple[Effect, ...]]:
-    """There is no instance."""
-    match life.phase:
-        case Phase.IDLE | Phase.BACKOFF:
-            return life, ()
-        case Phase.CLEANING:
-            # It had just been removed: what follows is judged now.
-            return evolve(life, deadline=now), ()
-        case _:
-            # On its way to an instance, or what it had is gone with all its traces.
-            return evolve(life, phase=Phase.CLEANING, halted=True, ready_since=None, deadline=now), ()
+def _clean_up(life: Life, now: float) -> Life:
+    """There is no instance that could go on. What follows is judged when all of it is removed, which may be so already.
+
+    What was on its way to an instance, or had one that is gone with all its traces, has not failed by that.
+    """
+    if life.phase is not Phase.CLEANING:
+        life = evolve(life, phase=Phase.CLEANING, halted=True, ready_since=None)
+    return evolve(life, deadline=now)
 
 
 def _recall_target(name: NameState | None, instance: InstanceState | None, life: Life) -> Target | None:
     """What the planner is to compare with: what runs, or what the next instance was to be."""
     standing = name.standing if name is not None else None
+    fields = name.fields if name is not None else {}
     if standing is not None and standing.refusal is not None:
         # The directory still says what was refused: that is no news.
         refusal = standing.refusal
-        return Target(_recall_bundle(refusal.bundle, instance), refusal.resources, refusal.policy)
-    fields = name.fields if name is not None else {}
+        return Target(_recall_bundle(refusal.bundle, name, instance), refusal.resources, refusal.policy, fields=fields)
     if instance is not None and (standing is None or life.phase is Phase.RUNNING):
         policy = standing.policy if standing is not None else instance.policy
-        return Target(_recall_bundle(instance.bundle, instance), instance.resources, policy, fields=fields)
+        return Target(_recall_bundle(instance.bundle, name, instance), instance.resources, policy, fields=fields)
     if standing is None:
         return None
-    return Target(_recall_bundle(standing.bundle, instance), standing.resources, standing.policy, fields=fields)
+    return Target(_recall_bundle(standing.bundle, name, instance), standing.resources, standing.policy, fields=fields)
 
 
-def _recall_bundle(digest: str, instance: InstanceState | None) -> Bundle:
-    """A bundle of which only the digest is known, and with an instance where its output goes."""
+def _recall_bundle(digest: str, name: NameState | None, instance: InstanceState | None) -> Bundle:
+    """A bundle of which only the digest is known, and where the output goes."""
     root = FolderRoot(path=instance.rootfs if instance is not None else "/")
-    if instance is None:
-        return Bundle(digest, {}, root, readonly=True)
-    return Bundle(digest, {}, root, readonly=True, log=instance.log_target)
+    told = instance or name
+    assert told is not None, "one of the two is there"
+    return Bundle(digest, {}, root, readonly=True, log=told.log_target)

@@ -33,7 +33,7 @@ def _plan_one(want: Target | Broken | None, seen: Observed | None, held: bool) -
     if held:
         return _plan_held(want, seen)
     if isinstance(want, Broken):
-        return Keep()
+        return _plan_broken(want.instead, seen)
     if seen is None or seen.held:
         return Start(want)
     return _plan_running(want, seen.target)
@@ -42,8 +42,19 @@ def _plan_one(want: Target | Broken | None, seen: Observed | None, held: bool) -
 def _plan_held(want: Target | Broken, seen: Observed | None) -> Action:
     """What is not to run is told so once, and whenever what it would be is another."""
     if isinstance(want, Broken):
-        return Keep() if seen is None or seen.held else Hold(seen.target)
+        if want.instead is None:
+            return Keep() if seen is None or seen.held else Hold(seen.target)
+        want = want.instead
     return Keep(want) if seen is not None and seen.held and seen.target == want else Hold(want)
+
+
+def _plan_broken(instead: Target | None, seen: Observed | None) -> Action:
+    """What runs goes on, whatever it was made from; what does not is started as its last good definition says."""
+    if instead is None:
+        return Keep()
+    if seen is None or seen.held:
+        return Start(instead)
+    return Keep(instead) if seen.target == instead else Keep()
 
 
 def _plan_running(want: Target, have: Target) -> Action:

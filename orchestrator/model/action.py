@@ -28,9 +28,11 @@ class Target:
 
 @frozen
 class Broken:
-    """A name whose definition has problems: what runs goes on, nothing is started."""
+    """A name whose definition has problems: what runs goes on, and what does not is started as ``instead``, by its last
+    good definition, where there is one."""
 
     problems: tuple[Problem, ...]
+    instead: Target | None = None
 
 
 @frozen

@@ -20,11 +20,12 @@ def form_of(file: str) -> Form:
 @frozen(kw_only=True)
 class Edit:
     """Which state of a file is meant: ``modified_at`` is its mtime in epoch seconds, ``digest`` the SHA-256, in
-    hexadecimal, of its text."""
+    hexadecimal, of its text. ``generation`` is set where it is what a generation has kept of the file."""
 
     file: str
     modified_at: float
     digest: str
+    generation: int | None = None
 
 
 @frozen
@@ -42,6 +43,8 @@ class Source:
     form: Form = Form.TOML
     modified_at: float = field(default=0.0, eq=False)
     """The file's mtime in epoch seconds. Not compared: a file that is written anew with the same text is the same."""
+    generation: int | None = field(default=None, eq=False)
+    """The generation that has kept the text, where it is not what the directory says now."""
 
 
 @frozen

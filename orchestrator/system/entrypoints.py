@@ -3,7 +3,7 @@
 https://packaging.python.org/specifications/entry-points/ Floor: system.
 """
 
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 
 import attrs
 
@@ -13,6 +13,16 @@ from orchestrator.ports import OutsideError
 
 class PluginUnusable(OutsideError):
     """An entry point could not be loaded, or what it names is no kind."""
+
+
+def read_plugin_versions() -> dict[str, str]:
+    """The distribution and version of each kind of every group, by ``GROUP/TYPE``, as ``oci-orchestrator 1.0``."""
+    found = [(group, entry) for group in Group for entry in entry_points(group=group.value)]
+    return {f"{group.value}/{entry.name}": _describe_distribution(entry) for group, entry in found}
+
+
+def _describe_distribution(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist is not None else "unknown"
 
 
 def load_registry() -> Registry:

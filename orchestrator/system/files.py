@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = False) -> None:
+def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = False, synced: bool = False) -> None:
     """Put a file in place by temporary name and rename(2): readers see the old content or the new, whole.
 
     The temporary name is fixed (``.NAME.tmp`` beside it), so that a crash leaves one such file at most; there must be
@@ -26,7 +26,7 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             write_all(descriptor, data)
-            if durable:
+            if durable or synced:
                 os.fsync(descriptor)
         finally:
             os.close(descriptor)
@@ -35,8 +35,13 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
         remove_file(temporary)
         raise
     if durable:
-        with open_folder(os.path.dirname(path)) as descriptor:
-            os.fsync(descriptor)
+        sync_folder(os.path.dirname(path))
+
+
+def sync_folder(path: str) -> None:
+    """fsync(2) a folder, so that what was renamed or removed in it is so after a power cut too."""
+    with open_folder(path) as descriptor:
+        os.fsync(descriptor)
 
 
 def temporary_name(path: str) -> str:

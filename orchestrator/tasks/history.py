@@ -1,0 +1,311 @@
+"""What was accepted before: writes down what the directory says as generations, and puts what they have kept in the
+place of what it says now, where that is broken or a generation is pinned.
+
+Writing is off the way of an edit: the reconciler only leaves here what it follows, and `run` makes a generation of it
+a little later. What a generation is made of is decided in `orchestrator.core.generations`. Floor: tasks.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Protocol
+
+import trio
+from attrs import evolve, field, frozen
+
+from orchestrator.core.generations import (
+    choose_generation,
+    collect_texts,
+    compare_bundles,
+    make_generation,
+    make_source,
+)
+from orchestrator.core.history import list_heads
+from orchestrator.core.parse import Parser
+from orchestrator.model.action import Broken, Target
+from orchestrator.model.generation import Generation, Listed, Pin, RolledBack
+from orchestrator.model.problem import Problem
+from orchestrator.model.source import Source
+from orchestrator.ports import Damaged, DiskFailed, GenerationStore, Refused, World
+from orchestrator.tasks.compile import Compiled, compile_sources
+
+TOGETHER = 1.0
+"""Seconds from a change to its generation: what changes within them is one."""
+TRY_AGAIN_AFTER = 60.0
+"""Seconds until a generation that could not be written is tried again, where nothing changes before."""
+
+
+class Listener(Protocol):
+    """Who is told how it stands with the generations."""
+
+    def history(self, pinned: int | None, trouble: str) -> None:
+        """Which generation is followed instead of the directory, if one is, and why none can be written, or empty."""
+        ...
+
+    def say(self, text: str) -> None:
+        """A line for people."""
+        ...
+
+
+@frozen
+class Followed:
+    """What every name is to be, and what is wrong with files that no name follows."""
+
+    names: Mapping[str, Compiled]
+    unfollowed: tuple[Problem, ...] = ()
+
+
+@frozen
+class _Pinned:
+    """The generation that is followed, with the texts of its definitions."""
+
+    generation: Generation
+    sources: tuple[Source, ...] = field(repr=False)
+
+
+class History:
+    """The generations of one agent; `run` is its task."""
+
+    def __init__(
+        self,
+        store: GenerationStore,
+        plugins: Mapping[str, str],
+        listener: Listener,
+        wall_clock: Callable[[], float],
+    ) -> None:
+        """plugins: the distribution and version of each kind, by ``GROUP/TYPE``. wall_clock: epoch seconds."""
+        self._store = store
+        self._plugins = plugins
+        self._listener = listener
+        self._wall_clock = wall_clock
+        self._newest: Generation | None = None
+        self._is_read = False
+        self._said: set[str] = set()
+        self._accepted: Mapping[str, Compiled] | None = None
+        """What may have to be written down."""
+        self._arrived = trio.Event()
+        self._writing = trio.Lock()
+        self._trouble = ""
+        self._kept: dict[str, Compiled] = {}
+        """What was compiled of kept texts, of the names that follow these now."""
+        self._compile_anew = False
+        self._pinned: _Pinned | None = None
+        self._wish = trio.Lock()
+
+    async def recall(self) -> None:
+        """Follow what an earlier agent was told to. To be called before all else. What is pinned and cannot be read is
+        pinned no more. Raises DiskFailed where it cannot be told whether there is something."""
+        try:
+            pin = self._store.read_pin()
+            if pin is not None:
+                self._pinned = self._read_pinned(pin.number)
+                self._tell()
+        except Damaged as error:
+            self._listener.say(f"what is pinned cannot be followed, so the directory is: {error}")
+            await self._store.write_pin(None)
+
+    @property
+    def pinned(self) -> int | None:
+        """The generation that is followed instead of the directory."""
+        return self._pinned.generation.head.number if self._pinned is not None else None
+
+    # What is followed
+
+    async def follow(
+        self, files: Mapping[str, Compiled], before: Mapping[str, Compiled], parser: Parser, world: World
+    ) -> Followed:
+        """What is to be instead of what the files say.
+
+        files: what they say, by name. before: what they said when they were looked at last. With a pinned generation
+        that alone counts; else each name that is broken has its last good definition beside its problems.
+        """
+        if self._pinned is not None:
+            kept = await self._compile(self._pinned.sources, parser, world)
+            return Followed(_mark_problems(kept), _list_problems(files))
+        broken = {name: each for name, each in files.items() if isinstance(each.result, Broken)}
+        good = {name: before[name] for name in broken if name in before and isinstance(before[name].result, Target)}
+        self._kept |= good
+        found = (self._find_last_good(name, each.source) for name, each in broken.items())
+        kept = await self._compile(filter(None, found), parser, world)
+        return Followed({**files, **{name: _put_beside(broken[name], each) for name, each in kept.items()}})
+
+    def accept(self, names: Mapping[str, Compiled]) -> None:
+        """This is followed from now on. Costs nothing here: it is looked at when there is time."""
+        if self._pinned is None:
+            self._accepted = names
+            self._arrived.set()
+
+    def look_again(self) -> None:
+        """Compile what is kept anew, too, at the next look."""
+        self._compile_anew = True
+
+    def list_generations(self) -> tuple[Listed, ...]:
+        """Those that are kept, the oldest first. What is damaged is left out. Raises DiskFailed."""
+        heads = []
+        for number in self._store.list_numbers():
+            with suppress(Damaged):
+                heads.append(self._store.read_head(number))
+        return list_heads(heads, self.pinned)
+
+    def find_source(self, name: str, bundle: str) -> Source | None:
+        """What a name was defined by when it had this bundle last; None where that is not known, or cannot be read."""
+        try:
+            accepted = self._store.find(name, bundle)
+            if accepted is None:
+                return None
+            return make_source(accepted, self._store.read_text(accepted.digest), accepted.since)
+        except (Damaged, DiskFailed) as error:
+            self._listener.say(f"{name}: {error}")
+            return None
+
+    # What is written down
+
+    async def run(self) -> None:
+        """Write down what was accepted, until cancelled. No timer runs while nothing changes."""
+        while True:
+            with trio.move_on_after(math.inf if self._accepted is None else TRY_AGAIN_AFTER):
+                await self._arrived.wait()
+            await trio.sleep(TOGETHER)
+            await self.write_now()
+
+    async def write_now(self) -> None:
+        """Make a generation of what was accepted, if it is another than the newest. What cannot be written is told
+        once, and kept for another attempt."""
+        async with self._writing:
+            self._arrived = trio.Event()
+            names, self._accepted = self._accepted, None
+            if names is None:
+                return
+            try:
+                await self._write({name: each.result for name, each in names.items()})
+            except DiskFailed as error:
+                self._accepted = self._accepted or names
+                self._set_trouble(str(error))
+            else:
+                self._set_trouble("")
+
+    async def _write(self, desired: Mapping[str, Target | Broken]) -> None:
+        """Raises DiskFailed."""
+        newest = self._read_newest()
+        number, at = self._store.last_number() + 1, self._wall_clock()
+        generation = make_generation(desired, newest, self._plugins, number=number, at=at)
+        if generation is None:
+            return
+        stored = {accepted.digest for accepted in newest.definitions.values()} if newest is not None else ()
+        await self._store.write(generation, collect_texts(desired, stored))
+        self._newest = generation
+        await self._store.clear_out()
+
+    def _read_newest(self) -> Generation | None:
+        """The newest that can be read. Raises DiskFailed."""
+        if self._is_read:
+            return self._newest
+        for number in reversed(self._store.list_numbers()):
+            try:
+                self._newest = self._store.read(number)
+                break
+            except Damaged as error:
+                self._listener.say(f"{error}; moved to {self._store.set_aside(error)}")
+        self._is_read = True
+        return self._newest
+
+    def _find_last_good(self, name: str, broken: Source) -> Source | None:
+        """What a name was defined by when that was in order. If it was the same text, the host is what is wrong."""
+        if name in self._kept:
+            source = self._kept[name].source
+        else:
+            try:
+                newest = self._read_newest()
+                accepted = newest.definitions.get(name) if newest is not None else None
+                if accepted is None:
+                    return None
+                source = make_source(accepted, self._store.read_text(accepted.digest), accepted.since)
+            except (Damaged, DiskFailed) as error:
+                self._say_once(f"{name} cannot run from its last good definition: {error}")
+                return None
+        return source if source.text != broken.text else None
+
+    async def _compile(self, sources: Iterable[Source], parser: Parser, world: World) -> dict[str, Compiled]:
+        before = {} if self._compile_anew else self._kept
+        self._compile_anew = False
+        self._kept = await compile_sources(sources, before, parser, world)
+        return self._kept
+
+    def _set_trouble(self, trouble: str) -> None:
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._listener.say(trouble or "generations are written again")
+            self._tell()
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._listener.say(text)
+
+    def _tell(self) -> None:
+        self._listener.history(self.pinned, self._trouble)
+
+    # An operator's wishes
+
+    async def roll_back(self, number: int | None, parser: Parser, world: World) -> RolledBack:
+        """Follow a generation (None: the one before that which is live) instead of the directory, from the next look
+        on. Raises Refused, Damaged and DiskFailed before anything is changed."""
+        async with self._wish:
+            await self.write_now()
+            chosen = choose_generation(number, self._store.list_numbers(), self.pinned)
+            if isinstance(chosen, str):
+                raise Refused(chosen)
+            pinned = self._read_pinned(chosen)
+            compiled = await compile_sources(pinned.sources, {}, parser, world)
+            await self._store.write_pin(Pin(number=chosen, at=self._wall_clock()))
+            self._pinned, self._kept, self._accepted = pinned, compiled, None
+            self._tell()
+            desired = {name: each.result for name, each in compiled.items()}
+            differing = compare_bundles(pinned.generation, desired)
+            problems = _list_problems(_mark_problems(compiled))
+            return RolledBack(generation=chosen, differing=differing, problems=problems)
+
+    async def resume(self) -> None:
+        """Follow the directory again, from the next look on. Raises Refused where nothing is pinned, DiskFailed."""
+        async with self._wish:
+            if self._pinned is None:
+                raise Refused("no generation is pinned: the directory is followed")
+            await self._store.write_pin(None)
+            self._pinned, self._kept = None, {}
+            self._tell()
+
+    def _read_pinned(self, number: int) -> _Pinned:
+        """Raises Damaged, DiskFailed."""
+        generation = self._store.read(number)
+        texts = ((each, self._store.read_text(each.digest)) for each in generation.definitions.values())
+        return _Pinned(generation, tuple(make_source(each, text, number) for each, text in texts))
+
+
+def _put_beside(broken: Compiled, kept: Compiled) -> Compiled:
+    """A broken definition with its last good one. What of the host would mend that is waited for, too."""
+    assert isinstance(broken.result, Broken), "only of those a last good one is looked for"
+    instead = kept.result if isinstance(kept.result, Target) else None
+    return evolve(
+        broken,
+        result=evolve(broken.result, instead=instead),
+        awaits=broken.awaits | kept.awaits,
+        depends=broken.depends | kept.depends,
+    )
+
+
+def _mark_problems(kept: Mapping[str, Compiled]) -> dict[str, Compiled]:
+    """Problems of texts that do not stand in their files any more say whose they are."""
+    return {
+        name: evolve(each, result=_mark_broken(each.result, each.source)) if isinstance(each.result, Broken) else each
+        for name, each in kept.items()
+    }
+
+
+def _mark_broken(broken: Broken, source: Source) -> Broken:
+    marked = (evolve(each, file=f"{each.file} (generation {source.generation})") for each in broken.problems)
+    return evolve(broken, problems=tuple(marked))
+
+
+def _list_problems(names: Mapping[str, Compiled]) -> tuple[Problem, ...]:
+    problems = (each.result.problems for each in names.values() if isinstance(each.result, Broken))
+    return tuple(problem for some in problems for problem in some)

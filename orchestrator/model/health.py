@@ -136,4 +136,28 @@ class Notification:
     extend_timeout_usec: int | None = None
 
 
+@frozen(kw_only=True)
+class Proven:
+    """What an instance has shown of itself for good, so that a next agent need not wait for it again."""
+
+    ready: bool = False
+    """Whether it has been ready."""
+    healthy: bool = False
+    """Whether a probe, as it is asked now, has succeeded."""
+    watchdog: float | None = None
+    """How often it has promised a sign of life since (WATCHDOG_USEC=), in seconds; 0 that it promises none."""
+
+
+@frozen(kw_only=True)
+class HealthReport:
+    """What people are told of an instance's health."""
+
+    healthy: bool | None = None
+    """What its last probe found; None where none has answered yet, or there are none."""
+    status_text: str = ""
+    """What it says of itself (STATUS=)."""
+    message: str = ""
+    """Why it is not ready or not well, in one line."""
+
+
 HEALTH_KINDS: Mapping[str, type[Any]] = {kind.type: kind for kind in (ExecHealth, HttpHealth, TcpHealth)}

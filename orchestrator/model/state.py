@@ -13,6 +13,7 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.health import Proven
 from orchestrator.model.life import Exit, Life
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
@@ -89,6 +90,7 @@ class InstanceState:
     boot: str = ""
     """The boot id (random/boot_id, proc_sys_kernel(5)) of the kernel that it was made under: of another boot nothing of
     it runs."""
+    proven: Proven = field(factory=Proven)
     exit: Exit | None = None
 
 

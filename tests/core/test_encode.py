@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
-from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
+from orchestrator.model.health import ExecHealth, HttpHealth, Proven, TcpHealth
 from orchestrator.model.life import Exit
 from orchestrator.model.policy import Ready, Restart, Stop
 from orchestrator.model.problem import Problem
@@ -74,6 +74,7 @@ INSTANCES = st.builds(
     attached=st.lists(st.dictionaries(TEXTS, JSON), max_size=2).map(tuple),
     resources=st.builds(Resources, memory=st.none() | COUNTS.map(Size)),
     policy=POLICIES,
+    proven=st.builds(Proven, ready=st.booleans(), watchdog=st.none() | TIMES),
     exit=st.none() | EXITS,
 )
 AGENTS = st.builds(

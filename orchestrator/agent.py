@@ -35,8 +35,9 @@ from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
-from orchestrator.system.entrypoints import load_registry
+from orchestrator.system.entrypoints import load_registry, read_plugin_versions
 from orchestrator.system.facts import HostWorld, probe_host
+from orchestrator.system.generations import HostGenerations
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
@@ -48,6 +49,7 @@ from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_boot_id, read_instances, read_names, read_origin, read_start_time
 from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
+from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.outside import Outside
@@ -167,6 +169,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
     outside = _make_outside(opened, starts_at_a_time, sweep, clock_shift)
     world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
+    history = History(HostGenerations(opened.layout), read_plugin_versions(), reporter, time.time)
+    await history.recall()
 
     def look_again() -> None:
         try:
@@ -180,8 +184,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
     layout = opened.layout
     ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
-    reconciler = Reconciler(opened.directory, world, parser, outside, holds, look_after_directories, ours)
-    operator = AgentOperator(reconciler, holds, reporter, parser, lambda: ending.ask("an operator", stop=True))
+    reconciler = Reconciler(opened.directory, world, parser, outside, holds, history, look_after_directories, ours)
+    operator = AgentOperator(reconciler, holds, history, reporter, parser, lambda: ending.ask("an operator", stop=True))
     reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
@@ -196,6 +200,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 # Not before there are names: a client waits for an answer that is true.
                 reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
                 following.start_soon(reconciler.follow_world)
+                following.start_soon(history.run)
                 following.start_soon(_announce, reporter)
                 code = 0
                 if opened.settings.once:
@@ -210,6 +215,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 # The supervisions end when their containers have.
             else:
                 supervisions.cancel_scope.cancel()
+        await history.write_now()
         if ending.stops_containers:
             sweep()
         reporter.note(RecordKind.AGENT_STOPPED)

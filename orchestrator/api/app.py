@@ -16,13 +16,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from orchestrator.api.ask import read_nothing, read_signal, read_span, read_wish
+from orchestrator.api.ask import read_generation, read_nothing, read_signal, read_span, read_wish
 from orchestrator.api.body import BodyLimit, GrowingResponse, Write
 from orchestrator.api.needs import Pieces, Streams
 from orchestrator.api.openapi import LINES, TEXT, describe_interface
 from orchestrator.api.outcome import Outcome, accept_outcome, judge_outcome
 from orchestrator.api.problems import Invalid, UnknownNames, answer_invalid, answer_outside, problem_response
 from orchestrator.core.encode import to_plain
+from orchestrator.core.history import listed_to_json
 from orchestrator.core.planned import planned_to_json
 from orchestrator.core.status import format_time, make_rows, row_to_json
 from orchestrator.core.values import signal_number
@@ -77,6 +78,9 @@ class _Routes:
             Route(f"{one}/logs", self.stream_logs),
             _route(f"{one}/kill", self.send_signal, method="POST"),
             _route("/v1/plan", self.plan),
+            _route("/v1/generations", self.list_generations),
+            _route("/v1/rollback", self.roll_back, method="POST"),
+            _route("/v1/resume", self.resume, method="POST"),
             Route("/v1/events", self.stream_events),
             *(_route(f"/v1/{operation.value}", self._operate(operation), method="POST") for operation in Operation),
             _route("/v1/shutdown", self.shut_down, method="POST"),
@@ -104,6 +108,16 @@ class _Routes:
     async def send_signal(self, request: Request) -> Response:
         signal = await read_signal(request)
         self._operator.send_signal(request.path_params["name"], signal_number(signal))
+        return Response(status_code=204)
+
+    async def list_generations(self, request: Request) -> Response:
+        return JSONResponse([listed_to_json(each) for each in self._operator.list_generations()])
+
+    async def roll_back(self, request: Request) -> Response:
+        return JSONResponse(to_plain(await self._operator.roll_back(await read_generation(request))))
+
+    async def resume(self, request: Request) -> Response:
+        await self._operator.resume()
         return Response(status_code=204)
 
     async def shut_down(self, request: Request) -> Response:

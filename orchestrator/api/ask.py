@@ -83,6 +83,21 @@ async def read_wish(request: Request) -> Wish:
     return Wish(tuple(dict.fromkeys(names)) if isinstance(names, list) else None, wait)
 
 
+async def read_generation(request: Request) -> int | None:
+    """The body of a roll-back; None where it names no generation. Raises Invalid."""
+    data = await _read_object(request, {"generation"})
+    if "generation" not in data:
+        return None
+    number = data["generation"]
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)  # to JSON Schema 7.0 is an integer
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        raise _invalid(
+            [("/generation", f"expected the number of a generation, not {describe_value(number)}")], "pointer"
+        )
+    return number
+
+
 async def read_signal(request: Request) -> SignalName:
     """The body of kill. Raises Invalid."""
     data = await _read_object(request, {"signal"})

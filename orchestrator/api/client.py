@@ -17,6 +17,7 @@ import trio
 from orchestrator.api.outcome import Outcome
 from orchestrator.core.encode import from_plain
 from orchestrator.model.action import Planned
+from orchestrator.model.generation import RolledBack
 from orchestrator.ports import Operation, OutsideError, Part, UnknownName
 
 PATIENCE = 30.0
@@ -95,6 +96,16 @@ class Client:
     async def shut_down(self) -> None:
         """Ask the agent to end, after its containers. Returns at once."""
         await self._ask("POST", "/v1/shutdown")
+
+    async def roll_back(self, number: int | None) -> RolledBack:
+        """Follow a generation (None: the one before the live one) instead of the directory."""
+        answer = await self._ask("POST", "/v1/rollback", {} if number is None else {"generation": number})
+        with self._explained():
+            return from_plain(RolledBack, answer)
+
+    async def resume(self) -> None:
+        """Follow the directory again."""
+        await self._ask("POST", "/v1/resume")
 
     async def operate(
         self, operation: Operation, names: Collection[str] | None, *, wait: bool = True

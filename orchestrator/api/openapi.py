@@ -16,6 +16,7 @@ from orchestrator.api.schemas import Schema, list_of, make_schemas, object_of, r
 from orchestrator.core.status import StatusRow
 from orchestrator.model.action import Planned
 from orchestrator.model.eventlog import Record
+from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.state import AgentState
 from orchestrator.model.types import NAME_PATTERN
 from orchestrator.ports import Operation, Part
@@ -91,6 +92,23 @@ def _paths() -> dict[str, Any]:
             [],
             409,
         ),
+        "/v1/generations": _get(
+            "The generations that are kept.",
+            _answer("As history --json has them.", JSON, list_of(refer_to(Listed))),
+            [],
+            503,
+        ),
+        "/v1/rollback": _post(
+            "Follow a generation instead of the directory.",
+            object_of({"generation": _generation()}, []),
+            _answer("What came of it.", JSON, refer_to(RolledBack)),
+            [],
+            409,
+            503,
+        ),
+        "/v1/resume": _post(
+            "Follow the directory again.", None, {"204": {"description": "It is followed again."}}, [], 409, 503
+        ),
         "/v1/events": _get(
             "What happened to the containers.",
             _answer("A record a line.", LINES, refer_to(Record)),
@@ -127,6 +145,11 @@ def _signal() -> Schema:
         "pattern": f"^(SIG)?({'|'.join(names)})$",
         "examples": ["SIGHUP"],
     }
+
+
+def _generation() -> Schema:
+    sentence = "Its number; without one it is the generation before the live one."
+    return {"type": "integer", "minimum": 1, "description": sentence, "examples": [7]}
 
 
 def _wish() -> Schema:

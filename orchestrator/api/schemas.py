@@ -16,6 +16,7 @@ from orchestrator.api.outcome import Outcome
 from orchestrator.core.status import StatusRow
 from orchestrator.model.action import Planned
 from orchestrator.model.eventlog import Record
+from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
 
@@ -24,7 +25,7 @@ Schema = dict[str, Any]
 MOMENTS = frozenset({"at", "modified_at", "next_retry_at", "retry_at", "since", "started_at"})
 """Fields whose seconds since the epoch are answered as RFC 3339 has a time."""
 
-CLASSES: tuple[type[Any], ...] = (AgentState, StatusRow, Planned, Record, Outcome)
+CLASSES: tuple[type[Any], ...] = (AgentState, StatusRow, Planned, Record, Outcome, Listed, RolledBack)
 
 _SCALARS: dict[type, Schema] = {
     str: {"type": "string"},

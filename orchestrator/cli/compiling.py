@@ -1,7 +1,7 @@
 """The definitions of a directory compiled without an agent, for verbs that compare or show them. Floor: cli."""
 
 import gc
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import trio
 from attrs import frozen
@@ -40,16 +40,21 @@ class CompiledDirectory:
 def compile_directory(path: str) -> CompiledDirectory:
     """Compile all definitions of a directory as the agent would, now. Raises DirectoryUnreadable, ProfileUnusable."""
     files = _sort_directory(path)
+    desired = compile_texts(files.sources.values())
+    doubled = {name: refuse_doubled(sources) for name, sources in files.doubled.items()}
+    return CompiledDirectory({**desired, **doubled}, files.misnamed)
+
+
+def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
+    """Compile definitions as the agent would, now, by name. Raises ProfileUnusable."""
     parser, world = Parser(load_registry()), HostWorld.probe()
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
-        compiled = trio.run(compile_sources, files.sources.values(), {}, parser, world)
+        compiled = trio.run(compile_sources, sources, {}, parser, world)
     finally:
         gc.enable()
-    desired = {name: each.result for name, each in compiled.items()}
-    doubled = {name: refuse_doubled(sources) for name, sources in files.doubled.items()}
-    return CompiledDirectory({**desired, **doubled}, files.misnamed)
+    return {name: each.result for name, each in compiled.items()}
 
 
 @frozen

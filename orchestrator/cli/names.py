@@ -1,5 +1,5 @@
 """Completion in a shell of containers' names, by what the run directory tells (and the definitions where that is not
-all), of signals' and of files'.
+all), of signals', of generations' and of files'.
 
 Loads nothing that is slow to load, since someone waits with a finger on the tab key. Floor: cli.
 """
@@ -11,7 +11,7 @@ import signal
 import click
 from click.shell_completion import CompletionItem
 
-from orchestrator.cli.settings import default_config, default_run
+from orchestrator.cli.settings import default_config, default_run, default_state
 from orchestrator.model.layout import Layout
 
 
@@ -36,6 +36,13 @@ def complete_signals(ctx: click.Context, param: click.Parameter, incomplete: str
 def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What the shell itself offers for a path."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def complete_generations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The numbers of the generations, the newest first."""
+    layout = Layout(ctx.params.get("state") or os.environ.get("ORCHESTRATOR_STATE") or default_state(), "")
+    numbers = sorted((name for name in _list_folder(layout.generations, (".jsonl",)) if name.isdigit()), key=int)
+    return [CompletionItem(number) for number in reversed(numbers) if number.startswith(incomplete)]
 
 
 def _offer(names: set[str], ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

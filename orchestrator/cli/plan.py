@@ -7,13 +7,15 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
-from attrs import frozen
+from attrs import evolve, frozen
 from click.core import ParameterSource
 
 from orchestrator.cli.asking import ask_agent, find_agent
 from orchestrator.cli.errors import FAILED, one_line, warn, write_output
+from orchestrator.cli.generations import Shelf, find_shelf
 from orchestrator.cli.settings import config_option, layout_of, run_option, state_option, take_path_if_any
 from orchestrator.core.planned import (
     Recorded,
@@ -23,6 +25,7 @@ from orchestrator.core.planned import (
     planned_to_json,
     select_recorded,
 )
+from orchestrator.core.status import describe_pin
 from orchestrator.model.action import Broken, Planned, Target, Verb
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
@@ -35,6 +38,9 @@ from orchestrator.system.states import (
     read_instances,
     read_names,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.cli.compiling import CompiledDirectory
 
 CHANGES = 2
 """The exit code where there is something to do."""
@@ -93,7 +99,8 @@ def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
         return _ask_agent(layout)
     if agent is None:
         warn(f"no agent is running (run directory {layout.run}): comparing with the state files")
-    return _compare(layout, directory or default, agent_alive=agent is not None)
+    kept = None if directory is not None else find_shelf(layout)
+    return _compare(layout, _compile(directory or default, kept), agent_alive=agent is not None)
 
 
 def _is_same(directory: str, other: str) -> bool:
@@ -106,17 +113,36 @@ def _is_same(directory: str, other: str) -> bool:
 def _ask_agent(layout: Layout) -> _Plan:
     planned = ask_agent(layout, lambda client: client.plan())
     agent = read_agent(layout)  # after its answer: it has just looked at all files
+    if isinstance(agent, AgentState) and agent.pinned is not None:
+        warn(describe_pin(agent.pinned))
     return _Plan(planned, agent.problems if isinstance(agent, AgentState) else ())
 
 
-def _compare(layout: Layout, directory: str, *, agent_alive: bool) -> _Plan:
-    from orchestrator.cli.compiling import compile_directory
+def _compile(directory: str, kept: Shelf | None) -> "CompiledDirectory":
+    """What the next agent would follow. kept: what it would know of earlier states, if that counts."""
+    from orchestrator.cli.compiling import CompiledDirectory, compile_directory, compile_texts
 
+    if kept is not None and kept.pinned is not None:
+        warn(describe_pin(kept.pinned))
+        return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned)), ())
+    compiled = compile_directory(directory)
+    broken = {name: want for name, want in compiled.desired.items() if isinstance(want, Broken)}
+    if kept is None or not broken:
+        return compiled
+    good = compile_texts(kept.read_sources(kept.live, broken))
+    mended = {
+        name: evolve(want, instead=instead)
+        for name, want in broken.items()
+        if isinstance(instead := good.get(name), Target)
+    }
+    return evolve(compiled, desired={**compiled.desired, **mended})
+
+
+def _compare(layout: Layout, compiled: "CompiledDirectory", *, agent_alive: bool) -> _Plan:
     names = read_names(layout)
     for damaged in names.damaged:
         warn(str(damaged))
     states = select_recorded(names.states, find_living(names.states), agent_alive=agent_alive)
-    compiled = compile_directory(directory)
     recorded = _read_recorded(layout, states, compiled.desired)
     return _Plan(compare_recorded(compiled.desired, recorded, read_held(layout)), compiled.misnamed)
 

@@ -15,7 +15,7 @@ from orchestrator.cli.errors import FAILED, one_line, warn, write_output
 from orchestrator.cli.names import complete_names
 from orchestrator.cli.settings import default_state, layout_of, run_option
 from orchestrator.cli.table import format_table
-from orchestrator.core.status import StatusRow, describe_row, format_age, make_rows, row_to_json
+from orchestrator.core.status import StatusRow, describe_pin, describe_row, format_age, make_rows, row_to_json
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState, NameState
@@ -110,11 +110,11 @@ def is_agent_alive(files: Files) -> bool:
 def take_view(layout: Layout, files: Files, *, with_nameless: bool) -> View:
     """What the files claim, and what of it is seen alive now."""
     agent = files.agent if isinstance(files.agent, AgentState) and is_agent_alive(files) else None
-    message = agent.message if agent is not None else _describe_nobody(layout)
+    messages = _describe_agent(agent) if agent is not None else (_describe_nobody(layout),)
     return View(
         rows=make_rows(files.names.states, find_living(files.names.states), agent is not None),
         nameless=agent.problems if agent is not None and with_nameless else (),
-        warnings=(message,) if message else (),
+        warnings=messages,
     )
 
 
@@ -125,6 +125,12 @@ def format_view(view: View) -> str:
     if not view.problems:
         return table
     return f"{table}\nproblems:\n" + "".join(f"  {one_line(str(problem))}\n" for problem in view.problems)
+
+
+def _describe_agent(agent: AgentState) -> tuple[str, ...]:
+    """What there is to know of the agent before all else."""
+    pinned = describe_pin(agent.pinned) if agent.pinned is not None else ""
+    return tuple(filter(None, (agent.message, pinned, agent.history_trouble)))
 
 
 def _describe_nobody(layout: Layout) -> str:

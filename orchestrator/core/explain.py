@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.exits import describe_exit
-from orchestrator.core.status import StatusRow, format_age
+from orchestrator.core.status import StatusRow, describe_last_good, format_age
 from orchestrator.model.bundle import LogTarget
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
@@ -96,6 +96,8 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
 def _describe_why(row: StatusRow) -> str:
     if row.message:
         return row.message
+    if row.problems and row.edit is not None and (last_good := describe_last_good(row.edit)):
+        return f"its file has problems, so it {last_good}"
     if row.held:
         return f'an operator has stopped it: "orchestrator start {row.name}" lets it run again'
     if row.state in (PublicState.BACKOFF, PublicState.FAILED) and row.last_exit is not None:
@@ -114,6 +116,8 @@ def describe_edit(
         return f"none is live: {_count(problems)}" if problems else ""
     when = format_local(live.modified_at, offset_of)
     text = f"{live.file} of {when}"
+    if live.generation is not None:
+        text += f" (generation {live.generation})"
     if file is None:
         return text
     if file.text is None:
@@ -121,7 +125,8 @@ def describe_edit(
     if hashlib.sha256(file.text.encode("utf-8", "surrogatepass")).hexdigest() == live.digest:
         return f"{text}: live" + (f", now with {_count(problems)}" if problems else "")
     edited = format_local(file.modified_at, offset_of)
-    return f"{text} is live; the file was edited at {edited}: not live, " + (_count(problems) or "not acted on yet")
+    why = _count(problems) or ("not acted on yet" if live.generation is None else "not followed")
+    return f"{text} is live; the file was edited at {edited}: not live, {why}"
 
 
 def _describe_instance(row: StatusRow, seen: Seen) -> str:

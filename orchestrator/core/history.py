@@ -55,7 +55,7 @@ def describe_changed(changed: Changed) -> str:
         ("changed", changed.changed),
         ("plugins", changed.plugins),
     )
-    return "; ".join(f"{word} {_list_some(names)}" for word, names in parts if names)
+    return "; ".join(f"{word} {list_some(names)}" for word, names in parts if names)
 
 
 def describe_marks(listed: Listed) -> str:
@@ -63,11 +63,11 @@ def describe_marks(listed: Listed) -> str:
     return ", ".join(word for word, holds in (("live", listed.live), ("pinned", listed.pinned)) if holds)
 
 
-def describe_pin(number: int) -> str:
-    """A line that tells of a pinned generation."""
-    return (
-        f"generation {number} is pinned: what the directory says is not followed until `orchestrator rollback --resume`"
-    )
+def list_some(names: Iterable[str]) -> str:
+    """The first of several names, and how many more there are."""
+    known = list(names)
+    more = len(known) - MOST_SHOWN
+    return ", ".join(known[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def diff_generations(old: Generation, new: Generation, describe: Describe) -> Difference:
@@ -116,9 +116,3 @@ def _diff_name(name: str, old: Accepted | None, new: Accepted | None, describe: 
     if old.bundle != new.bundle and classify(fields) is not Change.REPLACE:
         fields += (FieldChange(f"{HOST_PREFIX}bundle", old.bundle[:_SHOWN_OF_DIGEST], new.bundle[:_SHOWN_OF_DIGEST]),)
     return NameChange(name=name, how=How.CHANGED, fields=fields, note="" if fields else UNIMPORTANT)
-
-
-def _list_some(names: Iterable[str]) -> str:
-    known = list(names)
-    more = len(known) - MOST_SHOWN
-    return ", ".join(known[:MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -91,7 +91,12 @@ def _find_edit(target: Target | None, before: NameState | None) -> Edit | None:
 
 def _edit_of(source: Source) -> Edit:
     text = (source.text or "").encode("utf-8", "surrogatepass")
-    return Edit(file=source.file, modified_at=source.modified_at, digest=hashlib.sha256(text).hexdigest())
+    return Edit(
+        file=source.file,
+        modified_at=source.modified_at,
+        digest=hashlib.sha256(text).hexdigest(),
+        generation=source.generation,
+    )
 
 
 def public_state(life: Life, *, has_problems: bool, held: bool = False) -> PublicState:

@@ -118,7 +118,8 @@ def _compare_one(name: str, want: Target | Broken | None, have: Recorded | None,
     if want is None:
         return Planned(name=name, verb=Verb.STOP)
     if isinstance(want, Broken):
-        return Planned(name=name, verb=Verb.NOTHING, problems=want.problems, held=held)
+        starts = have is None and want.instead is not None and not held
+        return Planned(name=name, verb=Verb.START if starts else Verb.NOTHING, problems=want.problems, held=held)
     if have is None:
         return Planned(name=name, verb=Verb.NOTHING if held else Verb.START, held=held)
     fields = diff_fields(have.fields, want.fields)
@@ -164,6 +165,7 @@ def describe_planned(planned: Planned) -> tuple[str, ...]:
         head += ", and its definition has changed" if planned.fields else ""
     elif planned.verb is not Verb.NOTHING:
         head = f"{planned.name}: {planned.verb.value}"
+        head += " by its last good definition" if planned.problems else ""
     else:
         return ()
     return (head, *(show_change(change) for change in planned.fields))

@@ -11,7 +11,7 @@ from orchestrator.core.changes import explain_change, show_change
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
 from orchestrator.core.fields import HOST_PREFIX
-from orchestrator.core.status import format_time
+from orchestrator.core.status import describe_last_good, format_time
 from orchestrator.core.values import format_duration
 from orchestrator.model.action import Action, FieldChange, Replace, Retune, Target, Update
 from orchestrator.model.eventlog import Record, RecordKind
@@ -40,7 +40,10 @@ def note_change(before: NameState | None, after: NameState, at: float) -> tuple[
         happened.append(Record(at=at, kind=RecordKind.TROUBLE, name=after.name, message=after.message))
     known = before.problems if before is not None else ()
     if after.problems and after.problems != known:
-        happened.append(Record(at=at, kind=RecordKind.PROBLEM, name=after.name, problems=after.problems))
+        instead = describe_last_good(after.edit) if after.edit is not None else ""
+        happened.append(
+            Record(at=at, kind=RecordKind.PROBLEM, name=after.name, message=instead, problems=after.problems)
+        )
     elif known and not after.problems:
         happened.append(Record(at=at, kind=RecordKind.MENDED, name=after.name))
     return tuple(happened)
@@ -119,7 +122,8 @@ def describe_record(record: Record) -> str:
             text = f"tries again in {format_duration(wait if wait < 1 else round(wait))}"
         case RecordKind.PROBLEM if record.problems:
             # It begins with its file, which says whose it is.
-            return _count_rest([str(problem) for problem in record.problems], 1)
+            text = _count_rest([str(problem) for problem in record.problems], 1)
+            return f"{text}; {record.name}: {record.message}" if record.message else text
         case RecordKind.TROUBLE | RecordKind.MENDED if record.message:
             text = record.message
         case RecordKind.REPLACED | RecordKind.UPDATED | RecordKind.RETUNED if record.fields:
@@ -132,9 +136,10 @@ def describe_record(record: Record) -> str:
 
 
 def list_lines(record: Record) -> tuple[str, ...]:
-    """The lines of a record where it is told as it happens: of problems every one."""
+    """The lines of a record where it is told as it happens: of problems every one, then what follows from them."""
     if record.kind is RecordKind.PROBLEM:
-        return tuple(str(problem) for problem in record.problems)
+        problems = tuple(str(problem) for problem in record.problems)
+        return (*problems, f"{record.name}: {record.message}") if record.message else problems
     return (describe_record(record),)
 
 

@@ -128,6 +128,16 @@ def row_to_json(row: StatusRow) -> dict[str, Any]:
     return data
 
 
+def describe_last_good(live: Edit) -> str:
+    """What there is to say of a container whose file has problems, where its definition is a kept one."""
+    return "" if live.generation is None else f"goes by its last good definition, of generation {live.generation}"
+
+
+def describe_pin(number: int) -> str:
+    """A line that tells of a pinned generation."""
+    return f"generation {number} is pinned: edits change nothing until `orchestrator rollback --resume`"
+
+
 def format_time(seconds: float) -> str:
     """Epoch seconds as RFC 3339 in UTC with milliseconds: ``2026-01-31T12:00:00.250Z``. Out of the years 1970 to 9999
     the nearest time within."""
@@ -156,6 +166,8 @@ def describe_row(row: StatusRow, now: float, problems_at: str = "see below") -> 
         parts.append(describe_exit(row.last_exit))
     if not parts and row.held and row.state is PublicState.STOPPED:
         parts.append("by an operator")
+    if row.problems and row.edit is not None and (last_good := describe_last_good(row.edit)):
+        parts.append(last_good)
     if row.next_retry_at is not None:
         parts.append(f"next try in {format_age(row.next_retry_at - now + 0.999)}")
     if row.problems:

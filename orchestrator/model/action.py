@@ -123,6 +123,6 @@ class Planned:
     verb: Verb
     fields: tuple[FieldChange, ...] = ()
     problems: tuple[Problem, ...] = ()
-    """With problems nothing is done, whatever differs."""
+    """With problems nothing is done, whatever differs, unless it does not run and has a last good definition."""
     held: bool = False
     """An operator has stopped it, so nothing is done either."""

@@ -117,6 +117,25 @@ class Layout:
         return f"{self.state}/events.log"
 
     @property
+    def generations(self) -> str:
+        """Folder of the generations: ``NUMBER.jsonl`` for each, and the pin."""
+        return f"{self.state}/generations"
+
+    def generation(self, number: int) -> str:
+        """The file of one generation."""
+        return f"{self.generations}/{number}.jsonl"
+
+    @property
+    def texts(self) -> str:
+        """Folder of the texts of the generations' definitions, each named by its digest and kept once."""
+        return f"{self.generations}/texts"
+
+    @property
+    def pin(self) -> str:
+        """Which generation is followed instead of the directory; there only while one is."""
+        return f"{self.generations}/pinned.json"
+
+    @property
     def agent(self) -> str:
         """The state file of the agent."""
         return f"{self.run}/agent.json"

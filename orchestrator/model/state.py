@@ -183,4 +183,8 @@ class AgentState:
     message: str = ""
     """What stands in the way of the whole: a directory that cannot be read, no watches left."""
     problems: tuple[Problem, ...] = field(default=())
-    """Those of files that name no container."""
+    """Those of files that name no container, and while a generation is pinned those of all files."""
+    pinned: int | None = None
+    """The generation that is followed instead of the directory."""
+    history_trouble: str = ""
+    """Why no generation can be written, or empty."""

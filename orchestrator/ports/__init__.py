@@ -15,16 +15,19 @@ from orchestrator.ports.errors import (
     single_errors,
 )
 from orchestrator.ports.health import Notification, NotifySocket, NotifySockets, Prober
+from orchestrator.ports.history import Damaged, GenerationStore
 from orchestrator.ports.keeper import DescriptorStore
 from orchestrator.ports.notifier import Notifier
 from orchestrator.ports.operator import Operation, Operator, Part
 from orchestrator.ports.runtime import Process, Processes, Runtime, RuntimeStatus
 
 __all__ = [
+    "Damaged",
     "DescriptorStore",
     "Directory",
     "Disk",
     "DiskFailed",
+    "GenerationStore",
     "LogBusy",
     "LogWatch",
     "Notification",

@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any, Protocol
 
 from orchestrator.model.action import Planned
+from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.state import AgentState, NameState
 
 
@@ -51,6 +52,20 @@ class Operator(Protocol):
         """Begin an operation on the names (None: on all); returns them in the order in which it works on them. What
         holds from now on is written down before this returns. Raises UnknownName, Refused or DiskFailed before
         anything is done."""
+        ...
+
+    def list_generations(self) -> tuple[Listed, ...]:
+        """The generations that are kept, the oldest first. Raises DiskFailed."""
+        ...
+
+    async def roll_back(self, number: int | None) -> RolledBack:
+        """Follow a generation (None: the one before that which is live) instead of the directory from now on, over an
+        agent's end and a boot. What holds is written down before anything follows from it. Raises Refused where there
+        is no such generation, Damaged, DiskFailed."""
+        ...
+
+    async def resume(self) -> None:
+        """Follow the directory again. Raises Refused where no generation is pinned, DiskFailed."""
         ...
 
     async def wait_done(self, name: str) -> NameState | None:

@@ -14,8 +14,10 @@ from orchestrator.core.show import show_config, show_definition, show_spec
 from orchestrator.model.action import Planned, Renew, Start, Target
 from orchestrator.model.definition import Definition
 from orchestrator.model.eventlog import RecordKind
+from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.ports import DiskFailed, Operation, Part, Refused, UnknownName
+from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
@@ -29,6 +31,7 @@ class AgentOperator:
         self,
         reconciler: Reconciler,
         holds: Holds,
+        history: History,
         reporter: Reporter,
         parser: Parser,
         shut_down: Callable[[], None],
@@ -36,6 +39,7 @@ class AgentOperator:
         """shut_down: begins the end of the agent."""
         self._reconciler = reconciler
         self._holds = holds
+        self._history = history
         self._reporter = reporter
         self._parser = parser
         self._shut_down = shut_down
@@ -83,6 +87,25 @@ class AgentOperator:
             supervisions[name].tell(action, supervisions[name].problems)
         return tuple(sorted(supervisions))
 
+    def list_generations(self) -> tuple[Listed, ...]:
+        """The generations that are kept, the oldest first."""
+        return self._history.list_generations()
+
+    async def roll_back(self, number: int | None) -> RolledBack:
+        """See `orchestrator.ports.Operator.roll_back`."""
+        self._refuse_at_end()
+        done = await self._history.roll_back(number, self._parser, self._reconciler.world)
+        self._reporter.note(RecordKind.OPERATOR, message=f"roll back to generation {done.generation}, which is pinned")
+        self._reconciler.follow_again()
+        return done
+
+    async def resume(self) -> None:
+        """See `orchestrator.ports.Operator.resume`."""
+        self._refuse_at_end()
+        await self._history.resume()
+        self._reporter.note(RecordKind.OPERATOR, message="resume: the directory is followed again")
+        self._reconciler.follow_again()
+
     async def wait_done(self, name: str) -> NameState | None:
         """Wait until nothing is under way for a name."""
         return await self._reporter.wait_done(name)
@@ -127,7 +150,7 @@ class AgentOperator:
         return supervision
 
     def _choose_target(self, name: str, supervision: Supervision) -> Target | None:
-        """What it is to be: as its definition says, or if that has problems as it runs now."""
+        """What it is to be: as its definition says, or the last good one, or as it runs now."""
         wanted = self._reconciler.wanted(name)
         if wanted is not None:
             return wanted

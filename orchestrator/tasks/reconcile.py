@@ -4,7 +4,7 @@ Level-triggered: a hint from the watch only says "look again", and what is there
 once; hints that come while a plan is made form the next one.
 """
 
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 
 import trio
 from attrs import define, field
@@ -17,6 +17,7 @@ from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
 from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
@@ -47,20 +48,25 @@ class Reconciler:
         parser: Parser,
         outside: Outside,
         holds: Holds,
+        history: History,
         on_directory: Callable[[str, tuple[Problem, ...]], None],
         always_watched: Iterable[str] = (),
     ) -> None:
-        """holds: what an operator has stopped. on_directory: called at each plan with what is wrong with the directory
-        as a whole. always_watched: paths beside it that are a reason to plan when they come or go."""
+        """holds: what an operator has stopped. history: what was accepted before, which may count instead of what the
+        directory says. on_directory: called at each plan with what is wrong with the directory as a whole.
+        always_watched: paths beside it that are a reason to plan when they come or go."""
         self._directory = directory
         self._world = world
         self._parser = parser
         self._outside = outside
         self._holds = holds
+        self._history = history
         self._on_directory = on_directory
         self._always_watched = frozenset(always_watched)
         directory.watch_also(self._always_watched)
         self._compiled: dict[str, Compiled] = {}
+        self._followed: Mapping[str, Compiled] = {}
+        """What the names are to be: as the directory says, or as was kept of what it said before."""
         self._vanished: dict[str, float] = {}
         self._orphaned: dict[str, float] = {}
         """Held names without a file, and since when."""
@@ -111,6 +117,11 @@ class Reconciler:
         """
         self._world = world or self._world
         self._compile_anew = True
+        self._history.look_again()
+        self._hint()
+
+    def follow_again(self) -> None:
+        """Look again, since something else is to be followed now."""
         self._hint()
 
     async def follow_world(self) -> None:
@@ -144,9 +155,9 @@ class Reconciler:
         return known if known is not None and _is_there(known) else None
 
     def wanted(self, name: str) -> Target | None:
-        """What the directory says that a name is to be; None where that has problems."""
-        compiled = self._compiled.get(name)
-        return compiled.result if compiled is not None and isinstance(compiled.result, Target) else None
+        """What a name is to be if it is started now; None where nothing is known but problems."""
+        want = self._desired().get(name)
+        return want.instead if isinstance(want, Broken) else want
 
     async def plan(self) -> tuple[Planned, ...]:
         """What the next look at the directory, which is now, finds to do. Raises Refused where it cannot be read."""
@@ -181,7 +192,7 @@ class Reconciler:
         self._look_at_once = False
         # Who asks while this look is under way is answered by the next one: it began before the question.
         asked, self._plans_asked = self._plans_asked, []
-        known = self._compiled.keys()
+        known = self._compiled
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
@@ -190,24 +201,31 @@ class Reconciler:
             compiled = await compile_sources(files.sources.values(), before, self._parser, self._world)
             compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}
             self._compiled = {**self._linger(compiled), **compiled}
-            awaited = frozenset(path for each in compiled.values() for path in each.awaits)
-            contents = frozenset(path for each in compiled.values() for path in each.depends)
-            self._directory.watch_also(self._always_watched | awaited, contents)
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
-        self._on_directory(listing.error or self._directory.message, files.misnamed)
+        followed = await self._history.follow(self._compiled, known, self._parser, self._world)
+        self._followed = followed.names
+        looked_at = (*self._compiled.values(), *self._followed.values())
+        awaited = frozenset(path for each in looked_at for path in each.awaits)
+        contents = frozenset(path for each in looked_at for path in each.depends)
+        self._directory.watch_also(self._always_watched | awaited, contents)
+        self._on_directory(listing.error or self._directory.message, (*files.misnamed, *followed.unfollowed))
         if listing.error is None:
             self._was_read = True
-            self._release_gone(known - self._compiled.keys())
+            self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
+            self._history.accept(self._followed)
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
 
     def _release_gone(self, vanished: Set[str]) -> None:
         """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace
-        with those that this agent has never seen, since its first look may fall into a rename."""
+        with those that this agent has never seen, since its first look may fall into a rename. What the directory says
+        ends none while it is not followed."""
+        if self._history.pinned is not None:
+            return
         now = trio.current_time()
         gone = {name: self._orphaned.get(name, now) for name in self._holds.names - self._compiled.keys()}
         young = (name for name, since in gone.items() if now < since + VANISHED_GRACE)
@@ -220,7 +238,7 @@ class Reconciler:
     def _note_unclaimed(self) -> None:
         """What was left and has no file is stopped after the grace too: the first look may fall into a rename."""
         now = trio.current_time()
-        left = {name for name, each in self._supervisions.items() if each.awaited} - self._compiled.keys()
+        left = {name for name, each in self._supervisions.items() if each.awaited} - self._followed.keys()
         since = {name: self._unclaimed.get(name, now) for name in left}
         self._unclaimed = {name: at for name, at in since.items() if now < at + VANISHED_GRACE}
 
@@ -231,10 +249,10 @@ class Reconciler:
             question.answered.set()
 
     def _desired(self) -> dict[str, Target | Broken]:
-        if not self._was_read:
+        if not self._was_read and self._history.pinned is None:
             # Nobody knows yet what is wanted: what was left goes on, as where a definition has problems.
             return {name: Broken(()) for name, each in self._supervisions.items() if each.target is not None}
-        return {name: each.result for name, each in self._compiled.items()}
+        return {name: each.result for name, each in self._followed.items()}
 
     def _observed(self) -> dict[str, Observed]:
         return {

@@ -124,6 +124,13 @@ class Reporter:
         self._write(agent)
         self._wake()
 
+    def history(self, pinned: int | None, trouble: str) -> None:
+        """Which generation is followed instead of the directory, and why none can be written."""
+        agent = evolve(self._agent, pinned=pinned, history_trouble=trouble)
+        if agent != self._agent:
+            self._write(agent)
+            self._wake()
+
     def write_again(self) -> None:
         """The agent's file is gone: write it once more."""
         self._write(self._agent)
@@ -190,6 +197,8 @@ class Reporter:
     def _tell_status(self) -> bool:
         """STATUS=, if it differs from what was told last; whether it did."""
         line = summarize(self._states.values())
+        if self._agent.pinned is not None:
+            line = f"{line}; generation {self._agent.pinned} is pinned"
         if self._agent.message:
             line = f"{line}; {self._agent.message}"
         if line == self._told:

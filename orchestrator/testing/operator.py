@@ -7,6 +7,7 @@ import trio
 from attrs import evolve
 
 from orchestrator.model.action import Planned, Verb
+from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Operation, Part, Refused, UnknownName
 
@@ -48,6 +49,7 @@ class FakeOperator:
         self.states = {state.name: state for state in states}
         self.planned = tuple(Planned(name=name, verb=Verb.NOTHING) for name in sorted(self.states))
         self.parts: dict[tuple[str, Part], dict[str, Any]] = {}
+        self.generations: tuple[Listed, ...] = ()
         self.calls: list[tuple[str, object]] = []
         self._failures: dict[str, Exception] = {}
         self._under_way: dict[str, trio.Event] = {}
@@ -106,6 +108,34 @@ class FakeOperator:
             else:
                 self._put(name, END[operation])
         return asked
+
+    def list_generations(self) -> tuple[Listed, ...]:
+        """See `orchestrator.ports.Operator`."""
+        self._record("list_generations", None)
+        return self.generations
+
+    async def roll_back(self, number: int | None) -> RolledBack:
+        """See `orchestrator.ports.Operator`. Refused where ``generations`` has none of that number; without one it is
+        the second last."""
+        await trio.lowlevel.checkpoint()
+        numbers = [each.number for each in self.generations]
+        chosen = number if number is not None else (numbers[-2] if len(numbers) > 1 else 0)
+        if chosen not in numbers:
+            raise Refused(f"there is no generation {chosen}")
+        self._record("roll_back", number)
+        self._pin(chosen)
+        return RolledBack(generation=chosen)
+
+    async def resume(self) -> None:
+        """See `orchestrator.ports.Operator`."""
+        await trio.lowlevel.checkpoint()
+        if self.agent.pinned is None:
+            raise Refused("no generation is pinned: the directory is followed")
+        self._record("resume", None)
+        self._pin(None)
+
+    def _pin(self, number: int | None) -> None:
+        self.agent = evolve(self.agent, pinned=number)
 
     async def wait_done(self, name: str) -> NameState | None:
         """See `orchestrator.ports.Operator`."""

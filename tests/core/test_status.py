@@ -73,7 +73,12 @@ def test_the_json_is_as_documented() -> None:
         "since": "1970-01-01T00:16:40.500Z",
         "held": True,
         "log_target": "file",
-        "edit": {"file": "/etc/orchestrator/web.toml", "modified_at": "1970-01-01T00:16:38.000Z", "digest": "def"},
+        "edit": {
+            "file": "/etc/orchestrator/web.toml",
+            "modified_at": "1970-01-01T00:16:38.000Z",
+            "digest": "def",
+            "generation": None,
+        },
         "cgroups_path": "/orchestrator/web-1",
     }
     assert list(data)[:5] == ["name", "state", "ready", "pid", "instance"]

@@ -11,12 +11,14 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.state import AgentState, NameState
+from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.runtime import FakeRuntime
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
@@ -59,6 +61,7 @@ class Stage:
         self.world = FakeWorld(texts=PASSWD)
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
+        self.generations = FakeGenerations()
         self.notifier = Silent()
         self.lines: list[str] = []
         self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
@@ -82,8 +85,9 @@ class Stage:
         registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
+        self.history = History(self.generations, {}, self.reporter, trio.current_time)
         self.reconciler = Reconciler(
-            self.directory, self.world, self.parser, outside, self.holds, self.reporter.directory
+            self.directory, self.world, self.parser, outside, self.holds, self.history, self.reporter.directory
         )
 
     def pids(self) -> dict[str, int | None]:
@@ -105,7 +109,9 @@ async def open_stage(
     stage = Stage(files)
     prepare(stage)
     async with trio.open_nursery() as nursery:
+        await stage.history.recall()
         await nursery.start(stage.reconciler.run, nursery)
+        nursery.start_soon(stage.history.run)
         await stage.settle()
         yield stage
         nursery.cancel_scope.cancel()

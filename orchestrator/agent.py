@@ -14,7 +14,7 @@ import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import trio
 from attrs import asdict, evolve, frozen
@@ -29,7 +29,7 @@ from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState
 from orchestrator.ports import OutsideError, Processes, Runtime, single_errors
-from orchestrator.system.adopted import HostProcesses, NoStore
+from orchestrator.system.adopted import HostProcesses
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
@@ -37,6 +37,7 @@ from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry, read_plugin_versions
 from orchestrator.system.facts import HostWorld, probe_host
+from orchestrator.system.fdstore import SystemdStore
 from orchestrator.system.generations import HostGenerations
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
@@ -44,7 +45,7 @@ from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.output import report_defect, say
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
-from orchestrator.system.sdnotify import SystemdNotifier
+from orchestrator.system.sdnotify import ManagerSocket, SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_boot_id, read_instances, read_names, read_origin, read_start_time
 from orchestrator.system.streams import HostStreams
@@ -107,6 +108,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
     disk = HostDisk(layout)
     disk.make_folders()
     with (
+        closing(ManagerSocket()) as manager,
         hold_lock(layout.lock) as lock,
         hold_lock(layout.state_lock) as state_lock,
         WatchedDirectory(settings.config) as directory,
@@ -115,12 +117,14 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
         trio.open_signal_receiver(*SIGNALS) as signals,
     ):
         keep_descriptors_private()
+        store = SystemdStore(manager)
         become_subreaper()
         open_files = raise_descriptor_limit()
         async with trio.open_nursery() as background:
             children, cgroups = Children(), Cgroups()
             await background.start(reap_orphans, children)
             background.start_soon(logs.run)
+            background.start_soon(manager.run)
             await background.start(disk.empty_trash_for_ever, say)
             runtime = await choose_runtime(
                 settings.runtime,
@@ -140,9 +144,9 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     locks=(lock, state_lock),
                     control=control,
                     runtime=runtime,
-                    processes=HostProcesses(children, NoStore()),
+                    processes=HostProcesses(children, store),
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
-                    reporter=Reporter(agent, disk, SystemdNotifier(), say),
+                    reporter=Reporter(agent, disk, SystemdNotifier(manager), say),
                     ending=Ending(signals, say, leave=settings.leave and not settings.once),
                 )
                 code = await _run_containers(opened, when_settled)
@@ -173,10 +177,12 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     await history.recall()
 
     def look_again() -> None:
+        done = reporter.reloading()
         try:
-            reconciler.look_again(evolve(world, host=probe_host()))
+            reconciler.look_again(evolve(world, host=probe_host()), done)
         except OutsideError as error:
             reporter.say(f"cannot look at the host again: {error}")
+            done()
 
     def look_after_directories(message: str, problems: tuple[Problem, ...]) -> None:
         trouble = _make_removed_again(opened, reconciler, holds)
@@ -190,7 +196,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
-        reports.start_soon(reporter.feed_watchdog)
+        reports.start_soon(reporter.feed_watchdog, reconciler.is_stuck)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         reports.start_soon(_trim_events, opened)
         async with trio.open_nursery() as supervisions:
@@ -211,6 +217,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
             operator.end()
             reporter.stopping()
             if ending.stops_containers:
+                reports.start_soon(reporter.extend_stop)
                 reconciler.stop_all()
                 # The supervisions end when their containers have.
             else:

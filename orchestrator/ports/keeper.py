@@ -18,3 +18,7 @@ class DescriptorStore(Protocol):
     def take(self, name: str) -> int | None:
         """The descriptor that was kept under ``name`` when this agent began, once; it is the caller's then."""
         ...
+
+    def give_up_rest(self) -> None:
+        """Let go of all that was kept and not taken."""
+        ...

@@ -10,12 +10,20 @@ class Notifier(Protocol):
         """READY=1."""
         ...
 
+    def reloading(self) -> None:
+        """RELOADING=1; to be followed by READY=1."""
+        ...
+
     def status(self, text: str) -> None:
         """STATUS=, one line for people."""
         ...
 
     def stopping(self) -> None:
         """STOPPING=1."""
+        ...
+
+    def extend(self, seconds: float) -> None:
+        """EXTEND_TIMEOUT_USEC=: what is under way, the start or the stop, may take so long from now."""
         ...
 
     def watchdog(self) -> None:

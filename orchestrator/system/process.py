@@ -28,6 +28,9 @@ _INFO = struct.Struct("=Q52xi")
 _PIDFD_GET_INFO = 3 << 30 | _INFO.size << 16 | 0xFF << 8 | 11
 _PIDFD_INFO_EXIT = 1 << 3
 
+_REAPED = -1
+"""What /proc/PID/fdinfo shows as the ``Pid:`` of a pidfd whose process was waited for."""
+
 
 class ProcessGone(OutsideError):
     """There is no such process (any more), its pid is another's by now, or it cannot be held."""
@@ -121,6 +124,35 @@ def open_process(pid: int, children: Children, start_time: int | None = None) ->
     if _is_child(pidfd):
         children.add(pid)
     return PidfdProcess(pid, before, pidfd, children)
+
+
+def adopt_pidfd(pidfd: int, pid: int, start_time: int, children: Children) -> PidfdProcess:
+    """Hold the process that a pidfd from elsewhere is of; it may have ended, and have been reaped, long ago.
+
+    The descriptor belongs to the result. Raises ProcessGone where it is not of the process with this id and this start
+    time; then it is closed.
+    """
+    try:
+        held = _read_pid(pidfd)
+        # Who was reaped has no number any more, and no start time to compare: it was held under its own name.
+        fits = held == _REAPED or (held == pid and read_start_time(pid) in (start_time, None))
+    except OSError as error:
+        os.close(pidfd)
+        raise ProcessGone(f"cannot hold process {pid}: {error.strerror}") from error
+    if not fits:
+        os.close(pidfd)
+        raise ProcessGone(f"cannot hold process {pid}: the descriptor that was kept is not its")
+    if held == pid and _is_child(pidfd):
+        children.add(pid)
+    return PidfdProcess(pid, start_time, pidfd, children)
+
+
+def _read_pid(pidfd: int) -> int | None:
+    """The process id that a pidfd is of, `_REAPED` if it has none any more; None for another kind of descriptor.
+    proc_pid_fdinfo(5). Raises OSError."""
+    with open(f"/proc/self/fdinfo/{pidfd}", "rb") as file:
+        words = file.read().split()
+    return int(words[words.index(b"Pid:") + 1]) if b"Pid:" in words else None
 
 
 def _is_child(pidfd: int) -> bool:

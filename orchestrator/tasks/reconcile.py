@@ -27,6 +27,9 @@ VANISHED_GRACE = 1.0
 """Seconds that a file must be gone before its container is stopped: editors rename the old file away first."""
 BETWEEN_PLANS = 0.05
 """Seconds from one plan to the next at least, so that a burst of hints is one plan."""
+LOOK_AT_MOST = 120.0
+"""Seconds that a look may take: what it asks of the host has deadlines of its own, and compiling thousands of
+definitions takes some."""
 
 
 @define
@@ -79,6 +82,8 @@ class Reconciler:
         self._compile_anew = False
         self._nursery: trio.Nursery | None = None
         self._plans_asked: list[_PlanQuestion] = []
+        self._looks_asked: list[Callable[[], None]] = []
+        self._looking_since: float | None = None
 
     async def run(
         self, supervisions: trio.Nursery, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -90,8 +95,11 @@ class Reconciler:
         started = False
         self._nursery = supervisions
         while True:
-            planned_at = trio.current_time()
-            await self._plan_once(supervisions)
+            planned_at = self._looking_since = trio.current_time()
+            try:
+                await self._plan_once(supervisions)
+            finally:
+                self._looking_since = None
             if not started:
                 task_status.started()
                 started = True
@@ -110,14 +118,19 @@ class Reconciler:
                 known.target = None
             supervisions.start_soon(known.run, name=f"supervise {one.name}")
 
-    def look_again(self, world: World | None = None) -> None:
+    def is_stuck(self) -> bool:
+        """Whether the look under way has taken longer than any may. It is not while it waits for changes."""
+        return self._looking_since is not None and trio.current_time() > self._looking_since + LOOK_AT_MOST
+
+    def look_again(self, world: World | None = None, when_done: Callable[[], None] = lambda: None) -> None:
         """Compile everything anew, as the directory and the world are now: an operator's word, where no hint comes.
 
-        world: instead of the one so far.
+        world: instead of the one so far. when_done: called when all was looked at, and everyone told what follows.
         """
         self._world = world or self._world
         self._compile_anew = True
         self._history.look_again()
+        self._looks_asked.append(when_done)
         self._hint()
 
     def follow_again(self) -> None:
@@ -192,6 +205,7 @@ class Reconciler:
         self._look_at_once = False
         # Who asks while this look is under way is answered by the next one: it began before the question.
         asked, self._plans_asked = self._plans_asked, []
+        looks_asked, self._looks_asked = self._looks_asked, []
         known = self._compiled
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
@@ -219,6 +233,8 @@ class Reconciler:
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
+        for when_done in looks_asked:
+            when_done()
 
     def _release_gone(self, vanished: Set[str]) -> None:
         """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace

@@ -16,6 +16,8 @@ from orchestrator.ports import Disk, DiskFailed, Notifier
 
 STATUS_AT_MOST_EVERY = 0.5
 """Seconds between two STATUS= lines, so that a crash loop does not become systemd's."""
+EXTEND_BY = 30.0
+"""Seconds more that systemd is asked for while containers are being stopped."""
 
 
 _AT_REST = frozenset({PublicState.STOPPED, PublicState.COMPLETED, PublicState.FAILED, PublicState.INVALID})
@@ -45,6 +47,8 @@ class Reporter:
         self._log_trouble = ""
         """Why the event log cannot be written, as it was told."""
         self._ending = False
+        self._reloads = 0
+        """How many looks are asked for and not done."""
 
     def expect(self, name: str) -> None:
         """A name has been told something: it is not settled until it has answered."""
@@ -180,6 +184,21 @@ class Reporter:
         self._notifier.ready()
         self._write(evolve(self._agent, settled=True))
 
+    def reloading(self) -> Callable[[], None]:
+        """Another look is asked for: RELOADING=1, unless the agent has yet to begin, or ends. Returns what is to be
+        called when it is done: READY=1 follows when no other is asked for."""
+        if not self._agent.settled or self._ending:
+            return lambda: None
+        self._reloads += 1
+        self._notifier.reloading()
+        return self._reloaded
+
+    def _reloaded(self) -> None:
+        self._reloads -= 1
+        if not self._reloads and not self._ending:
+            self._tell_status()
+            self._notifier.ready()
+
     def stopping(self) -> None:
         """The end has begun: STOPPING=1. From now on a name goes since the agent does."""
         self._ending = True
@@ -207,12 +226,34 @@ class Reporter:
         self._told = line
         return True
 
-    async def feed_watchdog(self) -> None:
-        """WATCHDOG=1 from the main loop, as often as systemd asks; returns at once where it does not."""
+    async def feed_watchdog(self, is_stuck: Callable[[], bool]) -> None:
+        """WATCHDOG=1 from the main loop, as often as systemd asks; returns at once where it does not.
+
+        is_stuck: whether the agent does not do its work any more though its main loop turns. Then nothing is said, so
+        that systemd starts another. Supervisions need no such look: all that they await has a deadline.
+        """
         interval = self._notifier.watchdog_interval
+        stuck = False
         while interval is not None:
-            self._notifier.watchdog()
+            was_stuck, stuck = stuck, is_stuck()
+            if not stuck:
+                self._notifier.watchdog()
+            elif not was_stuck:
+                self._say("the look at the directory does not end: the watchdog is let bite")
             await trio.sleep(interval)
+
+    async def extend_stop(self) -> None:
+        """EXTEND_TIMEOUT_USEC= again and again while containers are being stopped, until cancelled: one after the other
+        they may take longer than a unit file knows of. systemd is let end it once nothing has changed for longer than
+        any single one may take."""
+        stops = [state.standing.policy.stop.timeout for state in self._states.values() if state.standing is not None]
+        patience = max(stops, default=0.0) + EXTEND_BY
+        changed, since = self._changed, trio.current_time()
+        while trio.current_time() < since + patience:
+            self._notifier.extend(EXTEND_BY)
+            await trio.sleep(EXTEND_BY / 3)
+            if changed.is_set():
+                changed, since = self._changed, trio.current_time()
 
     def _wake(self) -> None:
         self._changed.set()

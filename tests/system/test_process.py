@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from orchestrator.system.process import ProcessGone, open_process
+from orchestrator.system.process import ProcessGone, adopt_pidfd, open_process
 from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children, become_subreaper, list_children, reap_orphans
 from orchestrator.system.runtime_output import MESSAGE_LIMIT, find_message, open_scratch, read_from
@@ -198,6 +198,66 @@ async def test_the_end_of_anothers_child_is_told_by_the_kernel(
         other.wait()
     children.discard(other.pid)
     assert (ended.code, ended.signal) == (code, number)
+
+
+async def test_a_process_that_ended_while_nobody_looked_is_known_by_the_pidfd_that_was_kept(children: Children) -> None:
+    # Its parent, which is another, has reaped it by the time the pidfd is looked at.
+    parent = "import subprocess, sys\nchild = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)\n"
+    parent += "print(child.pid, flush=True); sys.stdin.readline(); child.stdin.close(); child.wait()"
+    with begin([sys.executable, "-c", parent, SH, "-c", "read line; exit 5"], children) as other:
+        assert other.stdout is not None
+        assert other.stdin is not None
+        pid = int(other.stdout.readline())
+        start_time = read_start_time(pid)
+        assert start_time is not None
+        kept, second = os.pidfd_open(pid), os.pidfd_open(pid)
+        alive = adopt_pidfd(second, pid, start_time, children)
+        assert (alive.pid, alive.start_time) == (pid, start_time)
+        alive.close()
+        other.stdin.close()
+        other.wait()
+    children.discard(other.pid)
+    process = adopt_pidfd(kept, pid, start_time, children)
+    assert pid not in children
+    with trio.fail_after(20):
+        assert (await process.wait()).code == 5
+    process.send_signal(signal.SIGKILL)
+    process.close()
+
+
+async def test_a_child_by_a_kept_pidfd_is_waited_for_here(children: Children) -> None:
+    child = begin([SH, "-c", "exit 6"], children)
+    children.discard(child.pid)
+    start_time = read_start_time(child.pid)
+    assert start_time is not None
+    process = adopt_pidfd(os.pidfd_open(child.pid), child.pid, start_time, children)
+    assert child.pid in children
+    assert (await process.wait()).code == 6
+    assert child.pid not in children
+    process.close()
+    child.returncode = 6  # reaped already
+    with child:
+        pass
+
+
+async def test_a_descriptor_that_is_not_the_processs_is_closed(children: Children, tmp_path: Path) -> None:
+    with begin([SH, "-c", "read line"], children) as child:
+        start_time = read_start_time(child.pid)
+        assert start_time is not None
+        before = set(os.listdir("/proc/self/fd"))
+        others = [
+            (os.pidfd_open(child.pid), os.getpid(), start_time),
+            (os.pidfd_open(child.pid), child.pid, start_time + 1),
+            (os.open(tmp_path, os.O_RDONLY), child.pid, start_time),
+        ]
+        for descriptor, pid, began in others:
+            with pytest.raises(ProcessGone, match=f"cannot hold process {pid}: .* is not its"):
+                adopt_pidfd(descriptor, pid, began, children)
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.close(others[0][0])
+        assert set(os.listdir("/proc/self/fd")) == before
+        child.communicate()
+    children.discard(child.pid)
 
 
 def test_the_environment_is_cleaned_of_what_is_meant_for_this_process() -> None:

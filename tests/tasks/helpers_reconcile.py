@@ -18,6 +18,7 @@ from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.runtime import FakeRuntime
 
@@ -32,27 +33,6 @@ async def no_trimming(path: str, bound: int) -> None:
     await trio.sleep_forever()
 
 
-class Silent:
-    """A notifier that remembers."""
-
-    watchdog_interval: float | None = None
-
-    def __init__(self) -> None:
-        self.told: list[str] = []
-
-    def ready(self) -> None:
-        self.told.append("READY=1")
-
-    def status(self, text: str) -> None:
-        self.told.append(text)
-
-    def stopping(self) -> None:
-        self.told.append("STOPPING=1")
-
-    def watchdog(self) -> None:
-        self.told.append("WATCHDOG=1")
-
-
 class Stage:
     """A reconciler among fakes."""
 
@@ -62,7 +42,7 @@ class Stage:
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
         self.generations = FakeGenerations()
-        self.notifier = Silent()
+        self.notifier = FakeNotifier()
         self.lines: list[str] = []
         self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
         tokens = iter(f"{number:03}" for number in range(1000))

@@ -341,13 +341,3 @@ async def test_status_follows_and_rests(autojump_clock: MockClock) -> None:
         await trio.sleep(10)
         assert stage.notifier.told[-1] == "1 running, 1 invalid"
         nursery.cancel_scope.cancel()
-
-
-async def test_the_watchdog_is_fed_as_often_as_asked(autojump_clock: MockClock) -> None:
-    stage = Stage({})
-    stage.notifier.watchdog_interval = 5.0
-    with trio.move_on_after(21):
-        await stage.reporter.feed_watchdog()
-    assert stage.notifier.told == ["WATCHDOG=1"] * 5
-    stage.notifier.watchdog_interval = None
-    await stage.reporter.feed_watchdog()

@@ -17,6 +17,7 @@ from orchestrator.model.spec import Policy, SkeletonRoot
 from orchestrator.model.state import NameState, PublicState
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.operator import AGENT
 
 RUNNING = NameState(name="web", state=PublicState.RUNNING, since=1.0, pid=7, instance="web-1", started_at=1.0)
@@ -27,31 +28,14 @@ PROBLEM = Problem("/c/web.toml", 1, 1, "", "wrong")
 OTHER = Problem("/c/B.toml", 1, 1, "", "no name")
 
 
-class Silent:
-    """A notifier that nobody listens to."""
-
-    watchdog_interval: float | None = None
-
-    def ready(self) -> None:
-        """Nothing."""
-
-    def status(self, text: str) -> None:
-        """Nothing."""
-
-    def stopping(self) -> None:
-        """Nothing."""
-
-    def watchdog(self) -> None:
-        """Nothing."""
-
-
 class Stage:
     """A reporter whose clock says 10, its disk and its lines."""
 
     def __init__(self) -> None:
         self.disk = FakeDisk()
+        self.notifier = FakeNotifier()
         self.lines: list[str] = []
-        self.reporter = Reporter(AGENT, self.disk, Silent(), self.lines.append, wall_clock=lambda: 10.0)
+        self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append, wall_clock=lambda: 10.0)
 
     def kinds(self) -> list[RecordKind]:
         return [record.kind for record in self.disk.records]

@@ -53,6 +53,7 @@ from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.operate import AgentOperator
+from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
@@ -269,6 +270,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         clock_shift=clock_shift,
         boot=read_boot_id(),
         report=opened.reporter,
+        order=Order(opened.reporter.expect),
         trim_log=trim,
         sweep=sweep,
     )

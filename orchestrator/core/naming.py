@@ -29,6 +29,8 @@ def describe_name(
     refusal: str,
     held: bool,
     standing: Standing | None,
+    waits_for: tuple[str, ...],
+    order: str,
     log: str | None,
     now: float,
     wall_clock: float,
@@ -38,6 +40,7 @@ def describe_name(
     target: what the instance was made from, or the next one would be. before: what was written last, whose times stand
     as long as the state is the same. refusal: why an edit has not taken effect though it is valid, or empty. held: an
     operator has stopped it. standing: what a next agent goes on from.
+    waits_for: the names that its start waits for. order: why others keep it as it is, or empty.
     log: where its log file would be. now: the monotonic clock that ``life`` goes by.
     wall_clock: epoch seconds.
     """
@@ -62,7 +65,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.trouble or life.message,
+        message=refusal or life.trouble or order or life.message,
         problems=problems,
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
@@ -70,6 +73,7 @@ def describe_name(
         edit=_find_edit(target, before),
         fields=dict(target.fields) if target is not None else {},
         cgroups_path=instance.cgroups_path if instance and lives else None,
+        waits_for=waits_for,
         standing=standing,
     )
 

@@ -4,7 +4,7 @@ The events that follow from it are the business of `orchestrator.core.lifecycle`
 """
 
 from orchestrator.core.backoff import count_failures, is_exhausted
-from orchestrator.model.life import Life, Outcome
+from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.policy import OnExit
 from orchestrator.model.spec import Policy
 
@@ -45,3 +45,14 @@ def forgive_if_proven(life: Life, policy: Policy, now: float) -> int:
     """How many failures in a row still count when what is ready is so no longer, though it has not failed."""
     proven = life.ready_since is not None and now - life.ready_since >= policy.restart.reset_after
     return 0 if proven else life.failures
+
+
+def may_start_now(life: Life, policy: Policy, *, updated: bool) -> bool:
+    """Whether new settings are a reason to start: it waits for a retry, it gave up and has other resources now
+    (``updated``), or it rests and would not under this policy."""
+    if life.phase is Phase.BACKOFF:
+        return True
+    if life.phase is not Phase.IDLE or not life.wanted:
+        return False
+    gave_up = life.outcome is Outcome.FAILED
+    return (updated and gave_up) or (is_to_restart(life, policy) and not gives_up(life, policy))

@@ -53,9 +53,9 @@ class Effects:
         """Begin an effect. target, restarts: what the life is to be now, and its count, for BUILD."""
         match effect:
             case Effect.AWAIT:
-                self._answer(Event.UNBLOCKED)
+                self._outside.order.wait(self._name)
             case Effect.UNAWAIT:
-                self._answer(Event.UNBLOCKED)
+                self._outside.order.give_up(self._name)
             case Effect.ADMIT:
                 self._admit_at_once_or_later(nursery)
             case Effect.RELEASE:

@@ -31,6 +31,11 @@ class Hurry:
 
 
 @frozen
+class InTurn:
+    """A message from the order among the names: one's turn is another than it was."""
+
+
+@frozen
 class TryAgain:
     """A message from a clock: a replacement that was put off, or a live update that was refused, may be possible."""
 
@@ -40,4 +45,4 @@ class WriteAgain:
     """A message from outside: what was written down is gone."""
 
 
-Message = Happening | Told | Updated | Hurry | TryAgain | WriteAgain
+Message = Happening | Told | Updated | Hurry | InTurn | TryAgain | WriteAgain

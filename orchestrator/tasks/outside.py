@@ -11,6 +11,7 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
 from orchestrator.ports import Disk, Runtime
+from orchestrator.tasks.order import Order
 
 
 class Report(Protocol):
@@ -66,6 +67,7 @@ class Outside:
     boot: str
     """The boot id of the kernel (random/boot_id, proc_sys_kernel(5))."""
     report: Report
+    order: Order
     trim_log: Callable[[str, int], Awaitable[None]]
     """Keeps the log file at a path within so many bytes until it is cancelled."""
     sweep: Callable[[], None]

@@ -5,6 +5,7 @@ import math
 import trio
 
 from orchestrator.core.naming import describe_name
+from orchestrator.core.order import describe_turn
 from orchestrator.model.action import Target
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
@@ -48,6 +49,7 @@ class NamePublisher:
         """
         self.due = False
         outside = self._outside
+        turn = outside.order.turn(self._name)
         state = describe_name(
             self._name,
             life,
@@ -59,6 +61,8 @@ class NamePublisher:
             refusal=refusal,
             held=held,
             standing=standing,
+            waits_for=tuple(name for name, _ in turn.awaited),
+            order=describe_turn(life, turn),
             log=outside.layout.log(self._name) if policy is not None else None,
             now=trio.current_time(),
             wall_clock=outside.wall_clock(),
@@ -68,7 +72,7 @@ class NamePublisher:
             self._write(state)
         starts = life.phase is Phase.RUNNING and life.deadline is not None  # it is to be ready by then
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=settled and not starts)
+        outside.report.changed(state, settled=(settled and not starts) or turn.rests)
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

@@ -233,6 +233,7 @@ class Reconciler:
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
+        self._outside.order.open()
         for when_done in looks_asked:
             when_done()
 

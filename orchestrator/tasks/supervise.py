@@ -9,19 +9,21 @@ import trio
 from attrs import evolve
 
 from orchestrator.core.adoption import describe_standing
-from orchestrator.core.lifecycle import Effect, Event, Happening, judge, step
+from orchestrator.core.lifecycle import Effect, Event, Happening, step
 from orchestrator.core.naming import PUT_OFF
+from orchestrator.core.outcome import may_start_now
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
-from orchestrator.model.life import Life, Outcome, Phase
+from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import Standing
 from orchestrator.ports import OutsideError, Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.mailbox import Mailbox
-from orchestrator.tasks.messages import Hurry, Message, Told, TryAgain, Updated, WriteAgain
+from orchestrator.tasks.messages import Hurry, InTurn, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.place import Place
 from orchestrator.tasks.publish import NamePublisher
 from orchestrator.tasks.takeover import Adopted
 from orchestrator.tasks.trial import Trial
@@ -63,6 +65,7 @@ class Supervision:
         self._updates = LiveUpdates(self._mailbox.send)
         self._effects = Effects(name, outside, self._mailbox.send, adopted)
         self._trial = Trial(adopted.resumption.refusal if adopted is not None else None)
+        self._place = Place(name, outside.order, self._mailbox)
         if adopted is not None:
             resumption = adopted.resumption
             self._life, self._policy, self._resumed = resumption.life, resumption.policy, resumption.effects
@@ -112,6 +115,7 @@ class Supervision:
                 self.target = target or self.target
         self.problems = problems
         self._outside.report.expect(self._name)
+        self._place.tell(action)
         self._mailbox.send.send_nowait(Told(action, problems))
 
     def hurry(self) -> None:
@@ -134,6 +138,7 @@ class Supervision:
         async with trio.open_nursery() as nursery:
             for effect in self._resumed:
                 self._effects.perform(effect, nursery, None, self._life.restarts)
+            self._note_place()
             try:
                 while not self._gone:
                     deadline = self._life.deadline
@@ -156,8 +161,9 @@ class Supervision:
                 self._updates.note(message, self._effects.live)
                 if self._updates.refusal:
                     self._mailbox.begin_clock(nursery)
-            case Hurry():
-                self._hurried = True
+            case Hurry() | InTurn():
+                self._hurried = self._hurried or isinstance(message, Hurry)
+                self._take_turn(nursery)
             case WriteAgain():
                 self._publisher.again_at = trio.current_time()
                 self._effects.successor.drop()  # its folder is gone too
@@ -172,6 +178,7 @@ class Supervision:
         if self._life.phase is Phase.RUNNING and self._target is not None:
             self._updates.begin_if_due(self._effects.current, self._target, nursery)
         self._publisher.due = True
+        self._note_place()
         if self._is_wanted() or self._updates.under_way or self._mailbox.has_more:
             return
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
@@ -180,13 +187,24 @@ class Supervision:
         if left_behind or self._life.phase is Phase.IDLE:
             # Without an await since the look at the mailbox, so that nothing that is told is lost.
             self._gone = True
+            self._place.leave()
             self._publisher.retire()
 
     def _is_wanted(self) -> bool:
         """Whether there is anything to run, or to tell of it, as far as is known."""
         return self._target is not None or bool(self._problems) or self.awaited
 
+    def _note_place(self) -> None:
+        self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited)
+
+    def _take_turn(self, nursery: trio.Nursery) -> None:
+        """Do what its place among the others lets it do now, or asks for."""
+        event = self._place.take_turn(self._life, hurried=self._hurried)
+        if event is not None:
+            self._step(Happening(event=event), nursery)
+
     def _act(self, action: Action, nursery: trio.Nursery) -> None:
+        self._place.obey(action)
         match action:
             case Start(target):
                 self._trial.begin(target)
@@ -221,7 +239,7 @@ class Supervision:
                     self._replace(target, nursery)
                 elif self._is_made_from(target):
                     self._effects.current.retune(target)
-                if self._may_start_now(target, updated=isinstance(action, Update)):
+                if may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
             case Keep(target):
                 if target is not None:
@@ -243,7 +261,7 @@ class Supervision:
     def _halt(self, nursery: trio.Nursery) -> None:
         self._put_off, self._anew = "", False
         self._effects.successor.drop()
-        self._step(Happening(event=Event.HALT), nursery)
+        self._take_turn(nursery)
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:
         """Make the new instance ready, then end the old one; what cannot be made ready costs nothing that runs."""
@@ -266,16 +284,6 @@ class Supervision:
     def _is_made_from(self, target: Target) -> bool:
         """Whether the instance that there is was made from the bundle of ``target``."""
         return self._effects.live is not None and self._effects.live.state.bundle == target.bundle.digest
-
-    def _may_start_now(self, target: Target, *, updated: bool) -> bool:
-        """Whether new settings are a reason to start: it waits for a retry, it gave up and has other resources now, or
-        it rests and would not under this policy."""
-        if self._life.phase is Phase.BACKOFF:
-            return True
-        if self._life.phase is not Phase.IDLE or not self._life.wanted:
-            return False
-        gave_up = self._life.outcome is Outcome.FAILED
-        return (updated and gave_up) or judge(self._life, target.policy) is Event.CLEANED_RETRY
 
     def _step(self, happening: Happening, nursery: trio.Nursery) -> None:
         if self._policy is None:

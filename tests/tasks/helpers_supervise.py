@@ -14,6 +14,7 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy, SkeletonRoot
 from orchestrator.model.state import InstanceState, NameState, PublicState, Step
 from orchestrator.model.types import Size
+from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.disk import FakeDisk
@@ -85,10 +86,12 @@ class Stage:
             clock_shift=0.0,
             boot="a-boot",
             report=self.report,
+            order=Order(self.report.expect),
             trim_log=self._trim,
             sweep=self._sweep,
         )
         self.web = Supervision("web", self.outside)
+        self.outside.order.open()
 
     async def _trim(self, path: str, bound: int) -> None:
         self.trimmed.append(path)

@@ -1,0 +1,247 @@
+"""Order among containers: who waits for whom to start, who stands down with whom, who ends before whom. Pure rules.
+
+The rule, for a container that names others in ``after`` and ``requires``:
+
+- A name is *ready* as its own `ready` says, a oneshot once it has completed.
+- It is *down* while it is not to run: an operator has stopped it, it has failed for good, it has ended and is not
+  started again, or it requires one that is down. It is *absent* while there is no definition of it that could be run,
+  or while it waits for one that it requires and that is absent. Otherwise it is *coming*: waiting, building, starting,
+  running and not ready, between two tries, ending to be started again.
+- Each start, one after a crash too, waits while one of ``after`` is coming or one of ``requires`` is not ready.
+- While one of ``requires`` is down, what runs stands down: it is stopped, which is no failure, and its next start waits
+  as any other. That one of them restarts, is replaced, is not ready any more or has lost its definition stops nothing.
+- What becomes later of those in ``after`` stops nothing.
+- What is to be stopped is told so once all have ended that come after it, directly or over others, and are to be
+  stopped too.
+
+Each name is judged by what is known of itself and of those that it names (`foresee`, `list_awaited`, `list_missing`);
+`orchestrator.tasks.order` keeps what is known, and judges again what a change concerns. Floor: core.
+"""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum
+
+from attrs import frozen
+
+from orchestrator.core.lifecycle import Event
+from orchestrator.core.naming import is_ready
+from orchestrator.model.life import Life, Outcome, Phase
+from orchestrator.model.spec import Policy
+
+
+class Prospect(Enum):
+    """What is to be expected of a name, in a word for people."""
+
+    READY = "ready"
+    COMING = "coming"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    ENDED = "ended"
+    ABSENT = "no valid definition"
+
+
+DOWN = frozenset({Prospect.STOPPED, Prospect.FAILED, Prospect.ENDED})
+"""It is not to run, for now."""
+
+_WHY_DOWN = {Prospect.STOPPED: "is stopped", Prospect.FAILED: "has failed", Prospect.ENDED: "has ended"}
+
+
+class Wish(Enum):
+    """What was last told to a name: more than its life knows, which may not have heard it yet."""
+
+    RUN = "run"
+    HOLD = "hold"
+    """An operator has stopped it."""
+    LEAVE = "leave"
+    """It is not wanted any more, or the agent ends."""
+
+
+@frozen(kw_only=True)
+class Seat:
+    """What the others need to know of one name, as far as it is its own affair."""
+
+    after: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    phase: Phase = Phase.IDLE
+    own: Prospect = Prospect.COMING
+    """What would be expected of it if it required nothing."""
+    rests: bool = False
+    """Nothing is under way for it now, though it is not ready."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Those that it comes after."""
+        return (*self.after, *self.requires)
+
+    @property
+    def lives(self) -> bool:
+        """It has an instance that has not ended, or is on its way to one."""
+        return self.phase not in (Phase.IDLE, Phase.BLOCKED, Phase.BACKOFF, Phase.CLEANING)
+
+
+@frozen
+class Outlook:
+    """What is to be expected of a name, all that it requires considered. rests: as of `Seat`."""
+
+    prospect: Prospect
+    rests: bool
+
+
+NOWHERE = Outlook(Prospect.ABSENT, rests=True)
+"""Of a name that there is nothing of."""
+
+Named = tuple[tuple[str, Prospect], ...]
+"""Some names, sorted, each with what is to be expected of it."""
+
+
+@frozen(kw_only=True)
+class Turn:
+    """What its place among the others means for a name now."""
+
+    may_start: bool = False
+    """A start that waits may go on."""
+    awaited: Named = ()
+    """Those that a start waits for."""
+    missing: Named = ()
+    """Those that it is not to run without: it is to stand down."""
+    behind: tuple[str, ...] = ()
+    """Those that are to end before it is told to; empty for what is not to end."""
+    rests: bool = False
+    """Nothing is under way for those that its start waits for."""
+
+
+def take_seat(life: Life, policy: Policy | None, *, valid: bool) -> Seat:
+    """What a life is for the others. policy: None of what was never told to be anything. valid: there is a definition
+    that could be run."""
+    if policy is None:
+        return Seat(phase=life.phase, own=Prospect.ABSENT, rests=True)
+    own = _expect_alone(life, policy, valid=valid)
+    return Seat(after=policy.after, requires=policy.requires, phase=life.phase, own=own, rests=_rests(life, policy))
+
+
+def _expect_alone(life: Life, policy: Policy, *, valid: bool) -> Prospect:
+    if is_ready(life, policy):
+        return Prospect.READY
+    if not valid:
+        return Prospect.ABSENT
+    if life.phase is not Phase.IDLE or life.outcome is Outcome.NONE:
+        return Prospect.COMING
+    ends = {Outcome.FAILED: Prospect.FAILED, Outcome.COMPLETED: Prospect.ENDED}
+    return ends.get(life.outcome, Prospect.STOPPED)
+
+
+def _rests(life: Life, policy: Policy) -> bool:
+    match life.phase:
+        case Phase.IDLE | Phase.BACKOFF:
+            return True
+        case Phase.CLEANING:
+            return life.deadline is not None  # what it left cannot be removed
+        case Phase.RUNNING:
+            return not policy.oneshot and life.deadline is None
+        case _:
+            return False
+
+
+def foresee(seat: Seat, wish: Wish, outlooks: Mapping[str, Outlook], *, heard: bool) -> Outlook:
+    """What is to be expected of a name.
+
+    outlooks: those of the names that it comes after, as far as there is anything of them. heard: whether it has done as
+    it was last told; what it was before means nothing until then.
+    """
+    if wish is Wish.LEAVE:
+        return NOWHERE
+    if not heard and wish is Wish.RUN:
+        return Outlook(Prospect.COMING, rests=False)
+    if seat.own is Prospect.READY and seat.phase is Phase.IDLE:
+        return Outlook(Prospect.READY, rests=True)  # it has completed: nothing changes that
+    if wish is Wish.HOLD:
+        return Outlook(Prospect.STOPPED, rests=True)
+    if seat.own in DOWN or seat.own is Prospect.ABSENT:
+        return Outlook(seat.own, rests=True)
+    if list_missing(seat, outlooks):
+        return Outlook(Prospect.STOPPED, rests=seat.phase is Phase.BLOCKED)
+    if seat.own is Prospect.READY:
+        return Outlook(Prospect.READY, rests=True)
+    if seat.phase is Phase.BLOCKED:
+        awaited = list_awaited(seat, outlooks)
+        if any(prospect is Prospect.ABSENT for _, prospect in awaited):
+            return NOWHERE
+        return Outlook(Prospect.COMING, rests=bool(awaited) and _all_rest(awaited, outlooks))
+    return Outlook(Prospect.COMING, rests=seat.rests)
+
+
+def _all_rest(awaited: Named, outlooks: Mapping[str, Outlook]) -> bool:
+    return all(outlooks.get(name, NOWHERE).rests for name, _ in awaited)
+
+
+def list_awaited(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
+    """Those that a start of it waits for."""
+    required = (each for each in _look(seat.requires, outlooks) if each[1] is not Prospect.READY)
+    others = (each for each in _look(seat.after, outlooks) if each[1] is Prospect.COMING)
+    return tuple(sorted((*required, *others), key=lambda each: each[0]))
+
+
+def list_missing(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
+    """Those that it requires and that are down, so that it is not to run either."""
+    return tuple(each for each in _look(seat.requires, outlooks) if each[1] in DOWN)
+
+
+def _look(names: Iterable[str], outlooks: Mapping[str, Outlook]) -> Named:
+    return tuple((name, outlooks.get(name, NOWHERE).prospect) for name in names)
+
+
+def choose_event(life: Life, turn: Turn, *, leaves: bool, hurried: bool) -> Event | None:
+    """What a name may do now by its turn, or is to do; None for nothing.
+
+    leaves: it is to be halted, and was not yet. hurried: what ends waits for nobody.
+    """
+    waits_to_end = life.phase is Phase.RUNNING and bool(turn.behind) and not hurried
+    if leaves:
+        return None if waits_to_end else Event.HALT
+    match life.phase:
+        case Phase.BLOCKED:
+            return Event.UNBLOCKED if turn.may_start else None
+        case Phase.WAITING | Phase.BUILDING | Phase.CREATING | Phase.STARTING | Phase.RUNNING:
+            return Event.STAND_DOWN if turn.missing and not waits_to_end else None
+        case _:
+            return None
+
+
+def describe_turn(life: Life, turn: Turn) -> str:
+    """Why it is as it is, as far as others are the reason; empty where they are not."""
+    match life.phase:
+        case Phase.BLOCKED:
+            return _describe_awaited(turn.awaited)
+        case Phase.RUNNING:
+            return _describe_behind(turn.behind)
+        case Phase.ABANDONING | Phase.STOPPING | Phase.KILLING | Phase.CLEANING if life.wanted and life.halted:
+            return _describe_missing(turn.missing)
+        case _:
+            return ""
+
+
+def _describe_awaited(awaited: Named) -> str:
+    """``waits for cache and db to be ready``; of one that will not become so for now it is said why."""
+    names = [name if prospect is Prospect.COMING else f"{name} ({prospect.value})" for name, prospect in awaited]
+    return f"waits for {_join(names)} to be ready" if names else ""
+
+
+def _describe_missing(missing: Named) -> str:
+    """``stopped since db has failed``."""
+    return f"stopped since {_join([f'{name} {_WHY_DOWN[why]}' for name, why in missing])}" if missing else ""
+
+
+def _describe_behind(names: tuple[str, ...]) -> str:
+    """``stops once api and web have ended``."""
+    return f"stops once {_join(list(names))} {'has' if len(names) == 1 else 'have'} ended" if names else ""
+
+
+MOST_NAMED = 5
+"""Names that a message lists; the others are counted."""
+
+
+def _join(names: list[str]) -> str:
+    rest = len(names) - MOST_NAMED
+    if rest > 0:
+        names = [*names[:MOST_NAMED], f"{rest} more"]
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -112,7 +112,8 @@ def _run(
     import trio
 
     from orchestrator.system.console import read_size
-    from orchestrator.system.exec import ExecFailed, find_container, run_inside
+    from orchestrator.system.exec import find_container, run_inside
+    from orchestrator.system.exec_begin import ExecFailed
     from orchestrator.system.strays import make_mark
 
     size = read_size(0)
@@ -134,7 +135,7 @@ def _run(
 
 def _find_account(user: str, pid: int) -> Account:
     """A user of the root file system that a process sees. Raises ExecFailed."""
-    from orchestrator.system.exec import ExecFailed
+    from orchestrator.system.exec_begin import ExecFailed
     from orchestrator.system.facts import read_text
 
     passwd, group = (read_text(path, f"/proc/{pid}/root") for path in ("/etc/passwd", "/etc/group"))

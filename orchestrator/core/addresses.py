@@ -38,6 +38,7 @@ def parse_probe_host(text: str) -> ProbeHost | Fault:
     if text == "localhost":
         return LOCALHOST
     try:
-        return ProbeHost(str(ipaddress.ip_address(text)))
+        # Without a scope ("%eth0"): that is the number of an interface, which is another in each network.
+        return ProbeHost(str(ipaddress.ip_address(text.replace("%", " "))))
     except ValueError:
         return Fault((), f"{quote(text)} is not an IP address", 'write "127.0.0.1", or "::1"')

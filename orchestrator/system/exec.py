@@ -7,36 +7,29 @@ Whether the container is there is asked of its state files. Floor: system.
 """
 
 import contextlib
-import json
 import math
 import os
-import shutil
 import signal
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import trio
 from attrs import frozen
 
-from orchestrator.core.exec_process import FAILED, MARK, judge_refusal
+from orchestrator.core.exec_process import MARK
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.ports import OutsideError, Refused, UnknownName
+from orchestrator.ports import Refused, UnknownName
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.console import ConsoleSocket
+from orchestrator.system.exec_begin import ExecFailed, begin_command, make_scratch, read_process
 from orchestrator.system.exec_streams import Streams
 from orchestrator.system.reaper import Children, become_subreaper, list_children
-from orchestrator.system.runtime_output import clean_message, find_message, read_from
-from orchestrator.system.spawn import clean_environment, run_command
 from orchestrator.system.states import is_alive, read_instances, read_names
 from orchestrator.system.strays import end_tree, find_tree, is_orphan
 
 FORWARDED = (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
 """What is handed on to the command."""
-
-START_DEADLINE = 30.0
-"""Seconds that the runtime may take: for a host that hangs, not for one that is slow."""
 
 GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL where the command takes longer than it may."""
@@ -44,17 +37,7 @@ GRACE = 2.0
 TIMED_OUT = 124
 """The exit code then, as timeout(1) has it."""
 
-_SCRATCH = "exec-"
-"""What the name of a scratch folder begins with; the mark follows."""
 _STOPPING = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-
-
-class ExecFailed(OutsideError):
-    """The command was not run. ``code`` is the exit code that tells so: 125, 126 or 127."""
-
-    def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @frozen(kw_only=True)
@@ -81,13 +64,7 @@ def find_container(layout: Layout, name: str) -> Container:
     lives = instance is not None and instance.step in (Step.RUNNING, Step.STOPPING) and _is_alive(instance)
     if instance is None or instance.pid is None or not lives:
         raise Refused(f"{name} is not running")
-    try:
-        config = json.loads(Path(f"{instance.folder}/config.json").read_bytes())
-        process = config["process"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it has no process"
-        raise ExecFailed(f"cannot read {instance.folder}/config.json: {reason}") from error
-    return Container(name=name, instance=instance, pid=instance.pid, process=process)
+    return Container(name=name, instance=instance, pid=instance.pid, process=read_process(instance))
 
 
 def _is_alive(instance: InstanceState) -> bool:
@@ -187,15 +164,10 @@ class _Run:
     async def _begin(self) -> None:
         """The runtime's exec. Raises ExecFailed, OutsideError."""
         try:
-            with self._make_scratch() as folder, contextlib.ExitStack() as stack:
-                _write(f"{folder}/process.json", json.dumps(self._process))
-                options = ["--detach", "--pid-file", f"{folder}/pid", "--process", f"{folder}/process.json"]
+            with make_scratch(self._container.instance, self._mark) as folder, contextlib.ExitStack() as stack:
                 console = stack.enter_context(ConsoleSocket(folder)) if self._streams.with_terminal else None
-                if console is not None:
-                    options += ["--console-socket", console.path]
-                await self._call_runtime(f"{folder}/log", options)
+                pid = await self._call_runtime(folder, [] if console is None else ["--console-socket", console.path])
                 # No await from here on: a signal that comes now is for the command.
-                pid = int(read_from(f"{folder}/pid", 0))
                 self._pidfd = os.pidfd_open(pid)
                 # runc gives it a session of its own, crun leaves it in that of its command.
                 self._leaders = {pid, os.getsid(pid)}
@@ -205,46 +177,23 @@ class _Run:
             where = f"{error.filename}: " if error.filename is not None else ""
             raise ExecFailed(f"cannot run a command in {self._container.name}: {where}{error.strerror}") from error
 
-    @contextlib.contextmanager
-    def _make_scratch(self) -> Iterator[str]:
-        """A folder for the runtime's command, private since an environment may hold what is not to be read. What a
-        command line that was killed has left is removed."""
-        parent = self._container.instance.folder
-        for name in os.listdir(parent):
-            if name.startswith(_SCRATCH) and is_orphan(name.removeprefix(_SCRATCH)):
-                shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
-        folder = f"{parent}/{_SCRATCH}{self._mark}"
-        os.mkdir(folder, 0o700)
+    async def _call_runtime(self, folder: str, options: Sequence[str]) -> int:
+        """The command's pid. Raises ExecFailed with what the runtime says, OSError."""
         try:
-            yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)  # the container may have ended, and its folder with it
-
-    async def _call_runtime(self, log: str, options: Sequence[str]) -> None:
-        """Raises ExecFailed with what the runtime says, OSError."""
-        instance = self._container.instance
-        stdin, stdout, stderr = self._streams.given
-        result = await run_command(
-            (
-                *(instance.runtime, "--root", instance.root, "--log", log, "--log-format", "json"),
-                *("exec", *options, instance.instance),
-            ),
-            children=Children(),
-            env=clean_environment(os.environ),
-            deadline=START_DEADLINE,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-        )
+            pid = await begin_command(
+                self._container.instance,
+                self._process,
+                folder,
+                self._streams.given,
+                children=Children(),
+                options=options,
+                read_said=self._streams.read_said,
+            )
+        except ExecFailed:
+            self._streams.close()
+            raise
         self._streams.close_given()
-        if result.success:
-            return
-        # What it has written to the command's standard error is not shown: it says the same.
-        said = find_message(read_from(log, 0)) or clean_message(self._streams.read_said()) or result.describe()
-        reason = said.removeprefix("exec failed: ").removeprefix("unable to start container process: ")
-        runtime = os.path.basename(instance.runtime)
-        self._streams.close()
-        raise ExecFailed(f"cannot run a command in {self._container.name}: {runtime}: {reason}", judge_refusal(reason))
+        return pid
 
     async def _attend(self) -> None:
         """Carry what the command reads and writes until it ends, or has had its time. Raises OutputLost."""
@@ -293,7 +242,3 @@ class _Run:
         assert ended is not None, "only WNOHANG makes waitid return without a process"
         return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
 
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)

@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import trio
@@ -43,6 +43,7 @@ class Children:
         self._waited_for: set[int] = set()
         self._holds = 0
         self._held_back = False
+        self._records: list[dict[int, os.waitid_result]] = []
 
     def add(self, pid: int) -> None:
         """Somebody waits for this child from now on."""
@@ -76,6 +77,17 @@ class Children:
                 self._held_back = False
                 _ask_for_a_look()
 
+    @contextlib.contextmanager
+    def record(self) -> Iterator[Mapping[int, os.waitid_result]]:
+        """While the block runs, how those that the reaper reaps have ended, by pid: what a command begins may have
+        ended before it is known which process it is."""
+        record: dict[int, os.waitid_result] = {}
+        self._records.append(record)
+        try:
+            yield record
+        finally:
+            self._records = [other for other in self._records if other is not record]
+
     def reap(self, pids: Iterable[int]) -> list[int]:
         """Reap those of these children that have ended and that nobody waits for; their pids."""
         reaped = []
@@ -87,8 +99,11 @@ class Children:
                 continue
             # Whoever does not tell us what it waits for may have been quicker: subprocess in a test.
             with contextlib.suppress(ChildProcessError):
-                if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is not None:
+                ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG)
+                if ended is not None:
                     reaped.append(pid)
+                    for record in self._records:
+                        record[pid] = ended
         return reaped
 
 

@@ -10,6 +10,7 @@ import trio
 from attrs import evolve, frozen
 
 from orchestrator.core.adoption import Found, Resumption, choose_instances, resume
+from orchestrator.core.naming import describe_name
 from orchestrator.model.state import InstanceState, NameState, Step
 from orchestrator.ports import Process, Processes, Runtime
 
@@ -67,9 +68,7 @@ class Stocktaking:
         OutsideError where a process that runs cannot be held, or the runtime not be asked: then nothing was touched.
         """
         states = {state.instance: state for state in instances if state.boot == self.boot}
-        known = {
-            state.name: state for state in names if state.standing is not None and state.standing.boot == self.boot
-        }
+        known = {state.name: self._distrust_other_boots(state) for state in names}
         ids = {*folders, *(state.instance for state in instances), *await self.runtime.list_instances()}
         for identity in sorted(ids - states.keys()):
             found = await self._find_again(identity)
@@ -83,6 +82,10 @@ class Stocktaking:
                 adopted.append(one)
         ours = {one.instance.instance for one in adopted if one.instance is not None}
         return Left(adopted=tuple(adopted), strays=tuple(sorted(ids - ours)))
+
+    def _distrust_other_boots(self, state: NameState) -> NameState:
+        standing = state.standing
+        return state if standing is None or standing.boot == self.boot else evolve(state, standing=None)
 
     async def _find_again(self, identity: str) -> InstanceState | None:
         """The state of an instance whose file is gone or damaged, by the copy that it began with and by what the
@@ -111,10 +114,34 @@ class Stocktaking:
             found = await self._look_at(instance)
             if found is Found.STARTED:
                 process = self.processes.find(instance)
+                if instance.step is Step.STARTING:
+                    instance = evolve(instance, step=Step.RUNNING, started_at=instance.created_at)
         resumption = resume(before, instance, found, now=self.now, shift=self.shift)
         if resumption is None:
             return None
+        if before is None and instance is not None and process is not None:
+            before = self._describe(instance, resumption)
         return Adopted(name=name, resumption=resumption, instance=instance, process=process, before=before)
+
+    def _describe(self, instance: InstanceState, resumption: Resumption) -> NameState:
+        """What people would have been told of a name whose file is gone: it is no news that it runs."""
+        return describe_name(
+            instance.name,
+            resumption.life,
+            resumption.policy,
+            instance,
+            resumption.target,
+            None,
+            problems=(),
+            refusal="",
+            held=False,
+            standing=None,
+            waits_for=(),
+            order="",
+            log=instance.log,
+            now=self.now,
+            wall_clock=instance.started_at or instance.created_at,
+        )
 
     async def _look_at(self, instance: InstanceState) -> Found:
         match instance.step:

@@ -15,7 +15,7 @@ class FakeDisk:
     """`orchestrator.ports.Disk` in memory.
 
     ``calls`` has every call that did not fail: the method's name and what it was given. ``bundles``, ``prepared``,
-    ``instances``, ``names``, ``agent``, ``held`` and ``records`` are what a real disk would hold now.
+    ``instances``, ``origins``, ``names``, ``agent``, ``held`` and ``records`` are what a real disk would hold now.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,7 @@ class FakeDisk:
         self.bundles: dict[str, Bundle] = {}
         self.prepared: dict[str, Instance] = {}
         self.instances: dict[str, InstanceState] = {}
+        self.origins: dict[str, InstanceState] = {}
         self.names: dict[str, NameState] = {}
         self.agent: AgentState | None = None
         self.held: set[str] = set()
@@ -53,6 +54,7 @@ class FakeDisk:
         """See `orchestrator.ports.Disk`."""
         self._record("remove_instance", instance_id)
         self.prepared.pop(instance_id, None)
+        self.origins.pop(instance_id, None)
         self.instances.pop(instance_id, None)
 
     def write_instance(self, state: InstanceState) -> None:
@@ -63,6 +65,7 @@ class FakeDisk:
     def keep_origin(self, state: InstanceState) -> None:
         """See `orchestrator.ports.Disk`."""
         self._record("keep_origin", state)
+        self.origins[state.instance] = state
 
     def write_name(self, state: NameState) -> None:
         """See `orchestrator.ports.Disk`."""

@@ -39,12 +39,15 @@ class FakeProgram:
 class FakeProcess:
     """Implements `orchestrator.ports.Process`."""
 
-    def __init__(self, pid: int, program: FakeProgram, now: Callable[[], float]) -> None:
+    def __init__(self, pid: int, program: FakeProgram, now: Callable[[], float], ended: Exit | None = None) -> None:
+        """ended: how it has ended already, if it has."""
         self._pid = pid
         self._program = program
         self._now = now
-        self._exit: Exit | None = None
+        self._exit = ended
         self._ended = trio.Event()
+        if ended is not None:
+            self._ended.set()
         self.signals: list[int] = []
         """What it was sent while it ran, in order."""
         self.closed = False
@@ -208,13 +211,12 @@ class FakeRuntime:
         return RuntimeStatus("running" if container.started else "created", container.process.pid)
 
     def find(self, state: InstanceState) -> FakeProcess:
-        """The process of an instance, whichever agent made it; one that is gone has ended, how is not known."""
+        """The process of an instance, whichever agent made it. Of one that has ended only what its state says is known:
+        nobody held it."""
         container = self.containers.get(state.instance)
-        if container is not None and container.process.pid == state.pid:
+        if container is not None and container.process.pid == state.pid and not container.process.ended:
             return container.process
-        process = FakeProcess(state.pid or 0, FakeProgram(), self._now)
-        process.finish()
-        return process
+        return FakeProcess(state.pid or 0, FakeProgram(), self._now, state.exit or Exit(at=self._now()))
 
     async def list_instances(self) -> tuple[str, ...]:
         """The ids of containers and of halves."""

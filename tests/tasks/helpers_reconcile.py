@@ -1,6 +1,6 @@
 """A reconciler among fakes, for tests in virtual time."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager
 
 import trio
@@ -13,13 +13,14 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
-from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.history import FakeGenerations
+from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
@@ -36,16 +37,17 @@ async def no_trimming(path: str, bound: int) -> None:
 class Stage:
     """A reconciler among fakes."""
 
-    def __init__(self, files: Mapping[str, str]) -> None:
+    def __init__(self, files: Mapping[str, str], left: "Wreck | None" = None) -> None:
+        """left: what there is of an agent before this one."""
         self.directory = FakeDirectory(files)
         self.world = FakeWorld(texts=PASSWD)
-        self.runtime = FakeRuntime()
-        self.disk = FakeDisk()
-        self.generations = FakeGenerations()
+        self.runtime = left.runtime if left is not None else FakeRuntime()
+        self.disk = left.disk if left is not None else FakeDisk()
+        self.generations = left.generations if left is not None else FakeGenerations()
         self.notifier = FakeNotifier()
         self.lines: list[str] = []
         self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
-        tokens = iter(f"{number:03}" for number in range(1000))
+        self.tokens = left.tokens if left is not None else iter(f"{number:03}" for number in range(1000))
         outside = Outside(
             runtime=self.runtime,
             disk=self.disk,
@@ -54,11 +56,12 @@ class Stage:
             host_limits=HostLimits(),
             starts=trio.CapacityLimiter(2),
             chance=lambda: 0.5,
-            token=lambda: next(tokens),
+            token=lambda: next(self.tokens),
             wall_clock=trio.current_time,
             clock_shift=0.0,
             boot="a-boot",
             report=self.reporter,
+            order=Order(self.reporter.expect),
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )
@@ -80,6 +83,23 @@ class Stage:
         """Long enough for a plan and what follows from it, shorter than the grace of a vanished file."""
         await trio.sleep(0.5)
         await self.reporter.wait_settled()
+
+
+class Wreck:
+    """What there is of an agent that is killed now: what it does from now on is not in it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.runtime: FakeRuntime = stage.runtime
+        self.generations: FakeGenerations = stage.generations
+        self.tokens: Iterator[str] = stage.tokens
+        self.disk = FakeDisk()
+        self.disk.bundles |= stage.disk.bundles
+        self.disk.prepared |= stage.disk.prepared
+        self.disk.instances |= stage.disk.instances
+        self.disk.origins |= stage.disk.origins
+        self.disk.names |= stage.disk.names
+        self.disk.held |= stage.disk.held
+        self.disk.records += stage.disk.records
 
 
 @asynccontextmanager

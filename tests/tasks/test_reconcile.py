@@ -13,6 +13,7 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, PublicState, Step
 from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
+from tests.tasks.helpers_takeover import BOOT, take_stock
 
 
 async def test_every_definition_runs(autojump_clock: MockClock) -> None:
@@ -238,7 +239,7 @@ async def test_put_back_broken_while_it_stops(autojump_clock: MockClock) -> None
         assert stage.runtime.containers == {}
 
 
-async def test_what_an_earlier_agent_left_is_ended_before_its_name_starts(autojump_clock: MockClock) -> None:
+async def test_what_an_earlier_agent_left_half_made_is_ended_before_its_name_starts(autojump_clock: MockClock) -> None:
     stage = Stage({"web": WEB})
     left = InstanceState(
         name="web",
@@ -250,15 +251,17 @@ async def test_what_an_earlier_agent_left_is_ended_before_its_name_starts(autoju
         rootfs="/x",
         cgroups_path="/elsewhere/web-old",
         log="/l",
-        step=Step.RUNNING,
+        step=Step.CREATED,
         created_at=0,
         resources=Resources(),
         policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
+        boot=BOOT,
     )
     orphan = evolve(left, name="gone", instance="gone-old")
+    stage.disk.instances |= {state.instance: state for state in (left, orphan)}
     stage.runtime.fail("remove", "device or resource busy", times=3)
     async with trio.open_nursery() as nursery:
-        stage.reconciler.take_over([left, orphan], nursery)
+        stage.reconciler.take_over((await take_stock(stage)).adopted, nursery)
         await nursery.start(stage.reconciler.run, nursery)
         await trio.sleep(1)
         assert ("create", "web-000") not in stage.runtime.calls

@@ -14,7 +14,7 @@ from orchestrator.ports.errors import (
     UnknownName,
     single_errors,
 )
-from orchestrator.ports.health import Notification, NotifySocket, NotifySockets, Prober
+from orchestrator.ports.health import NotAsked, NotifySocket, NotifySockets, Prober
 from orchestrator.ports.history import Damaged, GenerationStore
 from orchestrator.ports.keeper import DescriptorStore
 from orchestrator.ports.notifier import Notifier
@@ -30,7 +30,7 @@ __all__ = [
     "GenerationStore",
     "LogBusy",
     "LogWatch",
-    "Notification",
+    "NotAsked",
     "Notifier",
     "NotifySocket",
     "NotifySockets",

@@ -44,10 +44,10 @@ class ExecProbe:
         """Why it is not well, in one line, or an empty text. Raises NotAsked, OSError, other OutsideErrors."""
         deadline = trio.current_time() + self._health.timeout
         with _Pipe() as pipe, self._children.record() as reaped:
-            pid = None
+            begun: int | None = None
             try:
                 with trio.CancelScope(shield=True):
-                    pid = await self._begin(pipe.writer)
+                    pid = begun = await self._begin(pipe.writer)
                 # No await since the runtime has ended: the reaper has had it by now, or leaves it to us from here on.
                 pipe.close_writer()
                 self._leaders = {pid}
@@ -59,8 +59,8 @@ class ExecProbe:
             finally:
                 with trio.CancelScope(shield=True):
                     await end_tree(self._find_tree)
-                if pid is not None:
-                    self._children.give_up(pid)
+                if begun is not None:
+                    self._children.give_up(begun)
             pipe.take()
         return self._judge(ended, pipe.said)
 

@@ -94,6 +94,7 @@ class _Opened:
     control: ControlSocket
     runtime: Runtime
     processes: Processes
+    store: SystemdStore
     host_limits: HostLimits
     reporter: Reporter
     ending: Ending
@@ -146,6 +147,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     control=control,
                     runtime=runtime,
                     processes=HostProcesses(children, store),
+                    store=store,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(manager), say),
                     ending=Ending(signals, say, leave=settings.leave and not settings.once),
@@ -164,6 +166,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     await undo_strays(
         left.strays, opened.runtime, disk, opened.layout, opened.layout.cgroup_root, starts_at_a_time, say
     )
+    opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
 
     def sweep() -> None:
@@ -261,6 +264,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         disk=opened.disk,
         layout=opened.layout,
         cgroup_root=opened.layout.cgroup_root,
+        descriptors=opened.store,
         host_limits=opened.host_limits,
         # One more than the runtime is let do at a time, so that it need not wait while a bundle is written.
         starts=trio.CapacityLimiter(starts_at_a_time + 1),

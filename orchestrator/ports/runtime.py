@@ -23,6 +23,11 @@ class Process(Protocol):
         """Field 22 of /proc/PID/stat: clock ticks since boot."""
         ...
 
+    @property
+    def descriptor(self) -> int:
+        """The pidfd that it is held by; -1 where it is not held (any more)."""
+        ...
+
     async def wait(self) -> Exit:
         """Wait until it has ended and take its exit status (which reaps it). ``oom`` is left False. May be cancelled
         and called again; the status is taken once and remembered."""

@@ -1,12 +1,12 @@
 """The first processes of containers that an earlier agent made: found again, or known to be gone. Floor: system."""
 
-import os
+import contextlib
 import time
 
 from orchestrator.model.life import Exit
 from orchestrator.model.state import InstanceState
 from orchestrator.ports import DescriptorStore, Process
-from orchestrator.system.process import ProcessGone, open_process
+from orchestrator.system.process import ProcessGone, adopt_pidfd, open_process
 from orchestrator.system.procstat import is_alive
 from orchestrator.system.reaper import Children
 
@@ -29,6 +29,11 @@ class EndedProcess:
         """Field 22 of /proc/PID/stat, as it was."""
         return self._start_time
 
+    @property
+    def descriptor(self) -> int:
+        """-1: it is not held."""
+        return -1
+
     async def wait(self) -> Exit:
         """Its exit, at once."""
         return self._exit
@@ -38,20 +43,6 @@ class EndedProcess:
 
     def close(self) -> None:
         """Nothing: it is not held."""
-
-
-class NoStore:
-    """Implements `orchestrator.ports.DescriptorStore` where nobody keeps any."""
-
-    def keep(self, name: str, descriptor: int) -> None:
-        """Nobody keeps it."""
-
-    def give_up(self, name: str) -> None:
-        """It is not kept."""
-
-    def take(self, name: str) -> int | None:
-        """There is none."""
-        return None
 
 
 class HostProcesses:
@@ -67,7 +58,9 @@ class HostProcesses:
             return EndedProcess(0, 0, state.exit or Exit(at=time.time()))
         kept = self._store.take(state.instance)
         if kept is not None:
-            os.close(kept)
+            # It tells how the process has ended, too, if it has meanwhile.
+            with contextlib.suppress(ProcessGone):
+                return adopt_pidfd(kept, state.pid, state.pid_start_time, self._children)
         try:
             return open_process(state.pid, self._children, state.pid_start_time)
         except ProcessGone:

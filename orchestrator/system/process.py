@@ -58,6 +58,11 @@ class PidfdProcess:
         """Field 22 of /proc/PID/stat: clock ticks since boot."""
         return self._start_time
 
+    @property
+    def descriptor(self) -> int:
+        """The pidfd; -1 once it is given up."""
+        return self._pidfd
+
     async def wait(self) -> Exit:
         """Wait until it has ended and take its exit status, which reaps a child. See `orchestrator.ports.Process`.
 

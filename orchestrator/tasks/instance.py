@@ -123,6 +123,7 @@ class LiveInstance:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
         assert self._instance is not None, "what was left is not created"
         self._process = await self._outside.runtime.create(self._instance)
+        self._outside.descriptors.keep(self.state.instance, self._process.descriptor)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 
     async def start(self) -> None:
@@ -138,9 +139,11 @@ class LiveInstance:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_log_bounded)
             ended = await self._process.wait()
+            if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
+                ended = evolve(ended, oom=True)
+            # Without an await in between: who has reaped it is the only one who knows, also if the agent ends now.
+            self.note(exit=ended)
             nursery.cancel_scope.cancel()
-        if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
-            return evolve(ended, oom=True)
         return ended
 
     async def _keep_log_bounded(self) -> None:
@@ -167,6 +170,7 @@ class LiveInstance:
 
     def retell(self, target: Target) -> None:
         """Hear what it is to be once more: the text may be another. Limits that do not hold yet make it no other."""
+        self.target = target
         if self.holds(target.resources):
             self.applied = target
 
@@ -206,6 +210,7 @@ class LiveInstance:
     async def _remove(self) -> None:
         await self._outside.runtime.remove(self.state.instance, self.state.folder, self.state.cgroups_path)
         self._removed = True  # from here on nothing writes its file again: not the late answer of an update either
+        self._outside.descriptors.give_up(self.state.instance)
         self._outside.disk.remove_instance(self.state.instance)
         if self._process is not None:
             self._process.close()

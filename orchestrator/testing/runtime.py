@@ -63,6 +63,11 @@ class FakeProcess:
         return self._pid * 100
 
     @property
+    def descriptor(self) -> int:
+        """-1: it is not held by anything."""
+        return -1
+
+    @property
     def ended(self) -> bool:
         """Whether it has ended."""
         return self._exit is not None

@@ -22,6 +22,7 @@ from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
+from orchestrator.testing.store import FakeStore
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
 WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
@@ -53,6 +54,7 @@ class Stage:
             disk=self.disk,
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
+            descriptors=FakeStore(),
             host_limits=HostLimits(),
             starts=trio.CapacityLimiter(2),
             chance=lambda: 0.5,

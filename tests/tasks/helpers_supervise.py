@@ -19,6 +19,7 @@ from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.runtime import FakeRuntime
+from orchestrator.testing.store import FakeStore
 
 POLICY = Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART, jitter=0.0), stop=StopPolicy())
 NOTHING = SkeletonRoot(entries=())
@@ -78,6 +79,7 @@ class Stage:
             disk=self.disk,
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
+            descriptors=FakeStore(),
             host_limits=HostLimits(),
             starts=trio.CapacityLimiter(1),
             chance=lambda: 0.5,

@@ -12,7 +12,7 @@ from orchestrator.core.trim import DEFAULT_BOUND
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import LogTarget
 from orchestrator.tasks.instance import LiveInstance
-from tests.tasks.test_supervise import Stage, make_target
+from tests.tasks.helpers_supervise import Stage, make_target
 
 
 class Trims:

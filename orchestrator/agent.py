@@ -13,13 +13,12 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import closing
 
 import trio
 from attrs import asdict, evolve, frozen
 
-from orchestrator import __version__
 from orchestrator.api.server import serve
 from orchestrator.core.parse import Parser
 from orchestrator.core.trim import EVENTS_BOUND
@@ -27,9 +26,10 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
-from orchestrator.model.state import AgentState
+from orchestrator.model.settings import Settings
 from orchestrator.ports import OutsideError, Processes, Runtime, single_errors
 from orchestrator.system.adopted import HostProcesses
+from orchestrator.system.agentfile import agent_file
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
@@ -42,6 +42,7 @@ from orchestrator.system.generations import HostGenerations
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
+from orchestrator.system.manager import is_going_down
 from orchestrator.system.output import report_defect, say
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
@@ -52,6 +53,7 @@ from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.once import announce, settle_once
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
@@ -61,24 +63,8 @@ from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import undo_strays
 
-LOOKS_STABLE_AFTER = 1.0
-"""Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
-
 DEFECT = 70
 """The exit code of a bug of ours: EX_SOFTWARE of sysexits.h(3head)."""
-
-
-@frozen(kw_only=True)
-class Settings:
-    """What the command line decides. Paths are absolute."""
-
-    config: str
-    state: str
-    run: str
-    runtime: str = "auto"
-    once: bool = False
-    leave: bool = True
-    """Whether containers go on when the agent ends."""
 
 
 @frozen(kw_only=True)
@@ -95,6 +81,7 @@ class _Opened:
     runtime: Runtime
     processes: Processes
     store: SystemdStore
+    children: Children
     host_limits: HostLimits
     reporter: Reporter
     ending: Ending
@@ -136,7 +123,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                 children=children,
                 cgroups=cgroups,
             )
-            with _agent_file(layout, disk, _describe(settings, runtime)) as agent:
+            with agent_file(layout.agent, disk, settings, runtime) as agent:
                 opened = _Opened(
                     settings=settings,
                     layout=layout,
@@ -148,6 +135,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     runtime=runtime,
                     processes=HostProcesses(children, store),
                     store=store,
+                    children=children,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(manager), say),
                     ending=Ending(signals, say, leave=settings.leave and not settings.once),
@@ -211,12 +199,14 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
                 following.start_soon(reconciler.follow_world)
                 following.start_soon(history.run)
-                following.start_soon(_announce, reporter)
+                following.start_soon(announce, reporter)
                 code = 0
                 if opened.settings.once:
-                    code = await _settle_once(reporter, ending, when_settled)
+                    code = await settle_once(reporter, ending, when_settled)
                 else:
                     await ending.asked.wait()
+                    if not ending.stops_containers and await is_going_down(opened.children):
+                        ending.stop_containers("the system is going down")
                 following.cancel_scope.cancel()
             operator.end()
             reporter.stopping()
@@ -304,57 +294,6 @@ def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds) -
 async def _trim_events(opened: _Opened) -> None:
     with opened.logs.open(opened.layout.events) as log:
         await trim_log(log, opened.reporter.say, EVENTS_BOUND)
-
-
-async def _announce(reporter: Reporter) -> None:
-    await reporter.wait_settled()
-    reporter.settled()
-
-
-async def _settle_once(reporter: Reporter, ending: Ending, when_settled: Callable[[], object]) -> int:
-    """Wait until all has settled, or the end is asked for. Returns the exit code."""
-    code = 1
-    async with trio.open_nursery() as nursery:
-
-        async def give_up() -> None:
-            await ending.asked.wait()
-            nursery.cancel_scope.cancel()
-
-        nursery.start_soon(give_up)
-        await reporter.wait_finished()
-        await trio.sleep(LOOKS_STABLE_AFTER)
-        await reporter.wait_finished()
-        code = 0 if reporter.healthy else 1
-        when_settled()
-        nursery.cancel_scope.cancel()
-    return code
-
-
-def _describe(settings: Settings, runtime: Runtime) -> AgentState:
-    start_time = read_start_time(os.getpid())
-    assert start_time is not None, "this process exists"
-    return AgentState(
-        pid=os.getpid(),
-        pid_start_time=start_time,
-        version=__version__,
-        started_at=time.time(),
-        config=settings.config,
-        state=settings.state,
-        runtime=runtime.command,
-        runtime_name=runtime.name,
-    )
-
-
-@contextmanager
-def _agent_file(layout: Layout, disk: HostDisk, agent: AgentState) -> Iterator[AgentState]:
-    """The agent's file, for as long as it lives."""
-    disk.write_agent(agent)
-    say(f"agent {agent.version} with {agent.runtime_name} ({agent.runtime}), definitions in {agent.config}")
-    try:
-        yield agent
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(layout.agent)
 
 
 def encode_settings(settings: Settings) -> str:

@@ -10,7 +10,7 @@ from orchestrator.cli.settings import config_option, run_option, runtime_option,
 from orchestrator.ports import OutsideError
 
 if TYPE_CHECKING:
-    from orchestrator.agent import Settings
+    from orchestrator.model.settings import Settings
 
 
 class NotStarted(OutsideError):
@@ -41,7 +41,8 @@ def command(config: str, state: str, run: str, runtime: str, once: bool, exit_po
     """Run the containers of a directory of definitions and follow its edits, until SIGTERM or SIGINT."""
     if len({config, state, run}) < 3:
         raise click.UsageError("--config, --state and --run must be three different directories")
-    from orchestrator.agent import Settings, encode_settings
+    from orchestrator.agent import encode_settings
+    from orchestrator.model.settings import Settings
 
     leave = exit_policy == "leave"
     settings = Settings(config=config, state=state, run=run, runtime=runtime, once=once, leave=leave)

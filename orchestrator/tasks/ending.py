@@ -28,6 +28,11 @@ class Ending:
             self._say(f"{who}: {doing}")
             self.asked.set()
 
+    def stop_containers(self, why: str) -> None:
+        """The containers are to end too, whatever was decided before."""
+        self._say(f"{why}: stopping all containers")
+        self.stops_containers = True
+
     async def listen(self, look_again: Callable[[], None], hurry: Callable[[], None]) -> None:
         """Do what signals ask for, until cancelled."""
         async for number in self._signals:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 import click
 import trio
@@ -23,11 +23,21 @@ from orchestrator.system.directory import SUFFIXES
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_source, read_sources
-from orchestrator.tasks.compile import compile_sources
+from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.linking import LinkCheck
 
 
 class CannotCheck(OutsideError):
     """A directory that was to be checked cannot be read."""
+
+
+@frozen
+class _Batch:
+    """Definitions that are looked at together."""
+
+    sources: tuple[Source, ...]
+    is_whole: bool = False
+    """They are all of a directory, so that what they say of each other can be checked too."""
 
 
 @frozen
@@ -45,7 +55,7 @@ class _Checked:
 def command(paths: tuple[str, ...], as_json: bool) -> int:
     """Say what is wrong with definitions: those of files, of directories, or of the watched directory."""
     if paths:
-        batches = [_read_directory(path) if os.path.isdir(path) else (read_source(path),) for path in paths]
+        batches = [_read_directory(path) if os.path.isdir(path) else _Batch((read_source(path),)) for path in paths]
     else:
         batches = [_read_directory(os.environ.get("ORCHESTRATOR_CONFIG") or default_config())]
     checked = trio.run(_check, batches)
@@ -58,37 +68,40 @@ def command(paths: tuple[str, ...], as_json: bool) -> int:
     return FAILED if checked.problems else 0
 
 
-def _read_directory(path: str) -> tuple[Source, ...]:
+def _read_directory(path: str) -> _Batch:
     """All definitions of a directory. Raises CannotCheck if it cannot be read."""
     listing = read_sources(path, SUFFIXES)
     if listing.error is not None:
         raise CannotCheck(listing.error)
-    return listing.sources
+    return _Batch(listing.sources, is_whole=True)
 
 
-async def _check(batches: Iterable[tuple[Source, ...]]) -> _Checked:
+async def _check(batches: Iterable[_Batch]) -> _Checked:
     parser, world = Parser(load_registry()), HostWorld.probe()
     problems: list[Problem] = []
     texts: dict[str, str | None] = {}
     count = 0
     for batch in batches:
-        count += len(batch)
-        texts |= {source.file: source.text for source in batch}
-        foreign = [source for source in batch if _is_foreign(source)]
+        count += len(batch.sources)
+        texts |= {source.file: source.text for source in batch.sources}
+        foreign = [source for source in batch.sources if _is_foreign(source)]
         problems += map(_refuse_foreign, foreign)
-        files = sort_sources(source for source in batch if source not in foreign)
+        files = sort_sources(source for source in batch.sources if source not in foreign)
         problems += files.misnamed
         # What two files say of one name is checked all the same: one of them will be left.
-        claims: list[Iterable[Source]] = [files.sources.values()]
-        for doubled in files.doubled.values():
-            problems += refuse_doubled(doubled).problems
-            claims += [[source] for source in doubled]
-        for claim in claims:
-            compiled = await compile_sources(claim, {}, parser, world)
-            for each in compiled.values():
-                if isinstance(each.result, Broken):
-                    problems += each.result.problems
+        compiled = await compile_sources(files.sources.values(), {}, parser, world)
+        for name, doubled in files.doubled.items():
+            compiled[name] = Compiled(doubled[0], refuse_doubled(doubled))
+            for source in doubled:
+                problems += _list_problems(await compile_sources([source], {}, parser, world))
+        problems += _list_problems(LinkCheck().check(compiled) if batch.is_whole else compiled)
     return _Checked(count, tuple(sorted(problems)), texts)
+
+
+def _list_problems(compiled: Mapping[str, Compiled]) -> Iterator[Problem]:
+    for each in compiled.values():
+        if isinstance(each.result, Broken):
+            yield from each.result.problems
 
 
 def _is_foreign(source: Source) -> bool:

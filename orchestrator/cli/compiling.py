@@ -22,7 +22,8 @@ from orchestrator.system.directory import SUFFIXES
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_sources
-from orchestrator.tasks.compile import compile_sources
+from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.linking import LinkCheck
 
 
 class DirectoryUnreadable(OutsideError):
@@ -40,21 +41,25 @@ class CompiledDirectory:
 def compile_directory(path: str) -> CompiledDirectory:
     """Compile all definitions of a directory as the agent would, now. Raises DirectoryUnreadable, ProfileUnusable."""
     files = _sort_directory(path)
-    desired = compile_texts(files.sources.values())
-    doubled = {name: refuse_doubled(sources) for name, sources in files.doubled.items()}
-    return CompiledDirectory({**desired, **doubled}, files.misnamed)
+    compiled = _compile(files.sources.values())
+    doubled = {name: Compiled(sources[0], refuse_doubled(sources)) for name, sources in files.doubled.items()}
+    checked = LinkCheck().check({**compiled, **doubled})
+    return CompiledDirectory({name: each.result for name, each in checked.items()}, files.misnamed)
 
 
 def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
-    """Compile definitions as the agent would, now, by name. Raises ProfileUnusable."""
+    """Compile definitions, each by itself, as the agent would, now, by name. Raises ProfileUnusable."""
+    return {name: each.result for name, each in _compile(sources).items()}
+
+
+def _compile(sources: Iterable[Source]) -> dict[str, Compiled]:
     parser, world = Parser(load_registry()), HostWorld.probe()
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
-        compiled = trio.run(compile_sources, sources, {}, parser, world)
+        return trio.run(compile_sources, sources, {}, parser, world)
     finally:
         gc.enable()
-    return {name: each.result for name, each in compiled.items()}
 
 
 @frozen

@@ -43,6 +43,10 @@ class Prospect(Enum):
 DOWN = frozenset({Prospect.STOPPED, Prospect.FAILED, Prospect.ENDED})
 """It is not to run, for now."""
 
+WAITS_FOR = "waits for "
+STOPS_ONCE = "stops once "
+"""How the messages begin of what goes in its order: nothing is wrong with it."""
+
 _WHY_DOWN = {Prospect.STOPPED: "is stopped", Prospect.FAILED: "has failed", Prospect.ENDED: "has ended"}
 
 
@@ -223,7 +227,7 @@ def describe_turn(life: Life, turn: Turn) -> str:
 def _describe_awaited(awaited: Named) -> str:
     """``waits for cache and db to be ready``; of one that will not become so for now it is said why."""
     names = [name if prospect is Prospect.COMING else f"{name} ({prospect.value})" for name, prospect in awaited]
-    return f"waits for {_join(names)} to be ready" if names else ""
+    return f"{WAITS_FOR}{_join(names)} to be ready" if names else ""
 
 
 def _describe_missing(missing: Named) -> str:
@@ -233,7 +237,7 @@ def _describe_missing(missing: Named) -> str:
 
 def _describe_behind(names: tuple[str, ...]) -> str:
     """``stops once api and web have ended``."""
-    return f"stops once {_join(list(names))} {'has' if len(names) == 1 else 'have'} ended" if names else ""
+    return f"{STOPS_ONCE}{_join(list(names))} {'has' if len(names) == 1 else 'have'} ended" if names else ""
 
 
 MOST_NAMED = 5

@@ -11,6 +11,7 @@ from orchestrator.core.changes import explain_change, show_change
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
 from orchestrator.core.fields import HOST_PREFIX
+from orchestrator.core.order import STOPS_ONCE, WAITS_FOR
 from orchestrator.core.status import describe_last_good, format_time
 from orchestrator.core.values import format_duration
 from orchestrator.model.action import Action, FieldChange, Replace, Retune, Target, Update
@@ -36,7 +37,8 @@ def note_change(before: NameState | None, after: NameState, at: float) -> tuple[
     """What happened between two states of a name, in its order. at: now, in epoch seconds."""
     happened = list(_note_life(before, after, at))
     told = {*(record.message for record in happened), describe_exit(after.last_exit), ""}
-    if after.message not in told and (before is None or before.message != after.message):
+    told_already = after.message in told or (before is not None and before.message == after.message)
+    if not told_already and not after.message.startswith((WAITS_FOR, STOPS_ONCE)):
         happened.append(Record(at=at, kind=RecordKind.TROUBLE, name=after.name, message=after.message))
     known = before.problems if before is not None else ()
     if after.problems and after.problems != known:

@@ -49,9 +49,9 @@ class Operator(Protocol):
         ...
 
     def operate(self, operation: Operation, names: Collection[str] | None) -> tuple[str, ...]:
-        """Begin an operation on the names (None: on all); returns them in the order in which it works on them. What
-        holds from now on is written down before this returns. Raises UnknownName, Refused or DiskFailed before
-        anything is done."""
+        """Begin an operation on the names (None: on all). Returns them in the order in which it works on them, with
+        those that are started since they are required. What holds from now on is written down before this returns.
+        Raises UnknownName, Refused or DiskFailed before anything is done."""
         ...
 
     def list_generations(self) -> tuple[Listed, ...]:

@@ -9,6 +9,7 @@ import trio
 from attrs import evolve, field, frozen
 
 from orchestrator.core.fields import describe_fields
+from orchestrator.core.links import Links
 from orchestrator.core.locate import locate_faults
 from orchestrator.core.parse import Parser
 from orchestrator.core.questions import ask_questions, content_questions
@@ -40,6 +41,8 @@ class Compiled:
     look at them is to hang."""
     answers: Mapping[Question, Answer] = field(factory=dict, repr=False)
     """What these files said, as far as it was answered when it was compiled; empty while it is broken."""
+    links: Links | None = None
+    """Whom it names of the others; None where its text cannot be read."""
 
     def still_holds(self, source: Source) -> bool:
         """Whether compiling ``source`` would give this again, unless ``answers`` are others by now."""
@@ -77,16 +80,18 @@ async def compile_sources(
         await trio.lowlevel.checkpoint()
         spec = resolve_spec(name, definition, facts)
         contents = content_questions(definition)
+        links = Links(definition.after, definition.requires)
         if isinstance(spec, tuple):
             answered = set(questions[name]) - facts.unanswered
             read = {question for question in answered if question in contents or isinstance(question, DigestQuestion)}
             result = _broken(source, spec)
-            done[name] = Compiled(source, result, awaits=_paths(answered - read), depends=_paths(read))
+            awaits, depends = _paths(answered - read), _paths(read)
+            done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links)
         else:
             fields = describe_fields(definition, parser.registry, digests)
             target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields)
             answers = {question: _answer(question, facts) for question in contents}
-            done[name] = Compiled(source, target, depends=_paths(contents), answers=answers)
+            done[name] = Compiled(source, target, depends=_paths(contents), answers=answers, links=links)
     return done
 
 

@@ -4,7 +4,7 @@ A wish is written down before anything follows from it; what follows is the reco
 Floor: tasks.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from orchestrator.core.parse import Parser
@@ -61,7 +61,7 @@ class AgentOperator:
 
     def operate(self, operation: Operation, names: Collection[str] | None) -> tuple[str, ...]:
         """See `orchestrator.ports.Operator.operate`. Of all names, those are left out that have problems and do not
-        run; a single one of them is refused."""
+        run; a single one of them is refused. What is started brings with it what it requires."""
         self._refuse_at_end()
         supervisions = {name: self._find(name) for name in (names if names is not None else self._reconciler.names)}
         if operation is Operation.STOP:
@@ -74,18 +74,38 @@ class AgentOperator:
             for name, target in targets.items():
                 if target is None:
                     problems = supervisions[name].problems
-                    raise Refused(f"cannot {operation.value} {name}: its definition has problems", problems)
+                    why = "has problems" if problems else "cannot be read"
+                    raise Refused(f"cannot {operation.value} {name}: its definition {why}", problems)
         possible = {name: target for name, target in targets.items() if target is not None}
+        required = self._find_required(possible)
         try:
-            self._holds.release(possible)
+            self._holds.release({**possible, **required})
         except DiskFailed:
             self._reconciler.tell_again()  # those that were released before
             raise
         self._note(operation, possible)
+        self._note(Operation.START, required)
         for name, target in sorted(possible.items()):
             action = Start(target) if operation is Operation.START else Renew(target)
             supervisions[name].tell(action, supervisions[name].problems)
-        return tuple(sorted(supervisions))
+        for name, target in sorted(required.items()):
+            self._find(name).tell(Start(target), self._find(name).problems)
+        return tuple(sorted({*supervisions, *required}))
+
+    def _find_required(self, targets: Mapping[str, Target]) -> dict[str, Target]:
+        """What those are to be that these require, directly or over others, and that are not to run: as with Requires=
+        of systemd.unit(5), they are started too. One that has problems is left as it is."""
+        found: dict[str, Target] = {}
+        left = [name for target in targets.values() for name in target.policy.requires]
+        while left:
+            name = left.pop()
+            if name in targets or name in found or not self._reconciler.is_down(name):
+                continue
+            target = self._choose_target(name, self._find(name))
+            if target is not None:
+                found[name] = target
+                left.extend(target.policy.requires)
+        return found
 
     def list_generations(self) -> tuple[Listed, ...]:
         """The generations that are kept, the oldest first."""
@@ -151,10 +171,11 @@ class AgentOperator:
 
     def _choose_target(self, name: str, supervision: Supervision) -> Target | None:
         """What it is to be: as its definition says, or the last good one, or as it runs now."""
-        wanted = self._reconciler.wanted(name)
-        if wanted is not None:
+        wanted, runs = self._reconciler.wanted(name), supervision.target if supervision.runs else None
+        if wanted is not None or runs is None:
             return wanted
-        return supervision.target if supervision.runs else None
+        # Of what an earlier agent has left it may not be known what it was made from.
+        return runs if runs.source is not None else None
 
     def _refuse_at_end(self) -> None:
         if self._ending:

@@ -83,7 +83,9 @@ class Order:
 
     def tell(self, name: str, action: Action) -> None:
         """A name is about to be told an action of a plan. What it was before means nothing until it has done so."""
-        known = self._names[name]
+        known = self._names.get(name)
+        if known is None:
+            return  # it is gone, and hears nothing more
         match action:
             case Hold():
                 known.wish = Wish.HOLD
@@ -99,15 +101,15 @@ class Order:
         """How a name stands. valid, policy: as of `take_seat`. heard: whether it has done all that it was told."""
         known = self._names[name]
         seat = take_seat(life, policy, valid=valid)
-        if seat == known.seat and (known.heard or not heard):
-            return
-        changed = [name]
-        if seat.names != known.seat.names:
-            changed += self._find_below(name)
-            self._link(name, known.seat.names, seat.names)
-            changed += self._find_below(name)
-        known.seat, known.heard = seat, known.heard or heard
-        self._revise(changed)
+        if seat != known.seat or (heard and not known.heard):
+            changed = [name]
+            if seat.names != known.seat.names:
+                changed += self._find_below(name)
+                self._link(name, known.seat.names, seat.names)
+                changed += self._find_below(name)
+            known.seat, known.heard = seat, known.heard or heard
+            self._revise(changed)
+        self._break_circle()
 
     def wait(self, name: str) -> None:
         """A start of a name waits for its turn: AWAIT."""
@@ -119,6 +121,10 @@ class Order:
         known = self._names[name]
         known.waits = False
         known.turn = evolve(known.turn, may_start=False, awaited=(), rests=False)
+
+    def waits(self, name: str) -> bool:
+        """Whether a start of a name waits for its turn."""
+        return self._names[name].waits
 
     def turn(self, name: str) -> Turn:
         """What its place among the others means for a name now."""
@@ -153,7 +159,6 @@ class Order:
                 self._judge(name, known)
             if after != before:
                 queue.extend(self._dependents.get(name, ()))
-        self._break_circle()
 
     def _note_end(self, name: str, known: _Known) -> Iterable[str]:
         """Keep who is to end and has not; whom it concerns."""

@@ -19,6 +19,7 @@ from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.linking import LinkCheck
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.tasks.takeover import Adopted
@@ -68,6 +69,10 @@ class Reconciler:
         self._always_watched = frozenset(always_watched)
         directory.watch_also(self._always_watched)
         self._compiled: dict[str, Compiled] = {}
+        """What each file says alone."""
+        self._link_check = LinkCheck()
+        self._checked: dict[str, Compiled] = {}
+        """The same with what is wrong of all together."""
         self._followed: Mapping[str, Compiled] = {}
         """What the names are to be: as the directory says, or as was kept of what it said before."""
         self._vanished: dict[str, float] = {}
@@ -172,6 +177,10 @@ class Reconciler:
         want = self._desired().get(name)
         return want.instead if isinstance(want, Broken) else want
 
+    def is_down(self, name: str) -> bool:
+        """Whether a name is there and not to run, for now, as `orchestrator.core.order` has it."""
+        return self._outside.order.is_down(name)
+
     async def plan(self) -> tuple[Planned, ...]:
         """What the next look at the directory, which is now, finds to do. Raises Refused where it cannot be read."""
         question = _PlanQuestion()
@@ -218,7 +227,8 @@ class Reconciler:
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
-        followed = await self._history.follow(self._compiled, known, self._parser, self._world)
+        before_checked, self._checked = self._checked, self._link_check.check(self._compiled, self._standing())
+        followed = await self._history.follow(self._checked, before_checked, self._parser, self._world)
         self._followed = followed.names
         looked_at = (*self._compiled.values(), *self._followed.values())
         awaited = frozenset(path for each in looked_at for path in each.awaits)
@@ -277,6 +287,11 @@ class Reconciler:
             for name, each in self._supervisions.items()
             if not each.gone and each.target is not None and name not in self._unclaimed
         }
+
+    def _standing(self) -> dict[str, tuple[str, ...]]:
+        """Whom those come after that there are."""
+        targets = ((name, each.target) for name, each in self._supervisions.items() if not each.gone)
+        return {name: (*told.policy.after, *told.policy.requires) for name, told in targets if told is not None}
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""

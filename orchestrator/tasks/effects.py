@@ -52,6 +52,9 @@ class Effects:
     def perform(self, effect: Effect, nursery: trio.Nursery, target: Target | None, restarts: int) -> None:
         """Begin an effect. target, restarts: what the life is to be now, and its count, for BUILD."""
         match effect:
+            case Effect.AWAIT if target is None:
+                # Of what was left, and the directory did not say yet what it is to be: AWAIT comes again when it does.
+                self._outside.order.give_up(self._name)
             case Effect.AWAIT:
                 self._outside.order.wait(self._name)
             case Effect.UNAWAIT:
@@ -95,8 +98,8 @@ class Effects:
 
     def _build(self, target: Target | None, restarts: int) -> None:
         if target is None:
-            # Only of what an earlier agent has left, and the directory did not say yet what it is to be.
-            self._fail(Event.BUILD_FAILED, OutsideError("its definition cannot be read"))
+            # It has lost its definition while it waited.
+            self._fail(Event.BUILD_FAILED, OutsideError("there is no definition of it any more"))
             return
         try:
             self.live = self.successor.take(target, restarts)

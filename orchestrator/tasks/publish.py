@@ -14,6 +14,8 @@ from orchestrator.model.state import InstanceState, NameState, Standing
 from orchestrator.ports import DiskFailed
 from orchestrator.tasks.outside import Outside
 
+LACKS_DEFINITION = "waits for its definition, which cannot be read"
+"""What is told of what was left by an earlier agent, has ended since, and can only be made when that is known."""
 WRITE_AGAIN_AFTER = 5.0
 """Seconds until a state that could not be written is tried again: a disk that was full may have room by then."""
 
@@ -50,6 +52,7 @@ class NamePublisher:
         self.due = False
         outside = self._outside
         turn = outside.order.turn(self._name)
+        lacks_definition = life.phase is Phase.BLOCKED and not outside.order.waits(self._name)
         state = describe_name(
             self._name,
             life,
@@ -58,7 +61,7 @@ class NamePublisher:
             target,
             self._told,
             problems=problems,
-            refusal=refusal,
+            refusal=refusal or (LACKS_DEFINITION if lacks_definition else ""),
             held=held,
             standing=standing,
             waits_for=tuple(name for name, _ in turn.awaited),
@@ -72,7 +75,7 @@ class NamePublisher:
             self._write(state)
         starts = life.phase is Phase.RUNNING and life.deadline is not None  # it is to be ready by then
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=(settled and not starts) or turn.rests)
+        outside.report.changed(state, settled=(settled and not starts) or turn.rests or lacks_definition)
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

@@ -71,7 +71,9 @@ class Supervision:
             self._life, self._policy, self._resumed = resumption.life, resumption.policy, resumption.effects
             self.target = resumption.target
             if adopted.before is not None:
+                self.problems = self._problems = adopted.before.problems
                 outside.report.recall(adopted.before)
+            self._publisher.due = True  # people are told of it whether it is told anything or not
             outside.report.expect(name)
 
     @property
@@ -93,7 +95,7 @@ class Supervision:
     def shown_target(self) -> Target | None:
         """What its instance was made from, or the next one would be."""
         live = self._effects.live
-        return self._target if live is None else live.applied
+        return live.applied if live is not None else self._target or self.target
 
     @property
     def bundles_in_use(self) -> frozenset[str]:
@@ -157,6 +159,8 @@ class Supervision:
             case Told(action, problems):
                 self._problems, self.awaited = problems, False
                 self._act(action, nursery)
+                if self._life.phase is Phase.BLOCKED:
+                    self._effects.perform(Effect.AWAIT, nursery, self._target, self._life.restarts)
             case Updated():
                 self._updates.note(message, self._effects.live)
                 if self._updates.refusal:
@@ -294,11 +298,9 @@ class Supervision:
         self._life, effects = step(
             self._life, happening, policy, now=trio.current_time(), chance=self._outside.chance()
         )
-        if happening.event is Event.EXITED and live is not None:
-            live.note(exit=happening.exit)
-            if self._put_off and self._target is not None:
-                # Its end was wanted, and nothing that runs stands in the way now.
-                self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
+        if happening.event is Event.EXITED and self._put_off and self._target is not None:
+            # Its end was wanted, and nothing that runs stands in the way now.
+            self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         if self._life.was_ready and self._target is not None and self._is_made_from(self._target):
             self._trial.note_ready(self._target)
         if self._trial.has_failed(happening.event, self._life):

@@ -100,7 +100,7 @@ async def _ask(
                 async for outcome in results:
                     outcomes.append(outcome)
                     if tell is not None:
-                        tell(len(outcomes))
+                        tell(min(len(outcomes), total))  # what is required may be started beside what was named
                     if not as_json:
                         _print(outcome, "" if wait else f"asked to {operation.value}, now ")
 

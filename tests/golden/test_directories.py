@@ -7,6 +7,7 @@ broken. Each file says what is expected of it as those of ``problems/`` do; one 
 from pathlib import Path
 
 import pytest
+import trio
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken
@@ -26,10 +27,10 @@ def read_expectations(folder: Path, file: str) -> list[str]:
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-async def test_directories(folder: Path) -> None:
+def test_directories(folder: Path) -> None:
     files = sorted((*folder.glob("*.toml"), *folder.glob("*.json")))
     sources = [Source(path.stem, path.name, path.read_text(), form=form_of(path.name)) for path in files]
-    compiled = await compile_sources(sources, {}, Parser(REGISTRY), FakeWorld(texts=PASSWD))
+    compiled = trio.run(compile_sources, sources, {}, Parser(REGISTRY), FakeWorld(texts=PASSWD))
     checked = LinkCheck().check(compiled)
     assert checked.keys() == {path.stem for path in files}
     for path in files:

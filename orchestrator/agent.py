@@ -43,8 +43,10 @@ from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.manager import is_going_down
+from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
 from orchestrator.system.probe_runtime import choose_runtime
+from orchestrator.system.probes import HostProber
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import ManagerSocket, SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
@@ -82,6 +84,7 @@ class _Opened:
     processes: Processes
     store: SystemdStore
     children: Children
+    cgroups: Cgroups
     host_limits: HostLimits
     reporter: Reporter
     ending: Ending
@@ -136,6 +139,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     processes=HostProcesses(children, store),
                     store=store,
                     children=children,
+                    cgroups=cgroups,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
                     reporter=Reporter(agent, disk, SystemdNotifier(manager), say),
                     ending=Ending(signals, say, leave=settings.leave and not settings.once),
@@ -255,6 +259,8 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         layout=opened.layout,
         cgroup_root=opened.layout.cgroup_root,
         descriptors=opened.store,
+        prober=HostProber(opened.children, opened.cgroups),
+        notify_sockets=HostNotifySockets(opened.layout, opened.cgroups),
         host_limits=opened.host_limits,
         # One more than the runtime is let do at a time, so that it need not wait while a bundle is written.
         starts=trio.CapacityLimiter(starts_at_a_time + 1),

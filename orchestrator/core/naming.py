@@ -7,6 +7,7 @@ import hashlib
 
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
@@ -29,6 +30,7 @@ def describe_name(
     refusal: str,
     held: bool,
     standing: Standing | None,
+    health: HealthReport,
     waits_for: tuple[str, ...],
     order: str,
     log: str | None,
@@ -39,7 +41,7 @@ def describe_name(
 
     target: what the instance was made from, or the next one would be. before: what was written last, whose times stand
     as long as the state is the same. refusal: why an edit has not taken effect though it is valid, or empty. held: an
-    operator has stopped it. standing: what a next agent goes on from.
+    operator has stopped it. standing: what a next agent goes on from. health: of the instance.
     waits_for: the names that its start waits for. order: why others keep it as it is, or empty.
     log: where its log file would be. now: the monotonic clock that ``life`` goes by.
     wall_clock: epoch seconds.
@@ -50,6 +52,7 @@ def describe_name(
     if life.phase is Phase.BACKOFF and life.deadline is not None:
         retry_at = before.next_retry_at if same and before is not None else wall_clock + life.deadline - now
     lives = instance is not None and instance.exit is None
+    runs = life.phase is Phase.RUNNING
     log_target = _find_log_target(instance, target)
     return NameState(
         name=name,
@@ -65,7 +68,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.trouble or order or life.message,
+        message=refusal or life.trouble or order or (health.message if runs else "") or life.message,
         problems=problems,
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
@@ -74,6 +77,8 @@ def describe_name(
         fields=dict(target.fields) if target is not None else {},
         cgroups_path=instance.cgroups_path if instance and lives else None,
         waits_for=waits_for,
+        healthy=health.healthy if lives else None,
+        status_text=health.status_text if lives else "",
         standing=standing,
     )
 

@@ -125,7 +125,7 @@ class Effects:
             self._answer(Event.STARTED)
 
     async def _watch(self, live: LiveInstance) -> None:
-        self._answer(Event.EXITED, ended=await live.wait_exit())
+        self._answer(Event.EXITED, ended=await live.wait_exit(self._mailbox.send_nowait))
 
     async def _clean(self) -> None:
         live = self.live

@@ -6,6 +6,7 @@ after it. What to do when is decided elsewhere. Floor: tasks.
 
 import contextlib
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -16,11 +17,14 @@ from orchestrator.core.trim import DEFAULT_BOUND
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import Instance, LogTarget
+from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import InstanceState, Step
 from orchestrator.ports import DiskFailed, OutsideError, Process
+from orchestrator.tasks.health import Caretaker
+from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.takeover import Adopted
 
@@ -37,6 +41,7 @@ class LiveInstance:
         self._process = process
         self._removed = False
         self._trimming: trio.CancelScope | None = None
+        self._caretaker = Caretaker(self, outside)
         self.state = state
         self.target: Target | None = None
         """What it was made from, as it was last told; None for what an earlier agent has left."""
@@ -75,6 +80,8 @@ class LiveInstance:
         assert adopted.instance is not None, "there is one"
         live = cls(None, adopted.instance, outside, adopted.process)
         live.target = live.applied = adopted.resumption.target
+        if adopted.before is not None:
+            live._caretaker.status_text = adopted.before.status_text
         return live
 
     @property
@@ -129,21 +136,32 @@ class LiveInstance:
     async def start(self) -> None:
         """The runtime's start. Raises OutsideError."""
         self._write(step=Step.STARTING)
+        self._caretaker.listen()
         await self._outside.runtime.start(self.state.instance, self.state.folder)
         # It runs, whatever becomes of the file: a next agent asks the runtime about one that says "starting".
         self.note(step=Step.RUNNING, started_at=self._outside.wall_clock())
 
-    async def wait_exit(self) -> Exit:
-        """Wait for the application's end, and keep its log bounded until then."""
+    @property
+    def health(self) -> HealthReport:
+        """What people are told of its health."""
+        return self._caretaker.report
+
+    async def wait_exit(self, tell: Callable[[Message], None]) -> Exit:
+        """Wait for the application's end; keep its log bounded and look after its health until then.
+
+        tell: who hears what its life is to know of its health.
+        """
         assert self._process is not None, "create comes first"
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._keep_log_bounded)
-            ended = await self._process.wait()
-            if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
-                ended = evolve(ended, oom=True)
-            # Without an await in between: who has reaped it is the only one who knows, also if the agent ends now.
-            self.note(exit=ended)
-            nursery.cancel_scope.cancel()
+        with contextlib.closing(self._caretaker):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_log_bounded)
+                self._caretaker.begin(nursery, tell)
+                ended = await self._process.wait()
+                if not ended.success and self._outside.runtime.count_oom_kills(self.state.cgroups_path) > 0:
+                    ended = evolve(ended, oom=True)
+                # Without an await in between: who has reaped it is the only one who knows, also if the agent ends now.
+                self.note(exit=ended)
+                nursery.cancel_scope.cancel()
         return ended
 
     async def _keep_log_bounded(self) -> None:
@@ -162,10 +180,11 @@ class LiveInstance:
 
     def retune(self, target: Target) -> None:
         """Hear that what it is to be has changed, though not its bundle."""
-        before, self.target = self._log_bound, target
+        before, policy, self.target = self._log_bound, self.state.policy, target
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
         self.note(policy=target.policy)
+        self._caretaker.edit(policy)
         self.retell(target)
 
     def retell(self, target: Target) -> None:
@@ -186,6 +205,7 @@ class LiveInstance:
     def ask_to_end(self) -> None:
         """Send the stop signal to the first process."""
         assert self._process is not None, "only what was started is asked to end"
+        self._caretaker.end()
         self.note(step=Step.STOPPING)
         self._process.send_signal(signal_number(self.state.policy.stop.signal))
 
@@ -212,6 +232,7 @@ class LiveInstance:
         self._removed = True  # from here on nothing writes its file again: not the late answer of an update either
         self._outside.descriptors.give_up(self.state.instance)
         self._outside.disk.remove_instance(self.state.instance)
+        self._caretaker.close()
         if self._process is not None:
             self._process.close()
 

@@ -36,6 +36,11 @@ class InTurn:
 
 
 @frozen
+class HealthChanged:
+    """A message from who looks after the instance: what people are told of its health is another."""
+
+
+@frozen
 class TryAgain:
     """A message from a clock: a replacement that was put off, or a live update that was refused, may be possible."""
 
@@ -45,4 +50,4 @@ class WriteAgain:
     """A message from outside: what was written down is gone."""
 
 
-Message = Happening | Told | Updated | Hurry | InTurn | TryAgain | WriteAgain
+Message = Happening | Told | Updated | Hurry | InTurn | HealthChanged | TryAgain | WriteAgain

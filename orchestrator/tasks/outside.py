@@ -10,7 +10,7 @@ from orchestrator.model.action import Action, Target
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
-from orchestrator.ports import DescriptorStore, Disk, Runtime
+from orchestrator.ports import DescriptorStore, Disk, NotifySockets, Prober, Runtime
 from orchestrator.tasks.order import Order
 
 
@@ -53,6 +53,8 @@ class Outside:
     """The agent's own cgroup, absolute as ``linux.cgroupsPath`` has it: instances are below it."""
     descriptors: DescriptorStore
     """What is kept for a next agent."""
+    prober: Prober
+    notify_sockets: NotifySockets
     host_limits: HostLimits
     """What the host says of the limits of every instance."""
     starts: trio.CapacityLimiter

@@ -7,6 +7,7 @@ import trio
 from orchestrator.core.naming import describe_name
 from orchestrator.core.order import describe_turn
 from orchestrator.model.action import Target
+from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
@@ -44,6 +45,7 @@ class NamePublisher:
         refusal: str,
         held: bool,
         standing: Standing | None,
+        health: HealthReport,
     ) -> None:
         """Write the name's state, if it is another than what stands there, and tell the report.
 
@@ -64,6 +66,7 @@ class NamePublisher:
             refusal=refusal or (LACKS_DEFINITION if lacks_definition else ""),
             held=held,
             standing=standing,
+            health=health,
             waits_for=tuple(name for name, _ in turn.awaited),
             order=describe_turn(life, turn),
             log=outside.layout.log(self._name) if policy is not None else None,
@@ -73,9 +76,10 @@ class NamePublisher:
         if state != self._told or self.again_at < math.inf:
             self._told = state
             self._write(state)
-        starts = life.phase is Phase.RUNNING and life.deadline is not None  # it is to be ready by then
+        # Running, it is to be ready by then, or it is to stop after others.
+        on_its_way = life.phase is Phase.RUNNING and (life.deadline is not None or bool(turn.behind))
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=(settled and not starts) or turn.rests or lacks_definition)
+        outside.report.changed(state, settled=(settled and not on_its_way) or turn.rests or lacks_definition)
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

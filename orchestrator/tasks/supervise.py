@@ -14,6 +14,7 @@ from orchestrator.core.naming import PUT_OFF
 from orchestrator.core.outcome import may_start_now
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
+from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
@@ -338,6 +339,7 @@ class Supervision:
             refusal=refusal,
             held=self.held,
             standing=self._describe_standing(),
+            health=live.health if live is not None else HealthReport(),
         )
 
     def _describe_standing(self) -> Standing | None:

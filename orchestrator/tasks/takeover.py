@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 
 from orchestrator.core.adoption import Found, Resumption, choose_instances, resume
 from orchestrator.core.naming import describe_name
+from orchestrator.model.health import HealthReport
 from orchestrator.model.state import InstanceState, NameState, Step
 from orchestrator.ports import Process, Processes, Runtime
 
@@ -136,6 +137,7 @@ class Stocktaking:
             refusal="",
             held=False,
             standing=None,
+            health=HealthReport(),
             waits_for=(),
             order="",
             log=instance.log,

@@ -250,6 +250,7 @@ async def test_a_flood_holds_nobody_up(place: Place) -> None:
                 await opened.receive()
                 received += 1
 
+        began = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(listen)
             sender = trio.socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -259,4 +260,5 @@ async def test_a_flood_holds_nobody_up(place: Place) -> None:
                     await sender.send(f"STATUS={number}".encode())
             await trio.testing.wait_all_tasks_blocked()
             nursery.cancel_scope.cancel()
-    assert received == MOST_A_SECOND
+        seconds = int(trio.current_time() - began) + 1
+    assert MOST_A_SECOND <= received <= MOST_A_SECOND * seconds

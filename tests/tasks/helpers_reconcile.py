@@ -19,6 +19,7 @@ from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
@@ -45,6 +46,8 @@ class Stage:
         self.runtime = left.runtime if left is not None else FakeRuntime()
         self.disk = left.disk if left is not None else FakeDisk()
         self.generations = left.generations if left is not None else FakeGenerations()
+        self.prober = FakeProber()
+        self.notify_sockets = FakeNotifySockets()
         self.notifier = FakeNotifier()
         self.lines: list[str] = []
         self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
@@ -55,6 +58,8 @@ class Stage:
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
             descriptors=FakeStore(),
+            prober=self.prober,
+            notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),
             starts=trio.CapacityLimiter(2),
             chance=lambda: 0.5,

@@ -18,6 +18,7 @@ from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.disk import FakeDisk
+from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -70,6 +71,8 @@ class Stage:
     def __init__(self) -> None:
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
+        self.prober = FakeProber()
+        self.notify_sockets = FakeNotifySockets()
         self.report = Recorder()
         self.swept = 0
         self.trimmed: list[str] = []
@@ -80,6 +83,8 @@ class Stage:
             layout=Layout("/state", "/run"),
             cgroup_root="/agent",
             descriptors=FakeStore(),
+            prober=self.prober,
+            notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),
             starts=trio.CapacityLimiter(1),
             chance=lambda: 0.5,

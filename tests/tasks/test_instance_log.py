@@ -44,7 +44,7 @@ async def running(target: Target, trims: Trims) -> AsyncIterator[LiveInstance]:
     await live.create()
     await live.start()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(live.wait_exit)
+        nursery.start_soon(live.wait_exit, lambda message: None)
         await trio.testing.wait_all_tasks_blocked()
         yield live
         live.kill()

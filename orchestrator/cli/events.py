@@ -28,12 +28,14 @@ DEFAULT_RECORDS = 100
 
 STYLES = {
     RecordKind.STARTED: "green",
+    RecordKind.READY: "green",
     RecordKind.COMPLETED: "green",
     RecordKind.MENDED: "green",
     RecordKind.REPLACED: "cyan",
     RecordKind.UPDATED: "cyan",
     RecordKind.RETUNED: "cyan",
     RecordKind.OPERATOR: "cyan",
+    RecordKind.UNREADY: "yellow",
     RecordKind.STOPPING: "yellow",
     RecordKind.EXITED: "yellow",
     RecordKind.RETRY: "yellow",

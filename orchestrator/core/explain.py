@@ -79,6 +79,8 @@ def _describe_state(row: StatusRow, seen: Seen) -> str:
 def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iterator[tuple[str, str]]:
     """Label and text of each line; those without a text are not shown."""
     yield "why", _describe_why(row)
+    yield "health", _describe_health(row)
+    yield "says", row.status_text
     if row.next_retry_at is not None:
         yield "next try", f"in {format_age(row.next_retry_at - seen.now + 0.999)}"
     yield "edit", describe_edit(row.edit, seen.file, row.problems, seen.offset_of)
@@ -91,6 +93,12 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
     if row.cgroups_path is not None:
         yield from _describe_resources(fields, seen)
     yield "log", _describe_log(row, seen)
+
+
+def _describe_health(row: StatusRow) -> str:
+    if row.healthy is None:
+        return ""
+    return "its last probe succeeded" if row.healthy else "its last probe failed"
 
 
 def _describe_why(row: StatusRow) -> str:

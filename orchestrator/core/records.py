@@ -11,6 +11,7 @@ from orchestrator.core.changes import explain_change, show_change
 from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
 from orchestrator.core.fields import HOST_PREFIX
+from orchestrator.core.health import NOT_READY, UNHEALTHY
 from orchestrator.core.order import STOPS_ONCE, WAITS_FOR
 from orchestrator.core.status import describe_last_good, format_time
 from orchestrator.core.values import format_duration
@@ -26,6 +27,9 @@ _VARIABLES = ("env.", f"{HOST_PREFIX}process.env.")
 MOST_CHANGES_SHOWN = 3
 """Changes that a line for people names; the others are counted."""
 
+_NO_TROUBLE = (WAITS_FOR, STOPS_ONCE, NOT_READY, UNHEALTHY)
+"""How messages begin of what is no trouble, or is told as it comes and goes by more than words."""
+
 _RESTS = {
     PublicState.COMPLETED: RecordKind.COMPLETED,
     PublicState.FAILED: RecordKind.GAVE_UP,
@@ -38,7 +42,7 @@ def note_change(before: NameState | None, after: NameState, at: float) -> tuple[
     happened = list(_note_life(before, after, at))
     told = {*(record.message for record in happened), describe_exit(after.last_exit), ""}
     told_already = after.message in told or (before is not None and before.message == after.message)
-    if not told_already and not after.message.startswith((WAITS_FOR, STOPS_ONCE)):
+    if not told_already and not after.message.startswith(_NO_TROUBLE):
         happened.append(Record(at=at, kind=RecordKind.TROUBLE, name=after.name, message=after.message))
     known = before.problems if before is not None else ()
     if after.problems and after.problems != known:
@@ -57,9 +61,12 @@ def _note_life(before: NameState | None, after: NameState, at: float) -> Iterato
     if _has_started(before, after):
         message = "" if after.pid is None else f"pid {after.pid}"
         yield Record(at=at, kind=RecordKind.STARTED, name=name, instance=instance, message=message)
+    yield from _note_readiness(before, after, at)
     asked_to_end = after.state is PublicState.STOPPING and after.pid is not None and after.started_at is not None
     if asked_to_end and state_before is not PublicState.STOPPING:
-        yield Record(at=at, kind=RecordKind.STOPPING, name=name, instance=instance)
+        known = (before.message if before is not None else after.message, describe_exit(after.last_exit))
+        why = "" if after.message in known or after.message.startswith(_NO_TROUBLE) else after.message
+        yield Record(at=at, kind=RecordKind.STOPPING, name=name, instance=instance, message=why)
     if after.last_exit is not None and (before is None or before.last_exit != after.last_exit):
         ended = instance or (before.instance if before is not None else None)
         if _has_run(before, after):
@@ -71,6 +78,19 @@ def _note_life(before: NameState | None, after: NameState, at: float) -> Iterato
     if after.state in _RESTS and state_before is not after.state:
         message = after.message if after.state is PublicState.FAILED else ""
         yield Record(at=at, kind=_RESTS[after.state], name=name, message=message)
+
+
+def _note_readiness(before: NameState | None, after: NameState, at: float) -> Iterator[Record]:
+    """That it has become ready, if that is more than having been started; and that it is so no more."""
+    if after.state is not PublicState.RUNNING:
+        return
+    if before is not None and before.state is PublicState.RUNNING and before.instance == after.instance:
+        changed = before.ready is not after.ready
+    else:
+        changed = after.ready and _has_started(before, after) and "ready" in after.fields
+    if changed:
+        kind, message = (RecordKind.READY, "") if after.ready else (RecordKind.UNREADY, after.message)
+        yield Record(at=at, kind=kind, name=after.name, instance=after.instance, message=message)
 
 
 def _has_started(before: NameState | None, after: NameState) -> bool:

@@ -53,6 +53,8 @@ class StatusRow:
     log_target: LogTarget
     edit: Edit | None
     cgroups_path: str | None
+    healthy: bool | None
+    status_text: str
 
 
 def make_rows(names: Iterable[NameState], living: Collection[str], agent_alive: bool) -> tuple[StatusRow, ...]:
@@ -88,6 +90,8 @@ def _row_of(state: NameState) -> StatusRow:
         log_target=state.log_target,
         edit=state.edit,
         cgroups_path=state.cgroups_path,
+        healthy=state.healthy,
+        status_text=state.status_text,
     )
 
 
@@ -96,7 +100,8 @@ def _without_agent(row: StatusRow, alive: bool) -> StatusRow:
     if row.state in _SETTLED:
         return row
     if alive:
-        return evolve(row, message=f"{row.message}; {UNSUPERVISED}" if row.message else UNSUPERVISED)
+        message = f"{row.message}; {UNSUPERVISED}" if row.message else UNSUPERVISED
+        return evolve(row, message=message, healthy=None)
     ended = row.pid is not None
     return evolve(
         row,
@@ -108,6 +113,8 @@ def _without_agent(row: StatusRow, alive: bool) -> StatusRow:
         message=f"{NOT_GOING_ON}: {ENDED_UNSEEN}" if ended else NOT_GOING_ON,
         since=None,
         cgroups_path=None,
+        healthy=None,
+        status_text="",
     )
 
 
@@ -166,6 +173,8 @@ def describe_row(row: StatusRow, now: float, problems_at: str = "see below") -> 
         parts.append(describe_exit(row.last_exit))
     if not parts and row.held and row.state is PublicState.STOPPED:
         parts.append("by an operator")
+    if not parts and row.status_text:
+        parts.append(row.status_text)
     if row.problems and row.edit is not None and (last_good := describe_last_good(row.edit)):
         parts.append(last_good)
     if row.next_retry_at is not None:

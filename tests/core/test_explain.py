@@ -89,6 +89,16 @@ def test_what_cannot_be_counted_is_told() -> None:
     assert "processes" not in shown
 
 
+def test_how_it_is_and_what_it_says_of_itself() -> None:
+    assert "health" not in lines(explain(STATE))
+    well = lines(explain(evolve(STATE, healthy=True, status_text="serving 3 of 4")))
+    assert (well["health"], well["says"]) == ("its last probe succeeded", "serving 3 of 4")
+    bad = evolve(STATE, ready=False, healthy=False, message="not ready: connection refused")
+    assert lines(explain(bad))["health"] == "its last probe failed"
+    assert lines(explain(bad))["why"] == "not ready: connection refused"
+    assert explain(bad).rest.startswith(", not ready since ")
+
+
 def test_what_waits_for_its_next_try() -> None:
     failed = evolve(
         STATE, state=PublicState.BACKOFF, ready=False, pid=None, instance=None, bundle=None, cgroups_path=None,

@@ -27,6 +27,7 @@ CRASH = Exit(code=3, at=9.0)
 ENDED = evolve(STOPPING, pid=None, last_exit=CRASH, message="exited with code 3")
 BACKOFF = evolve(WAITING, state=PublicState.BACKOFF, last_exit=CRASH, message="exited with code 3", next_retry_at=10.5)
 NO_START = Exit(at=9.0)
+BY_PROBE = {"ready": "healthy"}
 
 
 def lines_of(before: NameState | None, *after: NameState) -> list[str]:
@@ -113,6 +114,44 @@ def lines_of(before: NameState | None, *after: NameState) -> list[str]:
         (
             [evolve(BACKOFF, message="no such file", last_exit=CRASH)],
             ["web: exited with code 3", "web: tries again in 500ms", "web: no such file"],
+        ),
+        # Ready once it was started: nothing more is to be told.
+        ([evolve(RUNNING, ready=True)], ["web: started (pid 7, web-1)"]),
+        (
+            [
+                evolve(RUNNING, fields=BY_PROBE, message="not ready: connection refused"),
+                evolve(RUNNING, fields=BY_PROBE, message="not ready: HTTP 500"),
+                evolve(RUNNING, fields=BY_PROBE, ready=True, healthy=True),
+                evolve(RUNNING, fields=BY_PROBE, ready=True, healthy=True, status_text="serving"),
+                evolve(RUNNING, fields=BY_PROBE, message="not ready: HTTP 503", healthy=False),
+                evolve(RUNNING, fields=BY_PROBE, message="not ready: HTTP 500", healthy=False),
+                evolve(STOPPING, fields=BY_PROBE, message="its health failed 3 times in a row: HTTP 500"),
+                evolve(ENDED, fields=BY_PROBE, message="its health failed 3 times in a row: HTTP 500"),
+            ],
+            [
+                "web: started (pid 7, web-1)",
+                "web: ready",
+                "web: not ready: HTTP 503",
+                "web: stopping: its health failed 3 times in a row: HTTP 500",
+                "web: exited with code 3",
+            ],
+        ),
+        # Both between two looks.
+        ([STARTING, evolve(RUNNING, fields=BY_PROBE, ready=True)], ["web: started (pid 7, web-1)", "web: ready"]),
+        (
+            [
+                evolve(RUNNING, ready=True),
+                evolve(RUNNING, ready=True, healthy=False, message="unhealthy: HTTP 503"),
+                evolve(STOPPING, healthy=False),
+            ],
+            ["web: started (pid 7, web-1)", "web: stopping"],
+        ),
+        (
+            [
+                evolve(RUNNING, ready=True, instance="web-2", pid=8, fields=BY_PROBE),
+                evolve(RUNNING, ready=False, fields=BY_PROBE),
+            ],
+            ["web: started (pid 8, web-2)", "web: ready", "web: started (pid 7, web-1)"],
         ),
     ],
 )

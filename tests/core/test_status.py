@@ -40,6 +40,8 @@ RUNNING = NameState(
     edit=Edit(file="/etc/orchestrator/web.toml", modified_at=998.0, digest="def"),
     fields={"args": ["web"]},
     cgroups_path="/orchestrator/web-1",
+    healthy=True,
+    status_text="serving",
 )
 SETTLED = ("stopped", "failed", "completed", "invalid", "idle")
 
@@ -80,6 +82,8 @@ def test_the_json_is_as_documented() -> None:
             "generation": None,
         },
         "cgroups_path": "/orchestrator/web-1",
+        "healthy": True,
+        "status_text": "serving",
     }
     assert list(data)[:5] == ["name", "state", "ready", "pid", "instance"]
     json.dumps(data, allow_nan=False)
@@ -90,6 +94,7 @@ def test_what_is_unknown_is_null() -> None:
     data = row_to_json(row)
     assert {key for key, value in data.items() if value is None} == {
         "pid", "instance", "bundle", "started_at", "next_retry_at", "last_exit", "log", "edit", "cgroups_path",
+        "healthy",
     }  # fmt: skip
     assert data["problems"] == []
 
@@ -102,6 +107,19 @@ def test_what_an_operator_has_stopped_says_so_unless_there_is_more_to_say() -> N
     assert describe_row(row, 0.0) == "cannot be removed"
     (row,) = make_rows([evolve(held, state=PublicState.STOPPING)], (), agent_alive=True)
     assert describe_row(row, 0.0) == ""
+
+
+def test_what_it_says_of_itself_is_told_where_there_is_nothing_else_to_say() -> None:
+    (row,) = make_rows([evolve(RUNNING, problems=())], (), agent_alive=True)
+    assert describe_row(row, 0.0) == "serving"
+    assert describe_row(evolve(row, message="unhealthy: HTTP 503"), 0.0) == "unhealthy: HTTP 503"
+
+
+def test_without_an_agent_nobody_knows_how_it_is() -> None:
+    (alive,) = make_rows([RUNNING], {"web"}, agent_alive=False)
+    assert (alive.healthy, alive.status_text) == (None, "serving")
+    (gone,) = make_rows([RUNNING], (), agent_alive=False)
+    assert (gone.healthy, gone.status_text) == (None, "")
 
 
 def test_rows_are_sorted_by_name() -> None:

@@ -233,7 +233,10 @@ async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
     layout, disk = opened.layout, opened.disk
     instances, names = read_instances(layout), read_names(layout)
     for damaged in (*instances.damaged, *names.damaged):
-        say(f"{damaged}; moved to {disk.set_aside(damaged.file)}")
+        try:
+            say(f"{damaged}; moved to {disk.set_aside(damaged.file)}")
+        except OutsideError as error:
+            say(f"{damaged}; {error}")
     stocktaking = Stocktaking(
         runtime=opened.runtime,
         processes=opened.processes,

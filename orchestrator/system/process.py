@@ -114,6 +114,8 @@ def open_process(pid: int, children: Children, start_time: int | None = None) ->
     pidfd = -1
     try:
         before = read_start_time(pid)
+        if before is None:  # asked first: a number from a damaged file may be none that a process can have
+            raise ProcessLookupError
         pidfd = os.pidfd_open(pid)
         after = read_start_time(pid)
     except ProcessLookupError as error:
@@ -123,7 +125,7 @@ def open_process(pid: int, children: Children, start_time: int | None = None) ->
             os.close(pidfd)
         raise ProcessGone(f"cannot open process {pid}: {error.strerror}") from error
     # The same start time on both sides: the pid was not given to another between the look and the open.
-    if before is None or before != after or start_time not in (None, before):
+    if before != after or start_time not in (None, before):
         os.close(pidfd)
         raise ProcessGone(f"cannot open process {pid}: the process that is meant is gone")
     if _is_child(pidfd):

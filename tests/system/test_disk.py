@@ -274,10 +274,28 @@ def test_strays_are_folders_that_no_state_file_tells_of(disk: HostDisk, layout: 
     assert disk.list_strays() == ("web-2", "web-3")
 
 
+def test_what_is_damaged_is_set_aside_in_the_place_of_what_was_before(disk: HostDisk, layout: Layout) -> None:
+    disk.make_folders()
+    place = Path(f"{layout.damaged}/web.json")
+    for text in ("first", "second"):
+        Path(layout.name_state("web")).write_text(text)
+        assert disk.set_aside(layout.name_state("web")) == str(place)
+        assert (place.read_text(), listing(layout.names)) == (text, [])
+    for _ in range(2):
+        os.mkdir(layout.name_state("db"))
+        Path(f"{layout.name_state('db')}/file").touch()
+        assert disk.set_aside(layout.name_state("db")) == f"{layout.damaged}/db.json"
+    assert mode_of(layout.damaged) == 0o700
+    with pytest.raises(DiskFailed, match=f"^cannot move {layout.name_state('x')} to {layout.damaged}/x.json: No such"):
+        disk.set_aside(layout.name_state("x"))
+
+
 def test_names_are_forgotten_with_what_was_half_written(disk: HostDisk, layout: Layout) -> None:
     disk.forget_names(())
     disk.write_name(NAME)
     Path(f"{layout.names}/.db.json.tmp").touch()
+    disk.forget_names({"web"})
+    assert listing(layout.names) == ["web.json"]
     disk.forget_names(())
     assert listing(layout.names) == []
 

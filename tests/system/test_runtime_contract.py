@@ -15,7 +15,7 @@ from orchestrator.model.bundle import HostLimits, Instance
 from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
-from orchestrator.ports import Process, RuntimeFailed
+from orchestrator.ports import Process, RuntimeFailed, RuntimeStatus
 from orchestrator.system.held import read_limits
 from orchestrator.testing.runtime import FakeRuntime
 from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
@@ -58,6 +58,33 @@ async def test_created_is_not_started(bench: Bench) -> None:
     await bench.runtime.start(instance.id, instance.folder)
     assert (await process.wait()).success
     process.close()
+    await bench.remove(instance)
+
+
+async def test_each_step_of_a_life_can_be_asked_for(bench: Bench) -> None:
+    """What a next agent goes by where it is not written down how far an instance has come."""
+    instance = bench.make_instance(Program.STAYS)
+    assert await bench.runtime.query(instance.id) is None
+    process = await bench.runtime.create(instance)
+    assert await bench.runtime.query(instance.id) == RuntimeStatus("created", process.pid)
+    await bench.runtime.start(instance.id, instance.folder)
+    status = await bench.runtime.query(instance.id)
+    assert status == RuntimeStatus("running", process.pid)
+    assert status.started
+    await end(bench, process)
+    status = await bench.runtime.query(instance.id)
+    assert status is not None
+    assert (status.status, status.started) == ("stopped", True)
+    await bench.remove(instance)
+    assert await bench.runtime.query(instance.id) is None
+
+
+async def test_what_a_failed_create_has_left_has_not_begun(bench: Bench) -> None:
+    instance = bench.make_instance(Program.IS_MISSING)
+    with pytest.raises(RuntimeFailed):
+        await bench.runtime.create(instance)
+    status = await bench.runtime.query(instance.id)
+    assert status is None or not status.started
     await bench.remove(instance)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState, NameState, PublicState
@@ -19,9 +20,10 @@ from orchestrator.system.states import (
     read_held,
     read_instances,
     read_names,
+    read_origin,
     read_start_time,
 )
-from tests.system.helpers_disk import make_instance_state
+from tests.system.helpers_disk import make_bundle, make_instance, make_instance_state, mode_of
 
 
 @pytest.fixture
@@ -93,6 +95,34 @@ def test_a_damaged_file_of_the_agent_is_a_value(layout: Layout) -> None:
     HostDisk(layout).make_folders()
     Path(layout.agent).write_text("[]")
     assert read_agent(layout) == DamagedFile("agent", layout.agent, "it is not a JSON object but []")
+
+
+def test_an_instance_has_a_second_copy_of_its_beginning(layout: Layout) -> None:
+    disk, state = HostDisk(layout), make_instance_state(layout)
+    disk.make_folders()
+    with pytest.raises(DiskFailed, match=f"^cannot write {layout.origin('web-1')}: No such file or directory$"):
+        disk.keep_origin(state)
+    disk.prepare_instance(make_instance(layout, make_bundle()))
+    disk.keep_origin(state)
+    assert mode_of(layout.origin("web-1")) == 0o600
+    assert read_origin(layout, "web-1") == state
+    disk.write_instance(evolve(state, pid=7))
+    assert read_origin(layout, "web-1") == state, "it is that of the beginning"
+    disk.remove_instance("web-1")
+    assert read_origin(layout, "web-1") is None
+
+
+@pytest.mark.parametrize("text", ["", "nonsense", "{}", '{"schema": 2}'])
+def test_a_second_copy_that_is_damaged_is_none(layout: Layout, text: str) -> None:
+    disk = HostDisk(layout)
+    disk.prepare_instance(make_instance(layout, make_bundle()))
+    Path(layout.origin("web-1")).write_text(text)
+    assert read_origin(layout, "web-1") is None
+    disk.write_instance(make_instance_state(layout))
+    os.replace(layout.instance_state("web-1"), layout.origin("web-1"))
+    assert read_origin(layout, "web-1") is not None
+    os.rename(layout.instance("web-1"), layout.instance("web-2"))
+    assert read_origin(layout, "web-2") is None, "it is another's"
 
 
 def test_a_folder_that_cannot_be_read_is_one_clear_line(layout: Layout) -> None:

@@ -44,7 +44,7 @@ class Stage:
         self.directory = FakeDirectory(files)
         self.world = FakeWorld(texts=PASSWD)
         self.runtime = left.runtime if left is not None else FakeRuntime()
-        self.disk = left.disk if left is not None else FakeDisk()
+        self.disk: FakeDisk = left.disk if left is not None else FakeDisk()
         self.generations = left.generations if left is not None else FakeGenerations()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
@@ -76,7 +76,7 @@ class Stage:
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
         self.history = History(self.generations, {}, self.reporter, trio.current_time)
-        self.reconciler = Reconciler(
+        self.reconciler: Reconciler = Reconciler(
             self.directory, self.world, self.parser, outside, self.holds, self.history, self.reporter.directory
         )
 
@@ -99,7 +99,7 @@ class Wreck:
         self.runtime: FakeRuntime = stage.runtime
         self.generations: FakeGenerations = stage.generations
         self.tokens: Iterator[str] = stage.tokens
-        self.disk = FakeDisk()
+        self.disk: FakeDisk = FakeDisk()
         self.disk.bundles |= stage.disk.bundles
         self.disk.prepared |= stage.disk.prepared
         self.disk.instances |= stage.disk.instances

@@ -44,6 +44,9 @@ class Recorder:
     def told(self, name: str, action: Action, before: Target | None) -> None:
         raise AssertionError("who tells a supervision tells the report, too")
 
+    def recall(self, state: NameState) -> None:
+        raise AssertionError("nothing was left by an earlier agent")
+
     def expect(self, name: str) -> None:
         self.unsettled.add(name)
 

@@ -62,15 +62,16 @@ def find_link_faults(
                     guesses[other] = suggest_similar(other, known) if len(guesses) < MOST_GUESSED else ""
                 found[name].append(Fault(path, f"there is no definition of {quote(other)}", guesses[other]))
     written: Graph = {name: {other for _, other in each.list_items()} - {name} for name, each in links.items()}
-    graph, valid = written, set(links)
+    graph, valid, refused = written, set(links), set[str]()
     while True:
-        for name, following, circle in _walk_circles(graph):
+        for circle, at in _walk_circles(graph):
+            name, following = circle[at], circle[(at + 1) % len(circle)]
             if name in valid:
                 path = next(path for path, other in links[name].list_items() if other == following)
-                message = f"they wait for each other: {_show(circle, name)}"
+                message = f"they wait for each other: {_show(circle, at)}"
                 found[name].append(Fault(path, message, "take one of them away"))
-        refused = {*broken, *(known - links.keys()), *(name for name, faults in found.items() if faults)}
-        if valid == links.keys() - refused:
+        before, refused = refused, {*broken, *(known - links.keys()), *(name for name in links if found[name])}
+        if refused == before:
             return {name: tuple(faults) for name, faults in found.items() if faults}
         # What has problems goes on as it was: does what is left wait for that, and that for it?
         valid = links.keys() - refused
@@ -78,8 +79,9 @@ def find_link_faults(
         graph = {**{name: written[name] for name in valid}, **went_on}
 
 
-def _walk_circles(graph: Graph) -> Iterator[tuple[str, str, Sequence[str]]]:
-    """Each step of circles that all names on some circle are on: a name, the one it waits for, and the circle."""
+def _walk_circles(graph: Graph) -> Iterator[tuple[Sequence[str], int]]:
+    """Circles that all names on some circle are on, each at each of its names; a step that two of them have in common
+    once."""
     for knot in _find_knots(graph):
         told: set[tuple[str, str]] = set()
         covered: set[str] = set()
@@ -88,10 +90,10 @@ def _walk_circles(graph: Graph) -> Iterator[tuple[str, str, Sequence[str]]]:
                 continue
             circle = _find_circle(graph, knot, start)
             covered.update(circle)
-            for name, following in zip(circle, (*circle[1:], circle[0]), strict=True):
-                if (name, following) not in told:
-                    told.add((name, following))
-                    yield name, following, circle
+            for at, each in enumerate(zip(circle, (*circle[1:], circle[0]), strict=True)):
+                if each not in told:
+                    told.add(each)
+                    yield circle, at
 
 
 def _find_circle(graph: Graph, knot: Set[str], start: str) -> Sequence[str]:
@@ -146,10 +148,10 @@ def _find_knots(graph: Graph) -> Iterator[Set[str]]:
                         yield knot
 
 
-def _show(circle: Sequence[str], name: str) -> str:
-    """``web → db → web``, from a name on."""
-    at = circle.index(name)
-    names = [*circle[at:], *circle[:at]]
-    if len(names) > MOST_SHOWN:
-        names = [*names[: MOST_SHOWN - 1], f"… {len(names) - MOST_SHOWN + 1} more …"]
-    return " → ".join((*names, name))
+def _show(circle: Sequence[str], at: int) -> str:
+    """``web → db → web``, from a place on it on."""
+    whole = len(circle) <= MOST_SHOWN
+    shown = [circle[(at + step) % len(circle)] for step in range(len(circle) if whole else MOST_SHOWN - 1)]
+    if not whole:
+        shown.append(f"… {len(circle) - len(shown)} more …")
+    return " → ".join((*shown, circle[at]))

@@ -246,15 +246,17 @@ class Definition:
     )
     ready: Ready = option(
         default=Ready.STARTED,
-        doc="When it is ready: once it is `started`, when it says so itself (`notify`, sd_notify(3)) or once `health` "
-        "has found it `healthy`. What comes `after` it waits for that. An edit to or from `notify` replaces.",
+        doc="When it is ready: once it is `started`, when it says so itself (`notify`, sd_notify(3)), or as long as "
+        "the last probe of its `health` has succeeded (`healthy`). What comes `after` it waits for that. An edit to or "
+        "from `notify` replaces.",
         change=Change.BY_VALUE,
         replacing=(Ready.NOTIFY.value,),
         example='"notify"',
     )
     start_timeout: Duration = option(
         default=Duration(90.0),
-        doc="What is not ready so long after its start is ended, and `restart` says what follows.",
+        doc="What is not ready so long after its start is ended, and `restart` says what follows. Until then failing "
+        "probes do not count for what has not been well yet.",
         change=Change.RETUNE,
         minimum=0.1,
         maximum=86400.0,
@@ -262,8 +264,8 @@ class Definition:
     )
     watchdog: Duration | None = option(
         default=None,
-        doc="It promises to send WATCHDOG=1 (sd_notify(3)) at least so often; when it does not, it is ended, and "
-        "`restart` says what follows. It is told by WATCHDOG_USEC.",
+        doc="Once it is ready it promises to send WATCHDOG=1 (sd_notify(3)) at least so often; when it does not, it is "
+        "ended, and `restart` says what follows. It is told by WATCHDOG_USEC.",
         change=Change.REPLACE,
         minimum=0.1,
         maximum=86400.0,

@@ -15,7 +15,7 @@ class Probing:
 
     period: Duration = option(
         default=Duration(10.0),
-        doc="From one probe to the next.",
+        doc="From the beginning of one probe to that of the next.",
         change=Change.RETUNE,
         minimum=0.1,
         maximum=86400.0,
@@ -23,7 +23,8 @@ class Probing:
     )
     start_period: Duration = option(
         default=Duration(1.0),
-        doc="The same until the first probe that succeeds; failures do not count before that one.",
+        doc="The same until the first probe that succeeds. Those that fail before it count only once `start_timeout` "
+        "is over.",
         change=Change.RETUNE,
         minimum=0.1,
         maximum=86400.0,
@@ -39,7 +40,7 @@ class Probing:
     )
     failures: int = option(
         default=3,
-        doc="So many failures in a row end the instance; `restart` says what follows.",
+        doc="So many failures in a row end the instance, and `restart` says what follows.",
         change=Change.RETUNE,
         minimum=1,
         maximum=1000,

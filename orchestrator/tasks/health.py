@@ -120,9 +120,8 @@ class Caretaker:
         """More is known of it."""
         told = self.report
         self._care = care
-        if self._policy.health is None and not self._policy.notifies:
-            return
-        if care.proven != self._patient.state.proven:
+        cared_for = self._policy.health is not None or self._policy.notifies
+        if cared_for and care.proven != self._patient.state.proven:
             self._patient.note(proven=care.proven)
         for happening in happened:
             self._tell(happening)

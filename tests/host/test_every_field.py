@@ -36,6 +36,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "type": ('args = ["/bin/true"]',),
     "resources.memory_swap": ('resources.memory = "256M"',),
     "restart.max_restarts": ('restart.window = "1m"',),
+    "ready": (f"cmd = '''systemd-notify --ready; {STAYS}'''",),
 }
 """The lines that a field needs beside its own and that are no part of its value."""
 
@@ -47,6 +48,15 @@ PLACES: Mapping[str, str] = {
     "devices.path": "[{{ path = {} }}]",
     "devices.destination": '[{{ path = "/dev/fuse", destination = {} }}]',
     "devices.access": '[{{ path = "/dev/fuse", access = {} }}]',
+    "health.args": '{{ type = "exec", args = {} }}',
+    "health.failures": '{{ type = "exec", args = ["true"], failures = {} }}',
+    "health.host": '{{ type = "tcp", port = 5432, host = {} }}',
+    "health.path": '{{ type = "http", port = 8080, path = {} }}',
+    "health.period": '{{ type = "exec", args = ["true"], period = {} }}',
+    "health.port": '{{ type = "tcp", port = {} }}',
+    "health.start_period": '{{ type = "exec", args = ["true"], start_period = {} }}',
+    "health.timeout": '{{ type = "exec", args = ["true"], timeout = {} }}',
+    "health.tls": '{{ type = "http", port = 8080, tls = {} }}',
     "rlimits.hard": "{{ nofile = {{ hard = {} }} }}",
     "rlimits.soft": "{{ nofile = {{ soft = {}, hard = 4096 }} }}",
     "mounts.bind.source": '{{ "/data" = {{ source = {} }} }}',
@@ -126,6 +136,7 @@ def test_every_field_runs_with_its_example(own_agent: AgentProcess, tmp_path: Pa
     folder = tmp_path / "host"
     folder.mkdir()
     host = make_host(folder, own_agent)
+    own_agent.define("db", definition(STAYS))  # for those that come after another
     names = {path: f"f-{path.replace('_', '-')}" for path in FIELDS}
     for path, declared in FIELDS.items():
         assert check_name(names[path]) is None

@@ -147,10 +147,11 @@ async def test_an_edit_breaks_off_a_probe_that_asks_something_else(autojump_cloc
         assert [health for _, _, health in stage.prober.asked][1:] == [other]
 
 
-async def test_an_edit_of_what_makes_it_ready_holds_at_once(autojump_clock: MockClock) -> None:
+@pytest.mark.parametrize("after", [PROBED, POLICY], ids=["with health", "without"])
+async def test_an_edit_of_what_makes_it_ready_holds_at_once(autojump_clock: MockClock, after: Policy) -> None:
     async with running(READY_BY_PROBE, lambda stage: stage.prober.fail("web", REFUSED)) as stage:
         assert not stage.state.ready
-        stage.web.tell(Retune(make_target(policy=PROBED)))
+        stage.web.tell(Retune(make_target(policy=after)))
         await let_pass(0)
         assert (stage.state.ready, stage.state.message, stage.state.instance) == (True, "", "web-000")
 

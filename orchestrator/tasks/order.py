@@ -102,13 +102,11 @@ class Order:
         known = self._names[name]
         seat = take_seat(life, policy, valid=valid)
         if seat != known.seat or (heard and not known.heard):
-            changed = [name]
+            below = self._find_below(name)
             if seat.names != known.seat.names:
-                changed += self._find_below(name)
                 self._link(name, known.seat.names, seat.names)
-                changed += self._find_below(name)
             known.seat, known.heard = seat, known.heard or heard
-            self._revise(changed)
+            self._revise([name, *below, *self._find_below(name)])
         self._break_circle()
 
     def wait(self, name: str) -> None:
@@ -206,6 +204,8 @@ class Order:
 
     def _find_below(self, name: str) -> list[str]:
         """Those that are to end whom a name may stand in the way of."""
+        if not self._ending:
+            return []
         found: list[str] = []
         seen, left = {name}, [name]
         while left:

@@ -60,6 +60,7 @@ async def test_what_waits_says_for_whom_and_goes_on_when_that_is_ready(autojump_
         web = stage.state("web")
         assert (web.state, web.waits_for) == (PublicState.WAITING, ("job",))
         assert web.message == "waits for job to be ready"
+        assert told(stage, RecordKind.TROUBLE) == [], "what goes in its order is no trouble"
         finish(stage, "job", 0)
         await stage.settle()
         web = stage.state("web")

@@ -64,6 +64,11 @@ async def test_what_is_edited_to_require_one_that_is_stopped_stands_down(autojum
 async def test_a_stop_while_it_waits_is_final_and_a_later_start_waits_anew(autojump_clock: MockClock) -> None:
     async with open_busy({"job": oneshot(), "web": service(after=["job"])}) as stage:
         operate(stage, Operation.STOP, "web")
+        await trio.sleep(1)
+        assert (words(stage)["web"], stage.state("web").waits_for) == ("stopped", ())
+        operate(stage, Operation.START, "web")
+        await trio.sleep(1)
+        operate(stage, Operation.STOP, "web")
         # In one instant with the stop: that its turn has come is on its way.
         finish(stage, "job", 0)
         await stage.settle()
@@ -75,6 +80,15 @@ async def test_a_stop_while_it_waits_is_final_and_a_later_start_waits_anew(autoj
         finish(stage, "job", 0)
         await stage.settle()
         assert words(stage) == {"job": "completed", "web": "running"}
+
+
+async def test_a_start_that_waits_goes_on_when_the_file_of_what_it_waits_for_is_gone(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_busy({"job": oneshot(), "web": service(after=["job"])}) as stage:
+        stage.directory.remove("job")
+        await trio.sleep(5)
+        assert words(stage) == {"web": "running"}
 
 
 async def test_nothing_is_started_before_the_first_look_and_after_it_even_if_there_was_nothing_to_see(
@@ -216,3 +230,14 @@ async def test_what_waits_for_each_other_to_end_ends(autojump_clock: MockClock) 
         await end_agent(stage)
         assert removed(stage)[0] == "c"
         assert sorted(removed(stage)) == ["a", "b", "c"]
+
+
+async def test_nothing_is_kept_of_names_that_are_gone(autojump_clock: MockClock) -> None:
+    files = {"db": WEB, "web": service(requires=["db"]), "bad": "args = 3\n"}
+    async with open_stage(files) as stage:
+        for name in files:
+            stage.directory.remove(name)
+        await trio.sleep(5)
+        order = stage.reconciler._outside.order
+        kept = (order._names, order._outlooks, order._dependents, order._ending, order._held_back)
+        assert [len(each) for each in kept] == [0] * 5

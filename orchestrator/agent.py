@@ -61,6 +61,7 @@ from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
+from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import undo_strays
@@ -161,13 +162,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
 
-    def sweep() -> None:
-        try:
-            disk.sweep_bundles(reconciler.bundles_in_use())
-        except OutsideError as error:
-            reporter.say(str(error))
-
-    outside = _make_outside(opened, starts_at_a_time, sweep, clock_shift)
+    sweeper = Sweeper(lambda: disk.sweep_bundles(reconciler.bundles_in_use()), reporter.say)
+    outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
     world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
     history = History(HostGenerations(opened.layout), read_plugin_versions(), reporter, time.time)
     await history.recall()
@@ -192,6 +188,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
+        reports.start_soon(sweeper.run)
         reports.start_soon(reporter.feed_watchdog, reconciler.is_stuck)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
         reports.start_soon(_trim_events, opened)
@@ -222,7 +219,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 supervisions.cancel_scope.cancel()
         await history.write_now()
         if ending.stops_containers:
-            sweep()
+            sweeper.sweep_now()
         reporter.note(RecordKind.AGENT_STOPPED)
         reports.cancel_scope.cancel()
     return code
@@ -251,7 +248,7 @@ async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
     return await stocktaking.take_stock(instances.states, names.states, folders)
 
 
-def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], None], clock_shift: float) -> Outside:
+def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float) -> Outside:
     async def trim(path: str, bound: int) -> None:
         with opened.logs.open(path, marked=True) as log:
             await trim_log(log, opened.reporter.say, bound)
@@ -275,7 +272,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweep: Callable[[], No
         report=opened.reporter,
         order=Order(opened.reporter.expect),
         trim_log=trim,
-        sweep=sweep,
+        sweep=sweeper.ask,
     )
 
 

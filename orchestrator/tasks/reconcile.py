@@ -235,6 +235,7 @@ class Reconciler:
         contents = frozenset(path for each in looked_at for path in each.depends)
         self._directory.watch_also(self._always_watched | awaited, contents)
         self._on_directory(listing.error or self._directory.message, (*files.misnamed, *followed.unfollowed))
+        first = listing.error is None and not self._was_read
         if listing.error is None:
             self._was_read = True
             self._release_gone(known.keys() - self._compiled.keys())
@@ -243,6 +244,8 @@ class Reconciler:
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
+        if first:
+            self._outside.sweep()  # an earlier agent may have left what no name needs by now
         self._outside.order.open()
         for when_done in looks_asked:
             when_done()

@@ -118,8 +118,8 @@ class Supervision:
                 self.target = target or self.target
         self.problems = problems
         self._outside.report.expect(self._name)
-        self._place.tell(action)
         self._mailbox.send.send_nowait(Told(action, problems))
+        self._place.tell(action)  # then, since what it wakes is to find it told
 
     def hurry(self) -> None:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
@@ -233,6 +233,8 @@ class Supervision:
             case Stop():
                 self._target = None
                 self._halt(nursery)
+                if self._effects.live is None:
+                    self._outside.sweep()  # else once that is gone
             case Update(target) | Retune(target) if self._trial.refusal is not None:
                 # What was refused has been edited, if not in its bundle: it may become ready now.
                 self._act(Replace(target), nursery)
@@ -260,8 +262,10 @@ class Supervision:
             self._act(Start(refused), nursery)
 
     def _take(self, target: Target) -> None:
-        self._target, self._policy = target, target.policy
+        before, self._target, self._policy = self._target, target, target.policy
         self._updates.forget()
+        if before is not None and before.bundle != target.bundle and not self._is_made_from(before):
+            self._outside.sweep()  # nothing will be made from it any more
 
     def _halt(self, nursery: trio.Nursery) -> None:
         self._put_off, self._anew = "", False

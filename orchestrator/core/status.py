@@ -55,6 +55,7 @@ class StatusRow:
     cgroups_path: str | None
     healthy: bool | None
     status_text: str
+    waits_for: tuple[str, ...]
 
 
 def make_rows(names: Iterable[NameState], living: Collection[str], agent_alive: bool) -> tuple[StatusRow, ...]:
@@ -92,6 +93,7 @@ def _row_of(state: NameState) -> StatusRow:
         cgroups_path=state.cgroups_path,
         healthy=state.healthy,
         status_text=state.status_text,
+        waits_for=state.waits_for,
     )
 
 
@@ -115,6 +117,7 @@ def _without_agent(row: StatusRow, alive: bool) -> StatusRow:
         cgroups_path=None,
         healthy=None,
         status_text="",
+        waits_for=(),
     )
 
 

@@ -84,6 +84,7 @@ def test_the_json_is_as_documented() -> None:
         "cgroups_path": "/orchestrator/web-1",
         "healthy": True,
         "status_text": "serving",
+        "waits_for": [],
     }
     assert list(data)[:5] == ["name", "state", "ready", "pid", "instance"]
     json.dumps(data, allow_nan=False)
@@ -120,6 +121,17 @@ def test_without_an_agent_nobody_knows_how_it_is() -> None:
     assert (alive.healthy, alive.status_text) == (None, "serving")
     (gone,) = make_rows([RUNNING], (), agent_alive=False)
     assert (gone.healthy, gone.status_text) == (None, "")
+
+
+def test_whom_a_start_waits_for() -> None:
+    waiting = NameState(
+        name="web", state=PublicState.WAITING, since=0.0, waits_for=("db",), message="waits for db to be ready"
+    )
+    (row,) = make_rows([waiting], (), agent_alive=True)
+    assert row_to_json(row)["waits_for"] == ["db"]
+    assert describe_row(row, 0.0) == "waits for db to be ready"
+    (gone,) = make_rows([waiting], (), agent_alive=False)
+    assert (gone.waits_for, gone.message) == ((), "the agent is gone")
 
 
 def test_rows_are_sorted_by_name() -> None:

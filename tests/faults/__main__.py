@@ -1,0 +1,56 @@
+"""Kills agents and looks at what becomes of their containers; exit 1 with the first thing that is wrong.
+
+    python -m tests.faults [--seed N] [--kills N] [--keep FOLDER]
+
+Needs root and an OCI runtime.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults.harness import Harness, Wrong, never_hit
+from tests.faults.points import list_points
+
+KILLS = 500
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, help="do again what a run with this seed did (default: another each time)")
+    parser.add_argument("--kills", type=int, default=KILLS, help=f"how many agents are killed (default {KILLS})")
+    parser.add_argument("--runtime", default="runc", help="the OCI runtime (default runc)")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, and leave it")
+    given = parser.parse_args()
+    seed = given.seed if given.seed is not None else random.randrange(1_000_000)
+    print(f"seed {seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="orchestrator-faults-") as folder:
+        base = given.keep or Path(folder)
+        base.mkdir(exist_ok=True)
+        with Harness(base, seed, lambda text: print(text, flush=True), given.runtime) as harness:
+            try:
+                harness.run(given.kills)
+            except Wrong as wrong:
+                print(f"{wrong}\nFAILED with seed {seed}", flush=True)
+                return 1
+            return report(harness, complete=given.kills >= KILLS)
+
+
+def report(harness: Harness, *, complete: bool) -> int:
+    """Tell which points were reached and hit. Returns 1 if one that should be was not."""
+    reached = harness.reached
+    for point in list_points():
+        print(f"{reached.killed[point]:5} kills in {reached.passed[point]:6} times  {point}")
+    for where in ("at an instant", "at rest"):
+        print(f"{harness.tally.kills[where]:5} kills {where}")
+    print("deeds: " + ", ".join(f"{verb} {count}" for verb, count in sorted(harness.deeds.items())))
+    missed = never_hit(reached)
+    if missed:
+        print(f"never hit: {', '.join(missed)}")
+    return 1 if missed and complete else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

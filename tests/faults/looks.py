@@ -1,0 +1,203 @@
+"""What there is of an agent's containers, looked at from outside, and what of it is not as it should be."""
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from attrs import frozen
+
+from orchestrator.model.layout import Layout
+from tests.faults.wishes import MEBIBYTES, Account, Role
+from tests.host.agent_process import AgentProcess, Row
+from tests.host.host_view import (
+    find_cgroups,
+    list_children,
+    list_descriptors,
+    list_pids,
+    memory_limits,
+    read_mounts,
+    read_process_state,
+)
+
+STATES = {
+    Role.CRASHER: ("starting", "running", "stopping", "backoff", "waiting"),
+    Role.ONESHOT: ("completed",),
+    Role.FAILING: ("failed",),
+}
+"""What those may be that do not stay."""
+
+
+@frozen
+class Application:
+    """A process that was started as an application, by its command line."""
+
+    pid: int
+    name: str
+    version: int
+
+
+def find_applications(marks: Path) -> list[Application]:
+    """Those of all containers of this harness. Their first processes alone have all of their arguments."""
+    found = []
+    for pid in list_pids():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")[:-1]
+            if words[:2] == ["/bin/sh", "-c"] and words[-1] == str(marks) and read_process_state(pid) not in ("Z", "X"):
+                found.append(Application(pid, words[3], int(words[4])))
+    return found
+
+
+def at_rest(agent: AgentProcess) -> Counter[str]:
+    """What an agent has open, without numbers, and without the plan of its death that it may be reading."""
+    return Counter(re.sub(r"\d+", "N", name) for name in list_descriptors(agent.pid) if "plan.json" not in name)
+
+
+def mounts_of(agent: AgentProcess, pid: int | str) -> list[str]:
+    """The mounts that a process sees and that have to do with the agent."""
+    return [mount for mount in read_mounts(pid) if str(agent.base) in mount]
+
+
+class Looker:
+    """Compares what there is with what is wished."""
+
+    def __init__(self, agent: AgentProcess, marks: Path) -> None:
+        self._agent = agent
+        self._marks = marks
+        self.open_at_rest: dict[bool, Counter[str]] = {}
+        """What an agent without containers has open, by whether it was asked anything."""
+
+    def find_faults(self, accounts: Mapping[str, Account], *, was_asked: bool) -> list[str]:
+        """What is not as it should be, or not yet. was_asked: whether this agent was asked anything."""
+        rows = self._agent.rows()
+        return [
+            *self._compare_rows(rows, accounts),
+            *self._compare_processes(accounts),
+            *self._find_leaks(rows, accounts),
+            *self._find_held(rows, accounts, self.open_at_rest[was_asked]),
+        ]
+
+    # The running set and the directory
+
+    def _compare_rows(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
+        there = {name for name, account in accounts.items() if account.there}
+        if rows.keys() != there:
+            yield f"status tells of {sorted(rows.keys() - there)} too and not of {sorted(there - rows.keys())}"
+        for name in sorted(rows.keys() & there):
+            row, account = rows[name], accounts[name]
+            why = self._judge_row(row, account)
+            if why:
+                yield f"{name} {why}: {account.wish}, held {account.held}: {row}"
+
+    def _judge_row(self, row: Row, account: Account) -> str:
+        wish = account.wish
+        if bool(row["problems"]) != wish.broken:
+            return "has other problems than its file"
+        if account.held is not None and row["held"] != account.held:
+            return "is not held as it was asked for"
+        if row["held"]:
+            return "" if row["state"] in ("stopped", "completed") else "is held and not at rest"
+        if wish.broken:
+            # What ran goes on; what had to be made anew cannot be.
+            runs = row["state"] == "running"
+            return "has ended for a file that is broken" if account.runs and not account.disturbed and not runs else ""
+        fits = STATES.get(wish.role, ("running",))
+        if row["state"] not in fits:
+            return f"is not {' or '.join(fits)}"
+        if wish.role.stays and not row["ready"]:
+            return "is not ready"
+        if wish.role.stays and memory_limits(row["cgroups_path"]) != {MEBIBYTES[wish.memory] << 20}:
+            return "has other limits than its file says"
+        return ""
+
+    def _compare_processes(self, accounts: Mapping[str, Account]) -> Iterable[str]:
+        running: dict[str, list[Application]] = {}
+        for application in find_applications(self._marks):
+            running.setdefault(application.name, []).append(application)
+        for name, applications in sorted(running.items()):
+            if len(applications) > 1:
+                yield f"{name} runs {len(applications)} times: {applications}"
+            account = accounts[name]
+            versions = account.versions if account.wish.broken else {account.wish.version}
+            if not account.there or account.held or applications[0].version not in versions:
+                yield f"{name} runs as {applications}, which is not {sorted(versions)}: {account}"
+        for name, account in sorted(accounts.items()):
+            wish = account.wish
+            wanted = account.there and wish.role.stays and account.held is False and not wish.broken
+            if wanted and name not in running:
+                yield f"{name} does not run"
+
+    # Leaks
+
+    def _find_leaks(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
+        layout = self._agent.layout
+        # What begins with a dot is being written, or was when an agent died.
+        ids = {name.removesuffix(".json") for name in _list(layout.instances) if not name.startswith(".")}
+        names = Counter(_name_of(identity) for identity in ids)
+        if any(count > 1 for count in names.values()):
+            yield f"more than one instance of a name: {sorted(ids)}"
+        expected = {
+            layout.instances: {*ids, *(f"{identity}.json" for identity in ids)},
+            layout.names: {f"{name}.json" for name in rows},
+            layout.held: {name for name, row in rows.items() if row["held"]},
+            layout.roots: {identity for identity in ids if accounts[_name_of(identity)].wish.writable},
+            f"{layout.state}/trash": set[str](),
+        }
+        for folder, names_there in expected.items():
+            yield from _compare(folder, set(_list(folder)), names_there)
+        # Names with a dot are the runtime's own.
+        known = {name for name in _list(layout.runtime_root) if not name.startswith(".")}
+        yield from _compare(layout.runtime_root, known, ids)
+        for group in find_cgroups(layout.cgroup_root):
+            yield from _compare(str(group), {each.name for each in group.iterdir() if each.is_dir()}, ids)
+        yield from self._find_useless_bundles(layout, accounts)
+
+    def _find_useless_bundles(self, layout: Layout, accounts: Mapping[str, Account]) -> Iterable[str]:
+        skeletons = set()
+        for digest in _list(layout.bundles):
+            folder = Path(layout.bundle(digest))
+            *_, name, version, _ = json.loads((folder / "config.json").read_text())["process"]["args"]
+            account = accounts[name]
+            if not account.there or int(version) not in {account.wish.version, *account.versions}:
+                yield f"a bundle is stored that nobody needs: {name}, version {version}"
+            skeletons.add(os.path.basename(os.readlink(folder / "rootfs")))
+        yield from _compare(layout.skeletons, set(_list(layout.skeletons)), skeletons)
+
+    def _find_held(
+        self, rows: Mapping[str, Row], accounts: Mapping[str, Account], open_at_rest: Counter[str]
+    ) -> Iterable[str]:
+        """What the agent holds of the kernel: descriptors, mounts, children."""
+        agent = self._agent
+        alive = [row for row in rows.values() if row["pid"] is not None]
+        logs = Counter(re.sub(r"\d+", "N", row["log"]) for row in alive)
+        sockets = sum(accounts[row["name"]].wish.role is Role.NOTIFYING for row in alive)
+        expected = open_at_rest + logs + Counter({"anon_inode:[pidfd]": len(alive), "socket:[N]": sockets})
+        actual = at_rest(agent)
+        if actual != expected:
+            yield f"the agent has open {dict(actual - expected)} too and not {dict(expected - actual)}"
+        for pid in ("self", agent.pid):
+            if mounts := mounts_of(agent, pid):
+                yield f"mounts of {pid}: {mounts}"
+        pids = {row["pid"] for row in alive}
+        for child in list_children(agent.pid):
+            if child not in pids:
+                yield f"the agent has a child {child} in state {read_process_state(child)}"
+
+
+def _name_of(identity: str) -> str:
+    return identity.rpartition("-")[0]
+
+
+def _list(folder: str) -> list[str]:
+    """The names in a folder; none where there is no such folder."""
+    with suppress(FileNotFoundError):
+        return os.listdir(folder)
+    return []
+
+
+def _compare(folder: str, actual: set[str], expected: set[str]) -> Iterable[str]:
+    if actual != expected:
+        yield f"{folder} has {sorted(actual - expected)} too and not {sorted(expected - actual)}"

@@ -33,8 +33,11 @@ def make_socket(pid: int, start_time: int, family: socket.AddressFamily) -> sock
         # It lives after the namespace was opened, so that is its own.
         if not is_alive(pid, start_time):
             return None
-        with _inside(namespace):
-            return socket.socket(family, socket.SOCK_STREAM)
+        with contextlib.ExitStack() as made:
+            with _inside(namespace):
+                connection = made.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            made.pop_all()  # it is the caller's
+        return connection
     finally:
         os.close(namespace)
 

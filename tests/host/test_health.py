@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.system.cgroup import Cgroups
-from tests.host.agent_process import AgentProcess, Row, definition
+from tests.host.agent_process import STAYS, AgentProcess, Row, definition
 from tests.host.host_view import list_descriptors
 
 pytestmark = pytest.mark.real
@@ -146,8 +146,8 @@ def test_a_command_inside(agent: AgentProcess, gate: Gate) -> None:
 def test_a_command_is_run_as_the_application_is(agent: AgentProcess) -> None:
     script = 'echo "$(id -u) $PWD $COLOUR"; exit 1'
     health = {"type": "exec", "args": ["sh", "-c", script], **OFTEN}
-    fields = {"user": "65534:65534", "cwd": "/usr", "env": {"COLOUR": "blue"}}
-    agent.define("as-it-is", definition(ready="healthy", health=health, **fields))
+    fields: dict[str, object] = {"user": "65534:65534", "cwd": "/usr", "env": {"COLOUR": "blue"}}
+    agent.define("as-it-is", definition(STAYS, ready="healthy", health=health, **fields))
     wait_message(agent, "as-it-is", "not ready: exit code 1: 65534 /usr blue")
 
 

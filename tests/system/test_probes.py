@@ -1,6 +1,7 @@
 """Probes of every kind: what they find, by what words, in whose network, and that nothing is left of them."""
 
 import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -26,12 +27,12 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, Step
 from orchestrator.model.types import Duration, ProbeHost, UrlPath
 from orchestrator.ports import NotAsked
-from orchestrator.system import probe_exec
+from orchestrator.system import netns, probe_exec
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.netns import make_socket
 from orchestrator.system.probes import HostProber
 from orchestrator.system.procstat import read_start_time
-from orchestrator.system.reaper import Children
+from orchestrator.system.reaper import Children, reap_orphans
 from tests.system.helpers_runtime import Bench, Program, look_at_host, open_bench
 
 SOON = Duration(0.2)
@@ -320,7 +321,40 @@ async def test_without_descriptors_nobody_is_blamed() -> None:
             assert await asking.probe(TcpHealth(port=port, timeout=LONG), state) == ""
 
 
+@pytest.mark.real
+async def test_without_a_way_back_the_agent_must_not_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered: list[int] = []
+    enter = netns._enter
+
+    def enter_and_complain(namespace: int) -> None:
+        entered.append(namespace)
+        enter(namespace)
+        if len(entered) == 2:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(netns, "_enter", enter_and_complain)
+    with elsewhere() as (pid, port), pytest.raises(RuntimeError, match="left in another network namespace"):
+        await prober().probe(TcpHealth(port=port, timeout=LONG), state_of(pid))
+
+
 # By a command
+
+
+def begin(script: str) -> int:
+    """A child that nobody waits for; its pid."""
+    return os.posix_spawn("/bin/sh", ["sh", "-c", script], {})
+
+
+async def test_how_a_child_has_ended_that_the_reaper_was_quicker_with() -> None:
+    children = Children()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(reap_orphans, children)
+        with children.record() as reaped:
+            pid = begin("exit 5")
+            while pid not in reaped:  # noqa: ASYNC110 - a record has no event
+                await trio.sleep(0.005)
+        nursery.cancel_scope.cancel()
+    assert (reaped[pid].si_code, reaped[pid].si_status) == (os.CLD_EXITED, 5)
 
 
 class Box:

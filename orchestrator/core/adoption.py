@@ -156,10 +156,13 @@ def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> t
         deadline = now + instance.policy.stop.timeout
         life = evolve(life, phase=Phase.STOPPING, halted=True, ready_since=None, deadline=deadline)
         return life, (Effect.WATCH, Effect.SIGNAL)
+    # What it said while no agent was there was heard by nobody, and is not said again.
+    unheard = policy.ready is Ready.NOTIFY
     if life.phase is Phase.RUNNING:
-        # What it said while no agent was there was heard by nobody: it has all of its time to become ready again.
-        deadline = None if life.deadline is None else now + policy.start_timeout
-        return evolve(life, deadline=deadline), (Effect.WATCH,)
+        if life.deadline is None:
+            return life, (Effect.WATCH,)
+        # It has all of its time again.
+        return evolve(life, unheard=unheard, deadline=now + policy.start_timeout), (Effect.WATCH,)
     ready = policy.ready is Ready.STARTED
     return (
         evolve(
@@ -169,6 +172,7 @@ def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> t
             unwell="",
             ready_since=now if ready else None,
             was_ready=ready,
+            unheard=unheard,
             deadline=None if ready else now + policy.start_timeout,
         ),
         (Effect.WATCH,),

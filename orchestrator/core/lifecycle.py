@@ -92,6 +92,7 @@ class Effect(Enum):
 
 KILL_AGAIN_AFTER = 2.0
 """Seconds until a kill is sent again to what has not ended: a process may be stuck in the kernel for a while."""
+TAKEN_FOR_READY = "taken for ready: nobody listened when it may have said so"
 CLEAN_AGAIN_AFTER = 5.0
 """Seconds until what could not be removed is tried again."""
 
@@ -218,6 +219,9 @@ def step(
     event = happening.event
     if event is Event.DEADLINE and life.deadline is None:
         return life, ()  # there is none any more
+    if event is Event.DEADLINE and life.phase is Phase.RUNNING and life.unheard:
+        ready = evolve(life, ready_since=now, was_ready=True, unheard=False, deadline=None, message=TAKEN_FOR_READY)
+        return ready, ()
     if event is Event.CLEANED:
         life = evolve(life, cleaned_at=now)
         event = judge(life, policy)
@@ -262,7 +266,7 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             message = "" if ready else life.message
             return evolve(life, ready_since=now if ready else None, was_ready=ready, unwell="", message=message)
         case Event.READY if life.phase is Phase.RUNNING and life.ready_since is None:
-            return evolve(life, ready_since=now, was_ready=True, deadline=None, message="")
+            return evolve(life, ready_since=now, was_ready=True, unheard=False, deadline=None, message="")
         case Event.UNREADY if life.phase is Phase.RUNNING and life.ready_since is not None:
             failures = forgive_if_proven(life, policy, now)
             return evolve(life, ready_since=None, failures=failures, message=happening.message)
@@ -320,6 +324,7 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
                 deadline=None,
                 halted=False,
                 was_ready=False,
+                unheard=False,
                 unwell="",
                 outcome=Outcome.NONE,
                 restarts=life.restarts + 1 if again else life.restarts,

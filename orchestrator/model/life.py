@@ -65,6 +65,8 @@ class Life:
     ready_since: float | None = None
     was_ready: bool = False
     """Whether this instance has been ready."""
+    unheard: bool = False
+    """Whether it may have said that it is ready while no agent listened: it is taken for ready when its time is up."""
     unwell: str = ""
     """Why this instance is ended though it was not asked for: that is a failure, however it exits."""
     deadline: float | None = None

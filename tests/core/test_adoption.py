@@ -289,6 +289,7 @@ def test_what_was_to_be_ready_has_all_of_its_time_again() -> None:
     unready = evolve(life_in(Phase.RUNNING), ready_since=None, was_ready=False, deadline=990.0)
     life = go_on(name_with(unready, policy=NOTIFIES), INSTANCE, Found.STARTED).life
     assert (life.deadline, life.ready_since, life.was_ready) == (NOW + NOTIFIES.start_timeout, None, False)
+    assert life.unheard, "it may have said so while nobody listened"
     # And so has one whose start nobody saw end.
     assert NOTIFIES.ready is Ready.NOTIFY
     started = go_on(name_with(life_in(Phase.STARTING), policy=NOTIFIES), INSTANCE, Found.STARTED).life

@@ -3,7 +3,7 @@
 import pytest
 from attrs import evolve
 
-from orchestrator.core.lifecycle import WORDS, Effect, Event, Happening, step
+from orchestrator.core.lifecycle import TAKEN_FOR_READY, WORDS, Effect, Event, Happening, step
 from orchestrator.core.naming import is_ready, public_state
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.policy import OnExit
@@ -72,6 +72,15 @@ def test_what_is_not_ready_in_time_is_ended_and_has_failed_once() -> None:
     life, _ = drive(Event.READY, exited(SUCCESS), Event.CLEANED, life=life, policy=NOTIFIES, now=31.0)
     assert (life.phase, life.failures, life.was_ready) == (Phase.BACKOFF, 1, False)
     assert life.message == "it was not ready 30 s after its start"
+
+
+def test_what_may_have_said_so_while_nobody_listened_is_taken_for_ready_when_its_time_is_up() -> None:
+    life, _ = drive(*START, policy=NOTIFIES)
+    life, effects = drive(Event.DEADLINE, life=evolve(life, unheard=True), policy=NOTIFIES, now=30.0)
+    assert (life.phase, effects, life.failures) == (Phase.RUNNING, [], 0)
+    assert (life.ready_since, life.was_ready, life.deadline, life.message) == (30.0, True, None, TAKEN_FOR_READY)
+    life, _ = drive(exited(FAILURE), Event.CLEANED, Event.DEADLINE, *START[1:], life=life, policy=NOTIFIES)
+    assert (life.unheard, life.was_ready) == (False, False), "of the next instance every word is heard"
 
 
 def test_more_time_is_more_for_the_start_and_for_the_end() -> None:

@@ -60,7 +60,7 @@ class Wish:
             restart["on_failure"] = "stop"
         more: dict[str, object] = {}
         if self.role is Role.NOTIFYING:
-            more = {"ready": "notify"}
+            more = {"ready": "notify", "start_timeout": "5s"}
         elif self.role is Role.HEALTHY:
             more = {"ready": "healthy", "health": {"type": "exec", "args": ["sleep", "0.05"], "period": "500ms"}}
         text = definition(

@@ -91,13 +91,13 @@ class HostGenerations:
         """See `orchestrator.ports.GenerationStore`. In a thread, since disks take their time to be sure."""
         import trio
 
-        await trio.to_thread.run_sync(self._write, generation, texts)
+        await trio.to_thread.run_sync(self.write_now, generation, texts)
 
     async def clear_out(self) -> None:
         """See `orchestrator.ports.GenerationStore`."""
         import trio
 
-        await trio.to_thread.run_sync(self._clear_out)
+        await trio.to_thread.run_sync(self.clear_out_now)
 
     def set_aside(self, damaged: Damaged) -> str:
         """See `orchestrator.ports.GenerationStore`."""
@@ -140,7 +140,8 @@ class HostGenerations:
         except OSError as error:
             raise DiskFailed(f"cannot read {self._layout.generations}: {error.strerror}") from error
 
-    def _write(self, generation: Generation, texts: Mapping[str, str]) -> None:
+    def write_now(self, generation: Generation, texts: Mapping[str, str]) -> None:
+        """`write` for who has no loop. Raises DiskFailed."""
         path = self._layout.generation(generation.head.number)
         with _tried(f"cannot write {path}"):
             make_folders(self._layout.generations, 0o700)  # definitions may hold what is private
@@ -158,7 +159,8 @@ class HostGenerations:
         if written:
             sync_folder(self._layout.texts)
 
-    def _clear_out(self) -> None:
+    def clear_out_now(self) -> None:
+        """`clear_out` for who has no loop. Raises DiskFailed."""
         numbers = self.list_numbers()
         if len(numbers) <= KEPT + MORE:
             return

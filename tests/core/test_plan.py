@@ -39,6 +39,9 @@ def make_target(digest: str = "a", memory: int | None = None, delay: float = 0.1
         (None, make_target(), Stop()),
         (Broken(()), make_target(), Keep()),
         (Broken(()), None, Keep()),
+        (Broken((), make_target()), None, Start(make_target())),
+        (Broken((), make_target()), make_target(), Keep(make_target())),
+        (Broken((), make_target("b")), make_target(), Keep()),
     ],
 )
 def test_one_name(want: Target | Broken | None, have: Target | None, action: Action) -> None:
@@ -58,6 +61,9 @@ def test_one_name(want: Target | Broken | None, have: Target | None, action: Act
         (Broken(()), Observed(make_target(), held=True), Keep()),
         (Broken(()), Observed(make_target()), Hold(make_target())),
         (Broken(()), None, Keep()),
+        (Broken((), make_target("b")), None, Hold(make_target("b"))),
+        (Broken((), make_target("b")), Observed(make_target()), Hold(make_target("b"))),
+        (Broken((), make_target()), Observed(make_target(), held=True), Keep(make_target())),
     ],
 )
 def test_one_name_that_an_operator_has_stopped(
@@ -74,12 +80,19 @@ def test_what_is_held_no_more_starts() -> None:
     }
 
 
+def test_what_is_held_no_more_starts_by_its_last_good_definition() -> None:
+    broken = Broken((), make_target("b"))
+    assert plan_actions({"web": broken}, {"web": Observed(make_target(), held=True)}) == {
+        "web": Start(make_target("b"))
+    }
+
+
 TARGETS = st.builds(make_target, st.sampled_from("ab"), st.sampled_from([None, 2**24]), st.sampled_from([0.1, 5.0]))
 NAMES = st.sampled_from(["a", "b", "c", "d"])
 
 
 @given(
-    desired=st.dictionaries(NAMES, TARGETS | st.just(Broken(()))),
+    desired=st.dictionaries(NAMES, TARGETS | st.builds(Broken, st.just(()), st.none() | TARGETS)),
     observed=st.dictionaries(NAMES, st.builds(Observed, TARGETS, st.booleans())),
     held=st.frozensets(NAMES),
 )

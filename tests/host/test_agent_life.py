@@ -75,15 +75,15 @@ def test_a_run_directory_that_is_removed_is_made_again(own_agent: AgentProcess) 
     assert not os.path.exists(f"/proc/{before['pid']}")
 
 
-def test_what_a_killed_agent_left_is_ended_whole_and_begun_anew(own_agent: AgentProcess) -> None:
-    script = "sleep 100000 & trap 'echo asked' TERM; echo up; while :; do wait; done"
-    own_agent.define("left", definition(script, readonly=False, stop={"timeout": "100ms"}))
+def test_what_a_killed_agent_left_goes_on_with_the_next(own_agent: AgentProcess) -> None:
+    script = "sleep 100000 & trap 'echo asked; exit 0' TERM; echo up; while :; do wait; done"
+    own_agent.define("left", definition(script, readonly=False))
     own_agent.define("orphaned", definition())
     own_agent.start()
     own_agent.wait_log("left", "up")
     rows = {name: own_agent.wait_state(name, "running") for name in ("left", "orphaned")}
     began = {name: read_start_time(row["pid"]) for name, row in rows.items()}
-    cgroup = own_agent.cgroup("left")
+    cgroups = {name: own_agent.cgroup(name) for name in rows}
     own_agent.kill()
 
     assert all(is_running(row["pid"], began[name]) for name, row in rows.items()), "containers go on"
@@ -95,16 +95,21 @@ def test_what_a_killed_agent_left_is_ended_whole_and_begun_anew(own_agent: Agent
 
     (own_agent.config / "orphaned.toml").unlink()
     own_agent.start()
-    assert not any(is_running(row["pid"], began[name]) for name, row in rows.items())
-    assert not find_cgroups(cgroup)
-    assert f"ended {rows['left']['instance']}, left by an earlier agent" in own_agent.output()
-    assert own_agent.rows().keys() == {"left"}
-    new = own_agent.row("left")
-    assert (new["state"], new["message"], new["restarts"]) == ("running", "", 0)
-    assert new["instance"] != rows["left"]["instance"]
-    assert os.listdir(own_agent.layout.runtime_root) == [new["instance"]]
-    assert os.listdir(own_agent.layout.roots) == [new["instance"]]
+    own_agent.wait_until(lambda: own_agent.rows().keys() == {"left"}, "orphaned to be gone")
+    assert own_agent.row("left") == rows["left"]
+    assert is_running(rows["left"]["pid"], began["left"])
+    assert not is_running(rows["orphaned"]["pid"], began["orphaned"])
+    assert (bool(find_cgroups(cgroups["left"])), bool(find_cgroups(cgroups["orphaned"]))) == (True, False)
+    assert "left by an earlier agent" not in own_agent.output()
+    assert own_agent.log("left") == "up\n", "nobody has asked it to end"
+    assert os.listdir(own_agent.layout.runtime_root) == [rows["left"]["instance"]]
+    assert os.listdir(own_agent.layout.roots) == [rows["left"]["instance"]]
+    # Its agent stops what it has adopted as what it has started.
     assert own_agent.end() == 0
+    assert own_agent.log("left") == "up\nasked\n"
+    assert not is_running(rows["left"]["pid"], began["left"])
+    assert not find_cgroups(cgroups["left"])
+    assert os.listdir(own_agent.layout.roots) == []
 
 
 @pytest.mark.parametrize(("exits", "code"), [(0, 0), (1, 1)])

@@ -50,6 +50,7 @@ class Stage:
         self.notify_sockets = FakeNotifySockets()
         self.notifier = FakeNotifier()
         self.lines: list[str] = []
+        self.wall_clock: Callable[[], float] = trio.current_time
         self.reporter = Reporter(AGENT, self.disk, self.notifier, self.lines.append)
         self.tokens = left.tokens if left is not None else iter(f"{number:03}" for number in range(1000))
         outside = Outside(
@@ -64,7 +65,7 @@ class Stage:
             starts=trio.CapacityLimiter(2),
             chance=lambda: 0.5,
             token=lambda: next(self.tokens),
-            wall_clock=trio.current_time,
+            wall_clock=lambda: self.wall_clock(),
             clock_shift=0.0,
             boot="a-boot",
             report=self.reporter,
@@ -75,7 +76,7 @@ class Stage:
         registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
-        self.history = History(self.generations, {}, self.reporter, trio.current_time)
+        self.history = History(self.generations, {}, self.reporter, lambda: self.wall_clock())
         self.reconciler: Reconciler = Reconciler(
             self.directory, self.world, self.parser, outside, self.holds, self.history, self.reporter.directory
         )
@@ -111,9 +112,9 @@ class Wreck:
 
 @asynccontextmanager
 async def open_stage(
-    files: Mapping[str, str], prepare: Callable[[Stage], None] = lambda stage: None
+    files: Mapping[str, str], prepare: Callable[[Stage], None] = lambda stage: None, left: Wreck | None = None
 ) -> AsyncIterator[Stage]:
-    stage = Stage(files)
+    stage = Stage(files, left)
     prepare(stage)
     async with trio.open_nursery() as nursery:
         await stage.history.recall()

@@ -29,8 +29,9 @@ from orchestrator.model.source import Source
 from orchestrator.ports import Damaged, DiskFailed, GenerationStore, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
 
-TOGETHER = 1.0
-"""Seconds from a change to its generation: what changes within them is one."""
+TOGETHER = 2.0
+"""Seconds from a change to its generation: what changes within them is one. More than the grace of a file that has
+vanished, so that to rename one makes one generation."""
 TRY_AGAIN_AFTER = 60.0
 """Seconds until a generation that could not be written is tried again, where nothing changes before."""
 
@@ -165,6 +166,7 @@ class History:
         while True:
             with trio.move_on_after(math.inf if self._accepted is None else TRY_AGAIN_AFTER):
                 await self._arrived.wait()
+            self._arrived = trio.Event()
             await trio.sleep(TOGETHER)
             await self.write_now()
 
@@ -172,7 +174,6 @@ class History:
         """Make a generation of what was accepted, if it is another than the newest. What cannot be written is told
         once, and kept for another attempt."""
         async with self._writing:
-            self._arrived = trio.Event()
             names, self._accepted = self._accepted, None
             if names is None:
                 return
@@ -221,7 +222,7 @@ class History:
                     return None
                 source = make_source(accepted, self._store.read_text(accepted.digest), accepted.since)
             except (Damaged, DiskFailed) as error:
-                self._say_once(f"{name} cannot run from its last good definition: {error}")
+                self._say_once(f"{name} cannot run by its last good definition: {error}")
                 return None
         return source if source.text != broken.text else None
 

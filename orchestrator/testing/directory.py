@@ -52,6 +52,11 @@ class FakeDirectory:
         del self._sources[name, form]
         self.hint()
 
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The files that there are now."""
+        return tuple(self._sources.values())
+
     def break_down(self, error: str | None) -> None:
         """The directory as a whole cannot be read, or (None) can again."""
         self._error = error

@@ -110,7 +110,7 @@ def test_what_was_never_good_is_none_of_it() -> None:
 
 
 def test_the_texts_that_are_not_stored_yet() -> None:
-    desired = {
+    desired: dict[str, Target | Broken] = {
         "web": make_target("web", A),
         "db": make_target("db", A),
         "bad": make_broken(),
@@ -129,7 +129,11 @@ def test_a_kept_definition_is_a_source_again() -> None:
 
 def test_bundles_that_come_out_otherwise() -> None:
     generation = make_one(web=A, db=A, bad=A)
-    desired = {"web": make_target("web", A), "db": make_target("db", A, "other"), "bad": make_broken()}
+    desired: dict[str, Target | Broken] = {
+        "web": make_target("web", A),
+        "db": make_target("db", A, "other"),
+        "bad": make_broken(),
+    }
     assert compare_bundles(generation, desired) == ("db",)
 
 

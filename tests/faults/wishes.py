@@ -142,8 +142,10 @@ class Account:
         self.begun += begun
 
     def note_kill(self) -> None:
-        """An agent was killed. How something ended that nobody saw is not known, so it may have to be done again."""
-        if not self.wish.role.stays:
+        """An agent was killed. How something ended that nobody saw is not known, so it may have to be done again; and
+        what was just starting may have said that it is ready when nobody listened, so that it is ended for its silence.
+        """
+        if not self.wish.role.stays or (self.wish.role is Role.NOTIFYING and self.disturbed):
             self.begun += 1
 
     def edit(self, verb: Verb) -> None:

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.model.generation import Changed, Listed
 from orchestrator.model.state import PublicState
 from orchestrator.ports import Operation, Part
 from orchestrator.testing.operator import AGENT, FakeOperator
 from tests.api.helpers_api import DB, WEB, ask, exchanging, serving
+
+GENERATIONS = (
+    Listed(number=6, at=1.5, live=False, pinned=False, definitions=1, changed=Changed(added=("web",))),
+    Listed(number=7, at=2.0, live=True, pinned=False, definitions=1, changed=Changed(changed=("web",))),
+)
 
 
 async def test_the_agent_and_its_containers(tmp_path: Path) -> None:
@@ -42,6 +48,35 @@ async def test_the_plan(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         _, plan = await ask(served, "GET", "/v1/plan")
         assert plan[0] == {"name": "db", "verb": "nothing", "held": False, "fields": [], "problems": []}
+
+
+async def test_the_generations(tmp_path: Path) -> None:
+    operator = FakeOperator([WEB])
+    operator.generations = GENERATIONS
+    async with serving(tmp_path, operator) as served:
+        _, listed = await ask(served, "GET", "/v1/generations")
+        assert [(each["number"], each["at"], each["live"]) for each in listed] == [
+            (6, "1970-01-01T00:00:01.500Z", False),
+            (7, "1970-01-01T00:00:02.000Z", True),
+        ]
+        assert listed[0]["changed"] == {"added": ["web"], "removed": [], "changed": [], "plugins": []}
+
+
+@pytest.mark.parametrize(("body", "pinned"), [({}, 6), ({"generation": 7}, 7), ({"generation": 7.0}, 7)])
+async def test_a_roll_back_and_the_way_back(tmp_path: Path, body: dict[str, object], pinned: int) -> None:
+    operator = FakeOperator([WEB])
+    operator.generations = GENERATIONS
+    async with serving(tmp_path, operator) as served:
+        exchange, done = await ask(served, "POST", "/v1/rollback", body)
+        assert (exchange.status, done) == (200, {"generation": pinned, "differing": [], "problems": []})
+        _, agent = await ask(served, "GET", "/v1/agent")
+        assert agent["pinned"] == pinned
+        exchange, text = await ask(served, "POST", "/v1/resume")
+        assert (exchange.status, text) == (204, "")
+        exchange, problem = await ask(served, "POST", "/v1/resume")
+        assert (exchange.status, problem["detail"]) == (409, "no generation is pinned: the directory is followed")
+        exchange, problem = await ask(served, "POST", "/v1/rollback", {"generation": 9})
+        assert (exchange.status, problem["detail"]) == (409, "there is no generation 9")
 
 
 async def test_a_signal(tmp_path: Path) -> None:

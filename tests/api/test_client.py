@@ -10,6 +10,7 @@ from attrs import evolve
 
 from orchestrator.api.client import ApiProblem, Client, NoAgent, NoAnswer
 from orchestrator.model.action import FieldChange, Planned, Verb
+from orchestrator.model.generation import Changed, Listed, RolledBack
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import PublicState
 from orchestrator.ports import Operation, Part, Refused, UnknownName
@@ -34,6 +35,22 @@ async def test_what_it_asks_and_gets(tmp_path: Path) -> None:
         await client.send_signal("web", "SIGHUP")
         await client.shut_down()
         assert [method for method, _ in operator.calls[-2:]] == ["send_signal", "shut_down"]
+
+
+async def test_a_roll_back(tmp_path: Path) -> None:
+    operator = FakeOperator([WEB])
+    changed = Changed(added=("web",))
+    operator.generations = tuple(
+        Listed(number=number, at=1.0, live=number == 7, pinned=False, definitions=1, changed=changed)
+        for number in (6, 7)
+    )
+    async with serving(tmp_path, operator) as served, Client(served.path) as client:
+        assert await client.roll_back(None) == RolledBack(generation=6)
+        assert await client.roll_back(7) == RolledBack(generation=7)
+        await client.resume()
+        with pytest.raises(ApiProblem, match="no generation is pinned"):
+            await client.resume()
+        assert operator.calls == [("roll_back", None), ("roll_back", 7), ("resume", None)]
 
 
 async def test_an_operation_as_it_comes_about(tmp_path: Path) -> None:

@@ -62,6 +62,23 @@ async def test_a_signal_that_is_none(tmp_path: Path, body: object, detail: str) 
         assert (exchange.status, problem["detail"]) == (422, detail)
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"generation": "7"}, '/generation: expected the number of a generation, not the string "7"'),
+        ({"generation": True}, "/generation: expected the number of a generation, not the boolean true"),
+        ({"generation": 0}, "/generation: expected the number of a generation, not the integer 0"),
+        ({"generation": 1.5}, "/generation: expected the number of a generation, not the number 1.5"),
+        ({"generation": None}, "/generation: expected the number of a generation, not null"),
+        ({"number": 7}, '/number: the key "number" is unknown: known are "generation"'),
+    ],
+)
+async def test_a_generation_that_is_none(tmp_path: Path, body: object, detail: str) -> None:
+    async with serving(tmp_path) as served:
+        exchange, problem = await ask(served, "POST", "/v1/rollback", body)
+        assert (exchange.status, problem["detail"]) == (422, detail)
+
+
 async def test_every_error_of_a_request_is_told_with_its_place(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         _, problem = await ask(served, "POST", "/v1/start", {"names": [1, 2], "wait": 3})

@@ -46,6 +46,25 @@ def test_json_is_a_list_of_problems_with_these_keys(tmp_path: Path, capsys: pyte
     assert json.loads(capsys.readouterr().out) == []
 
 
+def test_what_files_say_of_each_other_is_checked_where_all_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "web.toml").write_text(GOOD + 'after = ["api", "dbb"]\n')
+    (tmp_path / "api.toml").write_text(GOOD + 'requires = ["web", "both"]\n')
+    (tmp_path / "db.toml").write_text(GOOD)
+    for suffix in ("toml", "json"):
+        (tmp_path / f"both.{suffix}").write_text("{}" if suffix == "json" else GOOD)
+    assert main(["check", str(tmp_path)]) == 1
+    out = capsys.readouterr().out
+    assert f"{tmp_path}/web.toml:3:10: after[0]: they wait for each other: web → api → web" in out
+    assert f"{tmp_path}/api.toml:3:13: requires[0]: they wait for each other: api → web → api" in out
+    assert f'{tmp_path}/web.toml:3:17: after[1]: there is no definition of "dbb"' in out
+    assert 'did you mean "db"?' in out
+    assert "requires[1]" not in out, "two files claim the name, so there is one"
+    # Of a file alone it is not known which others there are to be.
+    assert main(["check", str(tmp_path / "web.toml")]) == 0
+
+
 def test_one_name_in_two_directories_is_checked_in_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for folder, text in (("a", BAD), ("b", GOOD)):
         (tmp_path / folder).mkdir()

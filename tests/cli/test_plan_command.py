@@ -13,7 +13,10 @@ from attrs import evolve
 
 from orchestrator.cli import main
 from orchestrator.cli.compiling import compile_directory
+from orchestrator.core.generations import collect_texts, make_generation
+from orchestrator.core.status import describe_pin
 from orchestrator.model.action import FieldChange, Planned, Target, Verb
+from orchestrator.model.generation import Pin
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
@@ -22,6 +25,7 @@ from orchestrator.model.state import AgentState, InstanceState, NameState, Publi
 from orchestrator.model.types import Size
 from orchestrator.ports import Refused
 from orchestrator.system.disk import HostDisk
+from orchestrator.system.generations import HostGenerations
 from orchestrator.system.states import read_start_time
 from orchestrator.testing.operator import AGENT
 from tests.cli.helpers_beside import beside_agent
@@ -145,6 +149,12 @@ async def test_an_agent_that_refuses(tmp_path: Path) -> None:
         )
 
 
+async def test_a_pin_is_told(tmp_path: Path) -> None:
+    async with beside_agent(tmp_path, "/c") as beside:
+        HostDisk(beside.layout).write_agent(evolve(beside.operator.agent, pinned=7))
+        assert await beside.run("plan") == (0, "1 unchanged\n", f"orchestrator: {describe_pin(7)}\n")
+
+
 async def test_another_directory_is_compared_and_the_agent_not_asked(tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
@@ -155,6 +165,46 @@ async def test_another_directory_is_compared_and_the_agent_not_asked(tmp_path: P
         assert ("plan", None) not in beside.operator.calls
         (tmp_path / "c").symlink_to(other)
         assert (await beside.run("plan", str(other)))[1] == "1 unchanged\n", "it is the agent's own"
+
+
+def keep(layout: Layout, config: Path) -> None:
+    """Keep what the directory says as the first generation."""
+    desired = compile_directory(str(config)).desired
+    generation = make_generation(desired, None, {}, number=1, at=1.0)
+    assert generation is not None
+    HostGenerations(layout).write_now(generation, collect_texts(desired, ()))
+
+
+def test_without_an_agent_a_broken_file_starts_by_its_last_good_definition(
+    layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("held", "runs", "web"):
+        (config / f"{name}.toml").write_text(WEB)
+    keep(layout, config)
+    record(layout, "runs", target_of(config, "runs"))
+    HostDisk(layout).hold("held")
+    for name in ("held", "runs", "web", "new"):
+        (config / f"{name}.toml").write_text("args = 3\n")
+    code, lines = plan(capsys)
+    assert code == 1
+    assert lines[:2] == ["held: nothing: an operator has stopped it", "web: start by its last good definition"]
+    assert lines[-1] == "1 to start, 3 with problems"
+    code, lines = plan(capsys, str(config))
+    assert lines[-1] == "4 with problems", "of another directory nothing is kept"
+
+
+def test_without_an_agent_what_is_pinned_counts(
+    layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config / "web.toml").write_text(WEB)
+    keep(layout, config)
+    (config / "web.toml").unlink()
+    (config / "new.toml").write_text(WEB)
+    HostGenerations(layout).write_pin_now(Pin(number=1, at=1.0))
+    assert main(["plan"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "web: start\n1 to start\n"
+    assert err.splitlines()[1] == f"orchestrator: {describe_pin(1)}"
 
 
 def test_without_an_agent_all_would_be_started(
@@ -271,6 +321,21 @@ def test_problems_of_every_kind(layout: Layout, config: Path, capsys: pytest.Cap
     out, err = capsys.readouterr()
     assert [each["name"] for each in json.loads(out) if each["problems"]] == ["two", "web"]
     assert "Bad.toml:1:1" in err
+
+
+def test_names_that_wait_for_each_other_or_are_not_there(
+    layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config / "web.toml").write_text(WEB + 'after = ["db"]\n')
+    (config / "db.toml").write_text(WEB + 'requires = ["web"]\n')
+    (config / "api.toml").write_text(WEB + 'requires = ["wbe"]\n')
+    code, lines = plan(capsys)
+    assert code == 1
+    assert [line.partition(": ")[2] for line in lines[:-1]] == [
+        'requires[0]: there is no definition of "wbe" (did you mean "web"?)',
+        "requires[0]: they wait for each other: db → web → db (take one of them away)",
+        "after[0]: they wait for each other: web → db → web (take one of them away)",
+    ]
 
 
 def test_a_directory_that_is_not_there(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:

@@ -241,4 +241,3 @@ class _Run:
         self._pidfd = -1
         assert ended is not None, "only WNOHANG makes waitid return without a process"
         return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
-

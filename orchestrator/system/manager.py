@@ -59,9 +59,7 @@ NOT_LOADED = 5
 """The exit code of systemctl(1) for a unit that there is not."""
 
 
-async def _systemctl(
-    arguments: tuple[str, ...], children: Children, deadline: float, output: int
-) -> CommandResult:
+async def _systemctl(arguments: tuple[str, ...], children: Children, deadline: float, output: int) -> CommandResult:
     """Raises OSError, also where there is no systemctl."""
     command = shutil.which("systemctl")
     if command is None:

@@ -75,10 +75,10 @@ def command(context: click.Context, directory: str | None, as_json: bool, config
 
     DIR is compared instead of the watched directory. Exit code: 0 nothing to do, 2 something, 1 problems.
     """
-    layout = layout_of(state, run)
+    layout, is_other = layout_of(state, run), directory is not None
     if context.get_parameter_source("config") is not ParameterSource.DEFAULT:
         directory = directory or config
-    plan = make_plan(layout, directory, config)
+    plan = make_plan(layout, directory, config, is_other=is_other)
     if as_json:
         write_output(json.dumps([planned_to_json(each) for each in plan.planned], indent=2) + "\n")
         for problem in plan.misnamed:
@@ -90,8 +90,9 @@ def command(context: click.Context, directory: str | None, as_json: bool, config
     return CHANGES if any(each.verb is not Verb.NOTHING for each in plan.planned) else 0
 
 
-def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
+def make_plan(layout: Layout, directory: str | None, default: str, *, is_other: bool = False) -> _Plan:
     """directory: the one that is meant, absolute; None for that of the agent, and where none runs ``default``.
+    is_other: it is only compared with, so what is kept of earlier states of the agent's is none of it.
 
     Raises OutsideError."""
     agent = find_agent(layout)
@@ -99,7 +100,7 @@ def make_plan(layout: Layout, directory: str | None, default: str) -> _Plan:
         return _ask_agent(layout)
     if agent is None:
         warn(f"no agent is running (run directory {layout.run}): comparing with the state files")
-    kept = None if directory is not None else find_shelf(layout)
+    kept = find_shelf(layout) if agent is None and not is_other else None
     return _compare(layout, _compile(directory or default, kept), agent_alive=agent is not None)
 
 

@@ -118,20 +118,20 @@ class FakeOperator:
         """See `orchestrator.ports.Operator`. Refused where ``generations`` has none of that number; without one it is
         the second last."""
         await trio.lowlevel.checkpoint()
+        self._record("roll_back", number)
         numbers = [each.number for each in self.generations]
         chosen = number if number is not None else (numbers[-2] if len(numbers) > 1 else 0)
         if chosen not in numbers:
             raise Refused(f"there is no generation {chosen}")
-        self._record("roll_back", number)
         self._pin(chosen)
         return RolledBack(generation=chosen)
 
     async def resume(self) -> None:
         """See `orchestrator.ports.Operator`."""
         await trio.lowlevel.checkpoint()
+        self._record("resume", None)
         if self.agent.pinned is None:
             raise Refused("no generation is pinned: the directory is followed")
-        self._record("resume", None)
         self._pin(None)
 
     def _pin(self, number: int | None) -> None:

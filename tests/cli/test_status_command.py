@@ -11,9 +11,11 @@ import pytest
 from attrs import evolve
 
 from orchestrator.cli import main
+from orchestrator.core.status import describe_pin
 from orchestrator.model.layout import Layout
 from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
+from orchestrator.model.source import Edit
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.states import read_start_time
@@ -162,6 +164,25 @@ def test_what_stands_in_the_way_of_the_whole_is_said(disk: HostDisk, capsys: pyt
     assert out.splitlines()[-3:] == ["problems:", f"  {nameless}", f"  {PROBLEM}"]
     assert main(["status", "--json"]) == 0
     assert capsys.readouterr().err.splitlines()[1] == f"orchestrator: {nameless}"
+
+
+def test_a_pinned_generation_is_said(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> None:
+    disk.write_agent(agent_state(pinned=7, history_trouble="cannot write /x/8.jsonl: No space left on device"))
+    said = [f"orchestrator: {describe_pin(7)}", "orchestrator: cannot write /x/8.jsonl: No space left on device"]
+    for words in (["status"], ["status", "--json"], ["status", "web"]):
+        assert main(words) == 0
+        assert capsys.readouterr().err.splitlines() == said
+
+
+def test_what_goes_by_its_last_good_definition_is_said(disk: HostDisk, capsys: pytest.CaptureFixture[str]) -> None:
+    edit = Edit(file="/etc/orchestrator/web.toml", modified_at=1.0, digest="0", generation=7)
+    disk.write_agent(agent_state())
+    disk.write_name(evolve(WEB, problems=(PROBLEM,), edit=edit))
+    assert main(["status", "web", "db"]) == 0
+    rows = capsys.readouterr().out.splitlines()
+    assert rows[2].endswith("goes by its last good definition, of generation 7; 1 problem, see below")
+    assert main(["status", "web", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["edit"]["generation"] == 7
 
 
 def test_a_damaged_file_is_told_and_the_rest_is_shown(

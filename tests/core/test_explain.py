@@ -140,6 +140,11 @@ def test_what_an_operator_holds() -> None:
     assert lines(explanation)["why"] == 'an operator has stopped it: "orchestrator start web" lets it run again'
 
 
+def test_what_goes_by_its_last_good_definition() -> None:
+    explanation = explain(evolve(STATE, problems=(PROBLEM,), edit=evolve(EDIT, generation=7)))
+    assert lines(explanation)["why"] == "its file has problems, so it goes by its last good definition, of generation 7"
+
+
 def test_problems_come_with_the_place_in_their_file() -> None:
     broken = evolve(STATE, state=PublicState.INVALID, problems=(PROBLEM,), pid=None, edit=None)
     explanation = explain(broken, evolve(SEEN, texts={FILE: EDITED.text}))
@@ -179,6 +184,19 @@ LIVE = f"{FILE} of 1970-01-01 00:15:00"
             f"{LIVE}: live; now cannot read it",
         ),
         (EDIT, None, (), LIVE),
+        (
+            evolve(EDIT, generation=7),
+            EDITED,
+            (PROBLEM,),
+            f"{LIVE} (generation 7) is live; the file was edited at 1970-01-01 00:33:20: not live, 1 problem",
+        ),
+        (
+            evolve(EDIT, generation=7),
+            EDITED,
+            (),
+            f"{LIVE} (generation 7) is live; the file was edited at 1970-01-01 00:33:20: not live, not followed",
+        ),
+        (evolve(EDIT, generation=7), AS_LIVE, (), f"{LIVE} (generation 7): live"),
         (None, None, (), ""),
         (None, EDITED, (PROBLEM,), "none is live: 1 problem"),
     ],

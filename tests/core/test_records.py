@@ -15,6 +15,7 @@ from orchestrator.model.policy import Restart
 from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
+from orchestrator.model.source import Edit
 from orchestrator.model.spec import Policy, SkeletonRoot
 from orchestrator.model.state import NameState, PublicState
 
@@ -110,6 +111,10 @@ def lines_of(before: NameState | None, *after: NameState) -> list[str]:
                 WAITING,
             ],
             [str(PROBLEM), str(PROBLEM), "web: mended"],
+        ),
+        (
+            [evolve(WAITING, problems=(PROBLEM,), edit=Edit(file="/c", modified_at=1.0, digest="0", generation=7))],
+            [str(PROBLEM), "web: goes by its last good definition, of generation 7"],
         ),
         (
             [evolve(BACKOFF, message="no such file", last_exit=CRASH)],

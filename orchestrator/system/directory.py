@@ -4,9 +4,9 @@ Events are hints that something may differ; `WatchedDirectory.read` tells what i
 the parser, what follows from a change for the planner. Floor: system.
 """
 
+import errno
 import math
 import os
-import threading
 from collections.abc import Collection
 
 import trio
@@ -15,9 +15,11 @@ from attrs import frozen
 from orchestrator.model.source import Form, Listing
 from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, NoWatchesLeft
-from orchestrator.system.links import walk_links
-from orchestrator.system.sources import list_links, read_sources
+from orchestrator.system.links import Chain, follow_links
+from orchestrator.system.looks import Looks
+from orchestrator.system.sources import Way, list_links, read_in_steps
 from orchestrator.system.statfs import name_silent_filesystem
+from orchestrator.system.steps import NoAnswer, Steps
 from orchestrator.system.watches import CONTENT, Wanted, Watches
 
 SUFFIXES = tuple(form.value for form in Form)
@@ -25,6 +27,10 @@ SUFFIXES = tuple(form.value for form in Form)
 
 LOOK_INTERVAL = 5.0
 """Seconds between two looks where events cannot be relied on."""
+
+LASTING = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EINVAL, errno.EFBIG})
+"""What stays as it is until somebody changes a file or its mode, which is an event. Of the end of anything else (a disk
+that fails, a want of descriptors) nothing tells."""
 
 _ARM_ATTEMPTS = 4
 _READ_ATTEMPTS = 3
@@ -54,8 +60,9 @@ class WatchedDirectory(Closing):
         self._hint = True  # before the first read anything may have changed
         self._look_at = math.inf  # trio's clock
         self._message = ""
-        # A look that was cancelled goes on in its thread until the file system answers; the next one waits for it.
-        self._looking = threading.Lock()
+        self._looks = Looks[_Look](self._note_answer)
+        self._answered = False
+        self._waiting = trio.CancelScope()
 
     @property
     def message(self) -> str:
@@ -72,16 +79,18 @@ class WatchedDirectory(Closing):
             self._hint = True
 
     async def read(self) -> Listing:
-        """Read all definitions, sorted by name. Never raises for what a user can do to the directory. What has hung (a
-        file system whose server is away) is left to its thread when the read is cancelled."""
+        """Read all definitions, sorted by name. Never raises for what a user can do to the directory. What hangs (a
+        file system whose server is away) is told after seconds as what does not answer, be it the directory or a file
+        that is a link."""
         for _ in range(_READ_ATTEMPTS):
             if self._inotify is not None:
                 self._inotify.drain()  # those are older than the look that follows
             self._hint = True  # until the look is done: a cancelled read leaves something to be looked at
-            look = await trio.to_thread.run_sync(self._look, abandon_on_cancel=True)
+            self._answered = False
+            look = await self._looks.take(self._look)
             self._message = look.message
             self._look_at = math.inf if look.reliable else trio.current_time() + LOOK_INTERVAL
-            self._hint = self._take_hints()
+            self._hint = self._take_hints() or self._answered
             if not self._hint:
                 break  # nothing was written meanwhile, so no text is half of one
         return look.listing
@@ -90,12 +99,12 @@ class WatchedDirectory(Closing):
         """Return when something may have changed since the last `read` began, at once if it has already."""
         await trio.lowlevel.checkpoint()
         while not self._hint:
-            with trio.move_on_at(self._look_at) as scope:
+            with trio.CancelScope(deadline=self._look_at) as self._waiting:
                 if self._inotify is None or self._watches is None:
                     await trio.sleep_forever()
                 else:
                     self._hint = self._watches.matter(await self._inotify.wait())
-            if scope.cancelled_caught:
+            if self._waiting.cancelled_caught:
                 self._hint = True
 
     def close(self) -> None:
@@ -109,25 +118,30 @@ class WatchedDirectory(Closing):
             return False
         return self._watches.matter(self._inotify.drain())
 
-    def _look(self) -> _Look:
-        """Arm, then read: what changes after the reading began has a watch. Runs in a thread."""
-        with self._looking:
-            try:
-                message, reliable = self._arm()
-            except NoWatchesLeft as error:
-                message, reliable = f"{error}; looking every {LOOK_INTERVAL:g} s instead", False
-            return _Look(read_sources(self._path, self._suffixes), message, reliable)
+    def _note_answer(self) -> None:
+        self._hint = self._answered = True
+        self._waiting.cancel()
 
-    def _arm(self) -> tuple[str, bool]:
+    def _look(self) -> Steps[_Look]:
+        """Arm, then read: what changes after the reading began has a watch. Runs in a thread."""
+        way = Way(self._path)
+        try:
+            message, reliable = yield from self._arm(way)
+        except NoWatchesLeft as error:
+            message, reliable = f"{error}; looking every {LOOK_INTERVAL:g} s instead", False
+        listing = yield from read_in_steps(self._path, self._suffixes, way)
+        return _Look(listing, message, reliable and way.failures <= LASTING)
+
+    def _arm(self, way: Way) -> Steps[tuple[str, bool]]:
         """Watch everything that decides what a read finds. Returns the message and whether events can be relied on."""
         if self._inotify is None or self._watches is None:
             self._inotify = Inotify()
             self._watches = Watches(self._inotify)
         silent = ""
         for _ in range(_ARM_ATTEMPTS):
-            wanted = self._survey()
-            silent = self._find_silent(wanted)
-            armed = self._watches.arm(wanted)
+            wanted = yield from self._survey(way)
+            silent = yield from _find_silent(wanted)
+            armed = yield from self._watches.arm_in_steps(wanted)
             if armed.failure:
                 return f"{armed.failure}; looking every {LOOK_INTERVAL:g} s instead", False
             if armed.steady:
@@ -138,22 +152,37 @@ class WatchedDirectory(Closing):
             return f"{silent}, which sends no events: looking every {LOOK_INTERVAL:g} s instead", False
         return "", True
 
-    def _survey(self) -> Wanted:
+    def _survey(self, way: Way) -> Steps[Wanted]:
         wanted = Wanted()
-        chain = walk_links(self._path)
+        chain = yield from self._follow(self._path, way)
         wanted.add_chain(chain)
+        way.end = chain.place
         if chain.end is not None:
             wanted.add_suffixes(chain.end, self._suffixes)
-            for name in list_links(chain.end, self._suffixes):
-                wanted.add_chain(walk_links(os.path.join(chain.end, name)), last=CONTENT)
+            for name in (yield from list_links(chain.end, self._suffixes, way)):
+                link = yield from self._follow(os.path.join(chain.end, name), way)
+                wanted.add_chain(link, last=CONTENT)
+                way.targets[name] = link.place
         for path in self._also:
-            wanted.add_chain(walk_links(path))
+            wanted.add_chain((yield from self._follow(path, way)))
         for path in self._contents:
-            wanted.add_content(walk_links(path))
+            wanted.add_content((yield from self._follow(path, way)))
         return wanted
 
-    def _find_silent(self, wanted: Wanted) -> str:
-        for folder in sorted(wanted.names.keys() | wanted.suffixes.keys()):
-            if kind := name_silent_filesystem(folder):
-                return f"{folder} is on {kind}"
-        return ""
+    def _follow(self, path: str, way: Way) -> Steps[Chain]:
+        chain = yield from follow_links(path)
+        if chain.errno:
+            way.failures.add(chain.errno)
+        return chain
+
+
+def _find_silent(wanted: Wanted) -> Steps[str]:
+    for folder in sorted(wanted.names.keys() | wanted.suffixes.keys()):
+        try:
+            yield folder
+            kind = name_silent_filesystem(folder)
+        except NoAnswer:
+            continue  # what lies there says so itself
+        if kind:
+            return f"{folder} is on {kind}"
+    return ""

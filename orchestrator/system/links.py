@@ -11,6 +11,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from orchestrator.system.steps import Steps, finish
+
 MAX_LINKS = 40
 """As many links as the kernel follows in one path (path_resolution(7))."""
 
@@ -23,7 +25,8 @@ class StepKind(Enum):
     FILE = "file"
     """Anything else that exists."""
     BARRED = "barred"
-    """It could not be looked at: missing, no rights, the step before is no folder. ``Chain.errno`` says which."""
+    """It could not be looked at: missing, no rights, no answer, the step before is no folder. ``Chain.errno`` says
+    which."""
 
 
 @frozen
@@ -49,9 +52,20 @@ class Chain:
     end: str | None
     errno: int = 0
 
+    @property
+    def place(self) -> str:
+        """The last entry that was come to, however that was."""
+        return self.end if self.end is not None else self.steps[-1].path
+
 
 def walk_links(path: str) -> Chain:
-    """Walk an absolute path as path_resolution(7) does, and note each step. Never raises for what is on the disk."""
+    """Walk an absolute path as path_resolution(7) does, and note each step. Never raises for what is on the disk, and
+    never returns where that hangs."""
+    return finish(follow_links(path))
+
+
+def follow_links(path: str) -> Steps[Chain]:
+    """The steps of `walk_links`. What is silent bars the way, with ETIMEDOUT."""
     current = "/"
     pending = path.split("/")[::-1]
     steps: list[Step] = []
@@ -66,6 +80,7 @@ def walk_links(path: str) -> Chain:
             continue
         entry = os.path.join(current, name)
         try:
+            yield entry
             mode = os.lstat(entry).st_mode
             target = os.readlink(entry) if stat.S_ISLNK(mode) else None
         except OSError as error:

@@ -10,25 +10,47 @@ import stat
 
 from orchestrator.core.shape import LARGEST_TEXT
 from orchestrator.model.source import Listing, Source, form_of
+from orchestrator.system.steps import Steps, finish
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK
+
+
+class Way:
+    """Where a look at a directory leads, as far as one can look, and what it fails with on the way."""
+
+    def __init__(self, end: str) -> None:
+        self.end = end
+        """The path of the directory, without links."""
+        self.targets: dict[str, str] = {}
+        """That of each file which is a link."""
+        self.failures: set[int | None] = set()
+        """The numbers of errors, errno(3)."""
 
 
 def read_sources(directory: str, suffixes: tuple[str, ...]) -> Listing:
     """All definition files of ``directory``, sorted by name (two may share it). A file that vanishes meanwhile is
     left out."""
+    return finish(read_in_steps(directory, suffixes))
+
+
+def read_in_steps(directory: str, suffixes: tuple[str, ...], way: Way | None = None) -> Steps[Listing]:
+    """The steps of `read_sources`. way: where it leads, if that is known; is told of every failure."""
+    way = way or Way(directory)
+    sources = []
     try:
+        yield way.end
         # One descriptor for the whole reading: a directory that is replaced meanwhile gives no mixture of two.
         folder = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            for name in os.listdir(folder):
+                if is_visible(name, suffixes):
+                    source = yield from _read_source(folder, directory, name, way)
+                    sources += [source] if source is not None else []
+        finally:
+            os.close(folder)
     except OSError as error:
+        way.failures.add(error.errno)
         return Listing((), f"cannot read the directory {directory}: {_reason(error)}")
-    try:
-        names = [name for name in os.listdir(folder) if is_visible(name, suffixes)]
-        sources = [source for name in names if (source := _read_source(folder, directory, name)) is not None]
-    except OSError as error:
-        return Listing((), f"cannot read the directory {directory}: {_reason(error)}")
-    finally:
-        os.close(folder)
     return Listing(tuple(sorted(sources, key=lambda source: (source.name, source.file))))
 
 
@@ -37,20 +59,23 @@ def is_visible(name: str, suffixes: tuple[str, ...]) -> bool:
     return not name.startswith(".") and name.endswith(suffixes) and name not in suffixes
 
 
-def list_links(directory: str, suffixes: tuple[str, ...]) -> list[str]:
+def list_links(directory: str, suffixes: tuple[str, ...], way: Way) -> Steps[list[str]]:
     """The names of definition files that are links, sorted; empty where the directory cannot be read."""
     try:
+        yield directory
         with os.scandir(directory) as entries:
             return sorted(entry.name for entry in entries if is_visible(entry.name, suffixes) and entry.is_symlink())
-    except OSError:
+    except OSError as error:
+        way.failures.add(error.errno)
         return []
 
 
-def _read_source(folder: int, directory: str, name: str) -> Source | None:
+def _read_source(folder: int, directory: str, name: str, way: Way) -> Steps[Source | None]:
     # A name that is no UTF-8 must not break whoever prints it; as a container's name it is refused in any case.
     shown = os.fsencode(name).decode("utf-8", "backslashreplace")
     stem, path, form = os.path.splitext(shown)[0], os.path.join(directory, shown), form_of(shown)
     try:
+        yield way.targets.get(name, os.path.join(way.end, name))
         text, modified_at = _read_text(folder, name)
         return Source(stem, path, text, form=form, modified_at=modified_at)
     except FileNotFoundError:
@@ -64,6 +89,7 @@ def _read_source(folder: int, directory: str, name: str) -> Source | None:
         line = error.object[: error.start].count(b"\n") + 1
         return Source(stem, path, None, f"cannot read the file: line {line} is not UTF-8", form)
     except OSError as error:
+        way.failures.add(error.errno)
         return Source(stem, path, None, f"cannot read the file: {_reason(error)}", form)
 
 
@@ -112,7 +138,7 @@ def read_source(path: str) -> Source:
     except OSError as error:
         return Source(os.path.splitext(name)[0], path, None, f"cannot read the file: {_reason(error)}", form_of(name))
     try:
-        source = _read_source(folder, directory, name)
+        source = finish(_read_source(folder, directory, name, Way(directory)))
     finally:
         os.close(folder)
     if source is None:

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from orchestrator.system.inotify import Event, Mask, NoWatchesLeft, Watcher
 from orchestrator.system.links import Chain, StepKind
 from orchestrator.system.sources import is_visible
+from orchestrator.system.steps import Steps, finish
 
 SELF = Mask.MOVE_SELF | Mask.DELETE_SELF
 """A real folder on the way: its own fate only, so that what goes on inside it wakes nobody."""
@@ -111,6 +112,10 @@ class Watches:
     def arm(self, wanted: Wanted) -> Armed:
         """Make the watches be as wanted. A watch stands on an inode and not on a path, so each is added anew: the same
         folder answers with the same number, one that took its place with another."""
+        return finish(self.arm_in_steps(wanted))
+
+    def arm_in_steps(self, wanted: Wanted) -> Steps[Armed]:
+        """The steps of `arm`."""
         armed: dict[int, _Armed] = {}
         steady = True
         failure = ""
@@ -123,6 +128,7 @@ class Watches:
             one = _Armed(mask, frozenset(wanted.names.get(folder, ())), wanted.suffixes.get(folder, ()))
             kind = Mask(0) if folder in wanted.files else Mask.ONLYDIR
             try:
+                yield folder
                 watch = self._add(folder, mask | kind)
                 if watch in armed:  # the same folder by two paths, as bind mounts make them
                     one |= armed[watch]
@@ -143,6 +149,7 @@ class Watches:
                 before = self._armed.get(watch)
                 steady = steady and before is not None and one.mask in before.mask
                 armed[watch] = one
+        yield ""
         for watch in self._armed.keys() - armed.keys():
             self._inotify.remove(watch)
         self._armed = armed

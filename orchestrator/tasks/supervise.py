@@ -258,8 +258,10 @@ class Supervision:
     def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
         """The directory still says what was refused. After an earlier agent's roll-back what came back runs on; if that
         has ended, and how to make it is not known any more, it is tried once more."""
-        if self._target is None and self._trial.good is None and not self._effects.live:
-            self._act(Start(refused), nursery)
+        if self._target is None and self._trial.good is None:
+            self._trial.keep(refused)
+            if not self._effects.live:
+                self._act(Start(refused), nursery)
 
     def _take(self, target: Target) -> None:
         before, self._target, self._policy = self._target, target, target.policy
@@ -312,6 +314,8 @@ class Supervision:
             self._roll_back()
         if happening.event is Event.CLEANED:
             self._forget_removed()
+        if Effect.AWAIT in effects and self._target is None and (again := self._trial.take_again()) is not None:
+            self._take(again)
         for effect in effects:
             self._effects.perform(effect, nursery, self._target, self._life.restarts)
 

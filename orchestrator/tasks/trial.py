@@ -21,6 +21,7 @@ class Trial:
         """refusal: what an earlier agent refused."""
         self._good: Target | None = None
         self._tried: Target | None = None
+        self._again: Target | None = None
         self.refusal = refusal
 
     @property
@@ -44,10 +45,21 @@ class Trial:
 
     def begin(self, target: Target) -> None:
         """An instance of ``target`` is wanted in the place of what there is."""
-        self.refusal = None
+        self.refusal = self._again = None
         rolls_back = target.policy.on_failed_update is OnFailedUpdate.ROLLBACK
         other = self._good is not None and self._good.bundle != target.bundle
         self._tried = target if rolls_back and other else None
+
+    def keep(self, refused: Target) -> None:
+        """What came back runs on, of an earlier agent's: if it ends, what was refused is all that can be made."""
+        self._again = refused
+
+    def take_again(self) -> Target | None:
+        """Begin what was refused once more, if nothing else can be made."""
+        again = self._again
+        if again is not None:
+            self.begin(again)
+        return again
 
     def note_ready(self, target: Target) -> None:
         """The instance made from ``target`` is ready."""

@@ -5,13 +5,16 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import InstanceState, NameState
+from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.undo import undo_strays
-from tests.tasks.helpers_reconcile import Stage, Wreck
+from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
 
 BOOT = "a-boot"
+ONESHOT = WEB + 'type = "oneshot"\n'
 
 
 def start_time_of(pid: int) -> int | None:
@@ -68,3 +71,29 @@ async def open_next(
             await stage.settle()
         yield stage
         nursery.cancel_scope.cancel()
+
+
+def count(stage: Stage, method: str) -> int:
+    """How often the runtime was asked for this, by whichever agent."""
+    return [asked for asked, _ in stage.runtime.calls].count(method)
+
+
+def news_of(stage: Stage) -> list[Record]:
+    """What the event log has of containers, other than of what an operator has asked for."""
+    return [record for record in stage.disk.records if record.name and record.kind is not RecordKind.OPERATOR]
+
+
+def operator_of(stage: Stage) -> AgentOperator:
+    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None)
+
+
+async def leave(files: dict[str, str], prepare: Callable[[Stage], None] = lambda stage: None) -> Wreck:
+    """What an agent leaves that is killed once all has settled."""
+    async with open_stage(files, prepare) as stage:
+        wreck = Wreck(stage)
+    wreck.disk.records.clear()
+    return wreck
+
+
+def unreadable(stage: Stage) -> None:
+    stage.directory.break_down("cannot read /c: input/output error")

@@ -1,50 +1,21 @@
 """An agent after one that was killed, in virtual time: what runs is left alone, what was under way is finished once."""
 
 import signal
-from collections.abc import Callable
 
 import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from orchestrator.model.eventlog import Record, RecordKind
+from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.state import PublicState, Step
-from orchestrator.ports import Operation, Refused
-from orchestrator.tasks.operate import AgentOperator
+from orchestrator.ports import Operation
 from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
-from tests.tasks.helpers_takeover import open_next
+from tests.tasks.helpers_takeover import ONESHOT, count, leave, news_of, open_next, operator_of, unreadable
 
-ONESHOT = WEB + 'type = "oneshot"\n'
 DEAF = FakeProgram(ignores=frozenset({signal.SIGTERM}))
 SLOW = 'restart = { delay = "40s", max_delay = "40s", jitter = 0.0 }\n'
-STARTS = {RecordKind.STARTED, RecordKind.STOPPING, RecordKind.STOPPED, RecordKind.EXITED, RecordKind.COMPLETED}
-
-
-def count(stage: Stage, method: str) -> int:
-    return [asked for asked, _ in stage.runtime.calls].count(method)
-
-
-def news_of(stage: Stage) -> list[Record]:
-    """What the event log has of containers, other than of what an operator has asked for."""
-    return [record for record in stage.disk.records if record.name and record.kind is not RecordKind.OPERATOR]
-
-
-def operator_of(stage: Stage) -> AgentOperator:
-    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None)
-
-
-async def leave(files: dict[str, str], prepare: Callable[[Stage], None] = lambda stage: None) -> Wreck:
-    """What an agent leaves that is killed once all has settled."""
-    async with open_stage(files, prepare) as stage:
-        wreck = Wreck(stage)
-    wreck.disk.records.clear()
-    return wreck
-
-
-def unreadable(stage: Stage) -> None:
-    stage.directory.break_down("cannot read /c: input/output error")
 
 
 # What runs
@@ -319,173 +290,3 @@ async def test_an_agent_that_is_killed_before_each_write_starts_nothing_twice(au
             assert stage.state("web").state is PublicState.RUNNING
             assert set(stage.runtime.containers) == set(stage.disk.instances) == {stage.state("web").instance}
             assert count(stage, "create") == (0 if any(lives) else 1)
-
-
-# What was edited meanwhile
-
-
-async def test_edits_that_were_made_meanwhile_do_what_they_do_at_any_time(autojump_clock: MockClock) -> None:
-    files = dict.fromkeys(("other", "limits", "policy", "text"), WEB)
-    wreck = await leave(files)
-    pids = {name: state.pid for name, state in wreck.disk.names.items()}
-    edited = {
-        "other": WEB + 'env.A = "1"\n',
-        "limits": WEB + 'resources.memory = "64M"\n',
-        "policy": WEB + 'restart.on_failure = "stop"\n',
-        "text": "# better\n" + WEB,
-    }
-    async with open_next(edited, wreck) as stage:
-        await stage.settle()
-        after = stage.pids()
-        assert {name for name in files if after[name] != pids[name]} == {"other"}
-        assert stage.disk.instances[str(stage.state("limits").instance)].resources.memory == 64 * 2**20
-        assert count(stage, "update") == 1
-        kinds = {record.name: record.kind for record in news_of(stage) if record.kind not in STARTS}
-        assert kinds == {
-            "other": RecordKind.REPLACED,
-            "limits": RecordKind.UPDATED,
-            "policy": RecordKind.RETUNED,
-        }
-        for name in ("policy", "text"):
-            stage.runtime.process_of(name).finish(code=1)
-        await stage.settle()
-        assert stage.state("policy").state is PublicState.FAILED
-        assert stage.state("text").state is PublicState.RUNNING
-
-
-async def test_limits_that_are_in_doubt_are_set_again(autojump_clock: MockClock) -> None:
-    text = WEB + 'resources.memory = "64M"\n'
-    wreck = await leave({"web": text})
-    (state,) = wreck.disk.instances.values()
-    wreck.disk.instances[state.instance] = evolve(state, limits_known=False)
-    async with open_next({"web": text}, wreck) as stage:
-        assert count(stage, "update") == 1
-        assert stage.disk.instances[state.instance].limits_known
-
-
-async def test_what_has_no_file_any_more_is_stopped_after_the_grace(autojump_clock: MockClock) -> None:
-    wreck = await leave({"web": WEB, "db": WEB})
-    async with open_next({"db": WEB}, wreck, settled=False) as stage:
-        await trio.sleep(0.9)
-        assert stage.state("web").state is PublicState.RUNNING
-        await trio.sleep(0.5)
-        assert set(stage.disk.names) == {"db"}
-        assert len(stage.runtime.containers) == 1
-
-
-async def test_a_file_that_is_only_being_renamed_stops_nothing(autojump_clock: MockClock) -> None:
-    wreck = await leave({"web": WEB})
-    calls = list(wreck.runtime.calls)
-    async with open_next({}, wreck, settled=False) as stage:
-        await trio.sleep(0.9)
-        stage.directory.write("web", WEB)
-        await trio.sleep(10)
-        assert stage.runtime.calls == calls
-
-
-# A directory that cannot be read
-
-
-async def test_while_the_directory_cannot_be_read_what_was_left_goes_on(autojump_clock: MockClock) -> None:
-    files = {"web": WEB + 'env.A = "1"\n', "db": WEB, "job": ONESHOT}
-    wreck = await leave(files, lambda stage: stage.runtime.set_program("job", FakeProgram(exits=0)))
-    before, calls = dict(wreck.disk.names), list(wreck.runtime.calls)
-    async with open_next(files, wreck, unreadable) as stage:
-        await stage.reporter.wait_settled()  # systemd is told READY
-        await trio.sleep(100)
-        assert stage.runtime.calls == calls
-        assert {name: evolve(state, standing=None) for name, state in stage.disk.names.items()} == {
-            name: evolve(state, standing=None) for name, state in before.items()
-        }
-        wreck = Wreck(stage)
-        stage.directory.break_down(None)
-        await trio.sleep(10)
-        assert stage.runtime.calls == calls
-    # One that was killed in that time has told the next no less than it was told itself.
-    async with open_next(files, wreck) as stage:
-        assert stage.runtime.calls == calls
-        assert {name: evolve(state, standing=None) for name, state in stage.disk.names.items()} == {
-            name: evolve(state, standing=None) for name, state in before.items()
-        }
-        assert news_of(stage) == []
-
-
-async def test_what_ends_while_the_directory_cannot_be_read_is_begun_when_it_can(autojump_clock: MockClock) -> None:
-    text = WEB + "restart.max_restarts = 2\n"
-    wreck = await leave({"web": text})
-    async with open_next({"web": text}, wreck, unreadable) as stage:
-        stage.runtime.process_of("web").finish(code=1)
-        await trio.sleep(1000)
-        await stage.reporter.wait_settled()
-        assert (stage.state("web").state, stage.state("web").failures) == (PublicState.WAITING, 1)
-        assert stage.state("web").message == "waits for its definition, which cannot be read"
-        assert stage.runtime.containers == {}
-        stage.directory.break_down(None)
-        await stage.settle()
-        assert (stage.state("web").state, stage.state("web").failures) == (PublicState.RUNNING, 1)
-        assert count(stage, "create") == 2
-
-
-async def test_a_stop_while_the_directory_cannot_be_read_stops_that_one(autojump_clock: MockClock) -> None:
-    wreck = await leave({"web": WEB, "db": WEB})
-    pid = wreck.disk.names["db"].pid
-    async with open_next({"web": WEB, "db": WEB}, wreck, unreadable) as stage:
-        operator = operator_of(stage)
-        operator.operate(Operation.STOP, ["web"])
-        await stage.settle()
-        assert stage.state("web").state is PublicState.STOPPED
-        assert stage.state("db").pid == pid
-        with pytest.raises(Refused):
-            operator.operate(Operation.RESTART, ["db"])
-        with pytest.raises(Refused):
-            operator.operate(Operation.START, ["web"])
-        await stage.settle()
-        assert stage.state("db").pid == pid, "what nobody knows how to make is not ended either"
-        stage.directory.break_down(None)
-        await stage.settle()
-        operator.operate(Operation.START, ["web"])
-        await stage.settle()
-        assert stage.state("web").state is PublicState.RUNNING
-        assert stage.state("db").pid == pid
-
-
-# A definition that is invalid
-
-
-async def test_a_definition_that_is_invalid_at_the_start_keeps_what_runs(autojump_clock: MockClock) -> None:
-    wreck = await leave({"web": WEB, "db": WEB})
-    pids, calls = {name: state.pid for name, state in wreck.disk.names.items()}, list(wreck.runtime.calls)
-    for _ in range(2):
-        async with open_next({"web": "nonsense", "db": WEB}, wreck) as stage:
-            await trio.sleep(10)
-            assert stage.pids() == pids
-            assert stage.state("web").problems
-            assert stage.runtime.calls == calls
-            wreck = Wreck(stage)
-    kinds = [record.kind for record in wreck.disk.records]
-    assert kinds == [RecordKind.PROBLEM], "once: it is no news to the second one"
-    async with open_next({"web": WEB, "db": WEB}, wreck) as stage:
-        assert stage.pids() == pids
-        assert stage.state("web").problems == ()
-        assert [record.kind for record in news_of(stage)] == [RecordKind.PROBLEM, RecordKind.MENDED]
-
-
-# What is told
-
-
-async def test_a_names_file_that_is_gone_makes_no_news(autojump_clock: MockClock) -> None:
-    wreck = await leave({"web": WEB})
-    before = wreck.disk.names.pop("web")
-    async with open_next({"web": WEB}, wreck) as stage:
-        assert news_of(stage) == []
-        assert stage.state("web").pid == before.pid
-
-
-async def test_an_end_of_the_agent_tells_of_no_end_of_what_goes_on(autojump_clock: MockClock) -> None:
-    async with open_stage({"web": WEB}) as stage:
-        stage.disk.records.clear()
-        stage.reporter.stopping()
-    assert news_of(stage) == []
-    assert stage.state("web").state is PublicState.RUNNING
-    async with open_next({"web": WEB}, Wreck(stage)) as stage:
-        assert news_of(stage) == []

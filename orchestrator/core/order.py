@@ -40,6 +40,9 @@ class Prospect(Enum):
     ABSENT = "no valid definition"
 
 
+MOST_NAMED = 5
+"""Names that a message lists."""
+
 DOWN = frozenset({Prospect.STOPPED, Prospect.FAILED, Prospect.ENDED})
 """It is not to run, for now."""
 
@@ -109,7 +112,7 @@ class Turn:
     missing: Named = ()
     """Those that it is not to run without: it is to stand down."""
     behind: tuple[str, ...] = ()
-    """Those that are to end before it is told to; empty for what is not to end."""
+    """Those that are to end before it is told to, or of many some; empty for what is not to end."""
     rests: bool = False
     """Nothing is under way for those that its start waits for."""
 
@@ -237,11 +240,8 @@ def _describe_missing(missing: Named) -> str:
 
 def _describe_behind(names: tuple[str, ...]) -> str:
     """``stops once api and web have ended``."""
-    return f"{STOPS_ONCE}{_join(list(names))} {'has' if len(names) == 1 else 'have'} ended" if names else ""
-
-
-MOST_NAMED = 5
-"""Names that a message lists; the others are counted."""
+    listed = list(names) if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], "others"]
+    return f"{STOPS_ONCE}{_join(listed)} {'has' if len(names) == 1 else 'have'} ended" if names else ""
 
 
 def _join(names: list[str]) -> str:

@@ -8,12 +8,14 @@ Floor: tasks.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from attrs import define, evolve, field
 
 from orchestrator.core.order import (
     DOWN,
+    MOST_NAMED,
     NOWHERE,
     Outlook,
     Seat,
@@ -191,16 +193,21 @@ class Order:
             known.wake()
 
     def _find_behind(self, name: str) -> tuple[str, ...]:
-        """Who comes after a name, directly or over others that need not end, and is to end before it."""
-        found: list[str] = []
+        """Who comes after a name, directly or over others that need not end, and is to end before it. Of many some: who
+        they are is for people, and each that ends is not to be news for one that waits for a thousand."""
+        return tuple(sorted(islice(self._walk_behind(name), MOST_NAMED + 1)))
+
+    def _walk_behind(self, name: str) -> Iterator[str]:
         seen, left = {name}, [name]
         while left:
             for other in self._dependents.get(left.pop(), ()):
                 if other in seen:
                     continue
                 seen.add(other)
-                (found if other in self._ending else left).append(other)
-        return tuple(sorted(found))
+                if other in self._ending:
+                    yield other
+                else:
+                    left.append(other)
 
     def _find_below(self, name: str) -> list[str]:
         """Those that are to end whom a name may stand in the way of."""

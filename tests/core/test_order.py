@@ -168,6 +168,7 @@ def test_in_a_hurry_no_end_waits_for_another() -> None:
         ),
         (RUNNING, Turn(behind=("web",)), "stops once web has ended"),
         (RUNNING, Turn(behind=("api", "ui", "web")), "stops once api, ui and web have ended"),
+        (RUNNING, Turn(behind=tuple("abcdef")), "stops once a, b, c, d, e and others have ended"),
         (RUNNING, Turn(awaited=(("db", COMING),)), ""),
         (drive(*START, Event.STAND_DOWN)[0], Turn(missing=MISSING), "stopped since db is stopped"),
         (

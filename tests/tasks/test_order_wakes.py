@@ -140,6 +140,22 @@ def test_who_waits_for_each_other_to_end_is_let_end_once_nobody_else_ends() -> N
     assert [board.order.turn(name).behind for name in "abc"] == [(), (), ()]
 
 
+def test_one_that_waits_for_many_to_end_is_not_woken_by_each() -> None:
+    many = [f"n{number:03}" for number in range(100)]
+    board = Board("db", *many)
+    board.note("db", RUNNING)
+    for name in many:
+        board.note(name, RUNNING, evolve(SERVICE, after=("db",)))
+    for name in ("db", *many):
+        board.order.tell(name, Stop())
+    board.take()
+    for name in reversed(many):
+        assert board.order.turn("db").behind
+        board.order.leave(name)
+    assert board.order.turn("db").behind == ()
+    assert 0 < board.take().count("wake db") < 10
+
+
 def test_whether_one_is_down() -> None:
     board = Board("db")
     assert not board.order.is_down("db")

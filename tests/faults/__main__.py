@@ -1,6 +1,7 @@
-"""Kills agents and looks at what becomes of their containers; exit 1 with the first thing that is wrong.
+"""Kills agents and looks at what becomes of their containers, then edits definitions and looks at what the agent
+holds; exit 1 with the first thing that is wrong.
 
-    python -m tests.faults [--seed N] [--kills N] [--keep FOLDER]
+    python -m tests.faults [--seed N] [--kills N] [--edits N] [--keep FOLDER]
 
 Needs root and an OCI runtime.
 """
@@ -11,16 +12,21 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.faults.churn import GROWTH, Churn
 from tests.faults.harness import Harness, Wrong, never_hit
 from tests.faults.points import list_points
+from tests.host.agent_process import AgentProcess
 
 KILLS = 500
+EDITS = 2000
+WARM_UP = 200
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, help="do again what a run with this seed did (default: another each time)")
     parser.add_argument("--kills", type=int, default=KILLS, help=f"how many agents are killed (default {KILLS})")
+    parser.add_argument("--edits", type=int, default=EDITS, help=f"how many edits follow (default {EDITS})")
     parser.add_argument("--runtime", default="runc", help="the OCI runtime (default runc)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, and leave it")
     given = parser.parse_args()
@@ -29,13 +35,33 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="orchestrator-faults-") as folder:
         base = given.keep or Path(folder)
         base.mkdir(exist_ok=True)
-        with Harness(base, seed, lambda text: print(text, flush=True), given.runtime) as harness:
-            try:
-                harness.run(given.kills)
-            except Wrong as wrong:
-                print(f"{wrong}\nFAILED with seed {seed}", flush=True)
-                return 1
-            return report(harness, complete=given.kills >= KILLS)
+        return max(kill(base / "kills", seed, given), edit(base / "edits", seed, given))
+
+
+def kill(base: Path, seed: int, given: argparse.Namespace) -> int:
+    """The agents that are killed. Returns 1 if something is wrong."""
+    base.mkdir()
+    with Harness(base, seed, lambda text: print(text, flush=True), given.runtime) as harness:
+        try:
+            harness.run(given.kills)
+        except Wrong as wrong:
+            print(f"{wrong}\nFAILED with seed {seed}", flush=True)
+            return 1
+        return report(harness, complete=given.kills >= KILLS)
+
+
+def edit(base: Path, seed: int, given: argparse.Namespace) -> int:
+    """The edits. Returns 1 if something grows."""
+    base.mkdir()
+    with AgentProcess(base, given.runtime) as agent:
+        churn = Churn(agent.start(), seed)
+        before = churn.run(WARM_UP)
+        after = churn.run(given.edits)
+    print(f"{given.edits} edits: RSS {before.memory} and then {after.memory} KiB", flush=True)
+    grown = after.watches != before.watches or after.memory - before.memory >= GROWTH
+    if grown:
+        print(f"FAILED: it grows: {before} and then {after}", flush=True)
+    return int(grown)
 
 
 def report(harness: Harness, *, complete: bool) -> int:

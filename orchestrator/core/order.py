@@ -240,12 +240,13 @@ def _describe_missing(missing: Named) -> str:
 
 def _describe_behind(names: tuple[str, ...]) -> str:
     """``stops once api and web have ended``."""
-    listed = list(names) if len(names) <= MOST_NAMED else [*names[:MOST_NAMED], "others"]
-    return f"{STOPS_ONCE}{_join(listed)} {'has' if len(names) == 1 else 'have'} ended" if names else ""
+    have = "has" if len(names) == 1 else "have"
+    return f"{STOPS_ONCE}{_join(list(names), rest='others')} {have} ended" if names else ""
 
 
-def _join(names: list[str]) -> str:
-    rest = len(names) - MOST_NAMED
-    if rest > 0:
-        names = [*names[:MOST_NAMED], f"{rest} more"]
+def _join(names: list[str], rest: str = "") -> str:
+    """``a, b and c``. rest: what those are called that are not listed, by default how many there are."""
+    more = len(names) - MOST_NAMED
+    if more > 0:
+        names = [*names[:MOST_NAMED], rest or f"{more} more"]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -6,7 +6,7 @@ Asks the agent; where there is none, what the next one is to follow is written d
 import click
 
 from orchestrator.cli.asking import ask_agent, find_agent
-from orchestrator.cli.errors import warn, write_output
+from orchestrator.cli.errors import INTERRUPTED, warn, write_output
 from orchestrator.cli.generations import NUMBER, NoGeneration, open_shelf
 from orchestrator.cli.names import complete_generations
 from orchestrator.cli.settings import layout_of, run_option, state_option
@@ -31,15 +31,25 @@ def command(number: int | None, resume: bool, state: str, run: str) -> int:
     """
     if resume and number is not None:
         raise click.UsageError("give a generation or --resume, not both")
-    layout = layout_of(state, run)
+    layout, code = layout_of(state, run), 0
     if find_agent(layout) is None:
         _write_down(layout, number, resume=resume)
-    elif resume:
+        return code
+    try:
+        _ask(layout, number, resume=resume)
+    except* KeyboardInterrupt:
+        warn("interrupted: the agent goes on with what it has begun")
+        code = INTERRUPTED
+    return code
+
+
+def _ask(layout: Layout, number: int | None, *, resume: bool) -> None:
+    """Raises OutsideError, perhaps in a group."""
+    if resume:
         ask_agent(layout, lambda client: client.resume())
         write_output(f"{RESUMED}\n")
     else:
         _tell(ask_agent(layout, lambda client: client.roll_back(number)))
-    return 0
 
 
 def _tell(done: RolledBack) -> None:

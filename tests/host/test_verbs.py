@@ -65,6 +65,7 @@ def start_web(agent: AgentProcess) -> None:
     agent.start().start_container("web")
     events = Path(agent.layout.events)
     agent.wait_until(lambda: '"web"' in events.read_text(), "the start of web to be in the event log")
+    agent.wait_until(lambda: os.path.exists(agent.layout.generation(1)), "the first generation")
 
 
 def prepare(base: Path) -> Places:

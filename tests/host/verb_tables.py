@@ -31,9 +31,21 @@ UNASKED = (
 )
 """What is asked of the agent, where there is none."""
 
+NO_GENERATION = "there is no generation ({state}/generations): has an agent ever run?"
+UNKEPT = (
+    Row("history", 1, NO_GENERATION),
+    Row("history --json", 1, NO_GENERATION),
+    Row("diff 1", 1, NO_GENERATION),
+    Row("diff 1 2 --json", 1, NO_GENERATION),
+    Row("rollback", 1, NO_GENERATION),
+    Row("rollback --resume", 1, NO_GENERATION),
+)
+"""What goes by generations, where there is none."""
+
 EMPTY = (
     *CHECKS,
     *UNASKED,
+    *UNKEPT,
     Row("schema --reference"),
     Row("completion zsh"),
     Row("completion fish"),
@@ -66,6 +78,7 @@ NO_CONFIG = "cannot read the directory {config}: no such file or directory"
 MISSING = (
     *CHECKS,
     *UNASKED,
+    *UNKEPT,
     Row("run --once --runtime runc", 1, re.compile(rf"{RAN_ONCE.pattern}.*config: no such file or directory(.*\n)*")),
     Row("check", 1, NO_CONFIG),
     Row("plan --json", 1, f"{NOBODY}: comparing with the state files\n{NO_CONFIG}"),
@@ -95,6 +108,15 @@ KILLED = (
     Row("show web --spec", 0, f"{NOBODY}: from the files"),
     Row("show web --config", 0, f"{NOBODY}: from the files"),
     Row("exec web -- true"),
+    Row("history"),
+    Row("history --json"),
+    Row("diff 1"),
+    Row("diff 1 1 --json"),
+    Row("diff 9", 1, "there is no generation 9 (there is 1 only)"),
+    Row("rollback", 1, "there is no generation before 1, which is live"),
+    Row("rollback 1", 0, f"{NOBODY}: written down for the next one"),
+    Row("rollback --resume", 0, f"{NOBODY}: written down for the next one"),
+    Row("rollback --resume", 1, "no generation is pinned: the directory is followed"),
     Row("doctor --runtime runc --json"),
     Row("run --once --runtime runc", 0, RAN_ONCE),
 )
@@ -109,6 +131,8 @@ UNHEARD = (
     Row("logs web"),
     Row("events web --json"),
     Row("exec web -- true"),
+    Row("history --json"),
+    Row("diff 1"),
     Row("doctor --runtime runc", 1),
 )
 """What goes on while an agent hangs."""
@@ -123,6 +147,8 @@ WAITING = (
     Row("stop --all", 130, GOES_ON),
     Row("restart web --no-wait", 130, GOES_ON),
     Row("kill web HUP", 130, QUIET),
+    Row("rollback 1", 130, GOES_ON),
+    Row("rollback --resume", 130, GOES_ON),
     Row("shutdown", 130, GOES_ON),
 )
 """What waits for an agent that hangs, until it is interrupted."""
@@ -130,6 +156,7 @@ WAITING = (
 ONLY = "only root and the agent's own user may talk to it ({run}/control.sock)"
 STATES = "cannot read the state files in {run}/names: Permission denied"
 AGENT = "cannot read {run}/agent.json: Permission denied"
+GENERATIONS = "cannot read {state}/generations: Permission denied"
 STRANGERS = (
     Row("check"),
     Row("check --json {scratch}/new.toml"),
@@ -148,6 +175,9 @@ STRANGERS = (
     Row("show web", 1, AGENT),
     Row("show web --config", 1, AGENT),
     Row("exec web -- true", 125, STATES),
+    Row("history", 1, GENERATIONS),
+    Row("diff 1", 1, GENERATIONS),
+    Row("rollback", 1, AGENT),
     Row("start web", 1, ONLY),
     Row("start --all --json", 1, ONLY),
     Row("stop web", 1, ONLY),
@@ -221,6 +251,14 @@ USAGE = (
             "kill web",
             "kill web 9",
             "kill web HUB",
+            "history web",
+            "diff",
+            "diff web",
+            "diff 0",
+            "diff 1 2 3",
+            "rollback web",
+            "rollback 1 2",
+            "rollback 1 --resume",
             "shutdown web",
             "schema web",
             "completion",

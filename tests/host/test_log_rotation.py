@@ -85,6 +85,25 @@ def assert_whole(text: str, *, told_of_gaps: bool) -> None:
         before, begun = number, False
 
 
+def test_a_log_is_kept_bounded_by_the_next_agent(own_agent: AgentProcess) -> None:
+    own_agent.exit_policy = "leave"
+    own_agent.start().start_container("writer", definition(WRITER, stop={"signal": "SIGKILL"}))
+    log = Path(own_agent.layout.log("writer"))
+    dropped = own_agent.wait_until(lambda: dropped_bytes(log), "a first drop")
+    own_agent.kill()
+    # Nobody bounds it while there is no agent; that the application goes on writing is the point.
+    own_agent.wait_until(lambda: log.stat().st_blocks * 512 > 4 * DEFAULT_BOUND, "a log that nobody bounds")
+    own_agent.start()
+    own_agent.wait_until(lambda: dropped_bytes(log) > dropped + 2 * DEFAULT_BOUND, "a drop by the next agent")
+    own_agent.wait_until(lambda: log.stat().st_blocks * 512 < 3 * DEFAULT_BOUND, "a log that is bounded again")
+    shown = own_agent.call("logs", "-n", "1000", "writer")
+    assert len(shown.stdout.splitlines()) >= 1000
+    assert_whole(shown.stdout, told_of_gaps="dropped" in shown.stderr)
+    assert own_agent.row("writer")["restarts"] == 0
+    assert own_agent.call("shutdown").returncode == 0
+    assert own_agent.wait_end() == 0
+
+
 def test_a_log_outlives_its_container_and_its_instances_follow_each_other(own_agent: AgentProcess) -> None:
     own_agent.start()
     own_agent.define("short", definition("echo $RUN", env={"RUN": "first"}, type="oneshot"))

@@ -106,7 +106,7 @@ class _Errand(Generic[T]):
         self._lock = threading.Lock()
         self._count = 0
         self._back = trio.Event()
-        self._outcome: Outcome[T | None] | None = None
+        self._outcome: Outcome[T] | None = None
         self.parted = False
         """Whether it takes no further step, since nobody waits for its result."""
         self.path = ""
@@ -116,7 +116,7 @@ class _Errand(Generic[T]):
         """Begin, in a thread."""
         token = trio.lowlevel.current_trio_token()
 
-        def deliver(outcome: "Outcome[T | None]") -> None:
+        def deliver(outcome: "Outcome[T]") -> None:
             with suppress(trio.RunFinishedError):
                 token.run_sync_soon(self._come_back, outcome)
 
@@ -144,10 +144,9 @@ class _Errand(Generic[T]):
     def result(self) -> T:
         """What it has found, once it is back and was not parted from. Raises what it has raised."""
         assert self._outcome is not None, "it is back"
-        found: T = self._outcome.unwrap()  # type: ignore[assignment] - None is of those that were parted from
-        return found
+        return self._outcome.unwrap()
 
-    def _run(self) -> T | None:
+    def _run(self) -> T:
         try:
             path = next(self._steps)
             while self._may_go_on(path):
@@ -157,7 +156,7 @@ class _Errand(Generic[T]):
             return result
         finally:
             self._steps.close()
-        return None
+        raise NoAnswer(path)  # and nobody asks for it
 
     def _may_go_on(self, path: str) -> bool:
         with self._lock:
@@ -168,7 +167,7 @@ class _Errand(Generic[T]):
     def _is_silent(self, path: str) -> bool:
         return bool(path) and any(each.holds(path) for each in self._silent)
 
-    def _come_back(self, outcome: "Outcome[T | None]") -> None:
+    def _come_back(self, outcome: "Outcome[T]") -> None:
         self._outcome = outcome
         self._back.set()
         self._on_return(self)

@@ -23,17 +23,22 @@ def find_cgroups(path: str) -> list[Path]:
 def clear_cgroups(layout: Layout) -> None:
     """Kill what a failed test has left of an agent's containers, and remove their control groups."""
     for folder in find_cgroups(layout.cgroup_root):
-        groups = [Path(parent) for parent, _, _ in os.walk(folder, topdown=False)]
-        for group in groups:
-            for _ in range(200):
-                pids = (group / "cgroup.procs").read_text().split()
-                for pid in pids:
-                    with suppress(ProcessLookupError):
-                        os.kill(int(pid), signal.SIGKILL)
-                with suppress(OSError):
-                    group.rmdir()
-                    break
-                time.sleep(0.01)
+        clear_cgroup(folder)
+
+
+def clear_cgroup(folder: Path) -> None:
+    """Kill what is in a control group or below it, and remove it."""
+    groups = [Path(parent) for parent, _, _ in os.walk(folder, topdown=False)]
+    for group in groups:
+        for _ in range(200):
+            pids = (group / "cgroup.procs").read_text().split()
+            for pid in pids:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+            with suppress(OSError):
+                group.rmdir()
+                break
+            time.sleep(0.01)
 
 
 def list_pids() -> list[int]:

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
 from orchestrator.model.health import ExecHealth, HttpHealth, Proven, TcpHealth
-from orchestrator.model.life import Exit
+from orchestrator.model.life import Exit, Life, Outcome, Phase
 from orchestrator.model.policy import Ready, Restart, Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Step
+from orchestrator.model.state import AgentState, InstanceState, NameState, PublicState, Refusal, Standing, Step
 from orchestrator.model.types import Duration, ProbeHost, SignalName, Size, UrlPath
 
 TIMES = st.floats(min_value=0, max_value=1e11)
@@ -26,6 +26,29 @@ JSON = st.recursive(
 )
 EXITS = st.builds(Exit, code=st.none() | COUNTS, signal=st.none() | COUNTS, oom=st.booleans(), at=TIMES)
 PROBLEMS = st.lists(st.builds(Problem, TEXTS, COUNTS, COUNTS, TEXTS, TEXTS, TEXTS), max_size=3).map(tuple)
+LIVES = st.builds(
+    Life,
+    phase=st.sampled_from(Phase),
+    wanted=st.booleans(),
+    ready_since=st.none() | TIMES,
+    deadline=st.none() | TIMES,
+    restarted_at=st.lists(TIMES, max_size=3).map(tuple),
+    cleaned_at=TIMES,
+    last_exit=st.none() | EXITS,
+    outcome=st.sampled_from(Outcome),
+    unwell=TEXTS,
+)
+SERVICE = Policy(oneshot=False, restart=Restart(), stop=Stop())
+REFUSALS = st.builds(Refusal, bundle=TEXTS, resources=st.just(Resources()), policy=st.just(SERVICE), reason=TEXTS)
+STANDINGS = st.builds(
+    Standing,
+    life=LIVES,
+    policy=st.just(SERVICE),
+    bundle=TEXTS,
+    resources=st.just(Resources()),
+    refusal=st.none() | REFUSALS,
+    boot=TEXTS,
+)
 NAMES = st.builds(
     NameState,
     name=TEXTS,
@@ -40,6 +63,7 @@ NAMES = st.builds(
     last_exit=st.none() | EXITS,
     message=TEXTS,
     problems=PROBLEMS,
+    standing=st.none() | STANDINGS,
 )
 SECONDS = TIMES.map(Duration)
 HEALTHS = (

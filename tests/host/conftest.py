@@ -34,6 +34,13 @@ def own_agent(runtime: str, tmp_path: Path) -> Iterator[AgentProcess]:
 
 
 @pytest.fixture
+def leaving(own_agent: AgentProcess) -> AgentProcess:
+    """An agent whose containers go on when a signal ends it."""
+    own_agent.exit_policy = "leave"
+    return own_agent
+
+
+@pytest.fixture
 def busybox_root(tmp_path: Path) -> Path:
     """A root file system in a folder, where mistakes and writes are a test's own."""
     return make_busybox_root(tmp_path / "rootfs", find_program("busybox"))

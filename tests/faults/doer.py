@@ -59,9 +59,11 @@ class Doer:
 
     def _pin(self) -> None:
         """Pin what is followed now, so that nothing follows from it, and go back to the directory."""
-        # What is followed is written down before a number is found to be none.
-        status = self._ask("rollback", {"generation": NO_GENERATION})
-        if status == 409:
+        for account in self._accounts.values():
+            if not account.there:
+                account.disturb()  # within its grace it is still followed, so it may come back for a moment
+        # Every edit so far is seen to; what is followed is written down before a number is found to be none.
+        if self._ask("plan") == 200 and self._ask("rollback", {"generation": NO_GENERATION}) == 409:
             self.pinned = True
             self._ask("rollback", {"generation": int(self._find_generations()[-1].stem)})
             self.resume()
@@ -77,7 +79,7 @@ class Doer:
         files = Path(self._agent.layout.generations).glob("*.jsonl")
         return sorted(files, key=lambda path: int(path.stem))
 
-    def _ask(self, verb: str, body: object) -> int | None:
+    def _ask(self, verb: str, body: object = None) -> int | None:
         status = self._agent.ask(verb, body)
         self._note(f"answer {status}")
         return status

@@ -42,14 +42,16 @@ class FaultyAgent(AgentProcess):
     def is_alive(self) -> bool:
         return self.process.poll() is None
 
-    def ask(self, verb: str, body: object) -> int | None:
-        """Ask for something. The status of the answer; None if there was none."""
+    def ask(self, verb: str, body: object = None) -> int | None:
+        """Ask for something, or with a body for something to be done. The status of the answer; None if there was
+        none."""
         self.was_asked = True
         connection = http.client.HTTPConnection("localhost", timeout=30)
         connection.sock = socket.socket(socket.AF_UNIX)
         try:
             connection.sock.connect(self.layout.control)
-            connection.request("POST", f"/v1/{verb}", json.dumps(body), {"Content-Type": "application/json"})
+            method, content = ("GET", None) if body is None else ("POST", json.dumps(body))
+            connection.request(method, f"/v1/{verb}", content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):

@@ -70,17 +70,25 @@ def program(*arguments: str) -> list[str]:
 @contextmanager
 def run_agent(home: Home, runtime: str) -> Iterator[int]:
     """The agent over the home's definitions, settled; its pid. It is ended with all its containers."""
+    agent = begin_agent(home, runtime)
+    try:
+        wait_until(lambda: is_settled(home, agent.pid), agent)
+        yield agent.pid
+    finally:
+        agent.send_signal(signal.SIGTERM)
+        agent.wait(PATIENCE)
+
+
+def begin_agent(home: Home, runtime: str) -> "subprocess.Popen[bytes]":
+    """The agent over the home's definitions, just begun; SIGTERM ends it with all its containers."""
     directories = ("--config", str(home.definitions), "--state", str(home.state), "--run", str(home.run))
-    with (home.path / "agent.log").open("w") as log:
-        agent = subprocess.Popen(
-            program("run", *directories, "--runtime", runtime), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    with (home.path / "agent.log").open("a") as log:
+        return subprocess.Popen(
+            program("run", *directories, "--runtime", runtime, "--exit-policy", "stop"),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
         )
-        try:
-            wait_until(lambda: is_settled(home, agent.pid), agent)
-            yield agent.pid
-        finally:
-            agent.send_signal(signal.SIGTERM)
-            agent.wait(PATIENCE)
 
 
 def write_definition(home: Home, name: str, args: Sequence[str], more: str = "") -> None:

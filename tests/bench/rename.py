@@ -87,8 +87,10 @@ def run_quietly(command: Sequence[str], output: int) -> None:
 
 def wait_started(home: Home) -> float:
     """Wait for the application at the FIFO; the moment at which it was seen."""
-    with home.sync.open("rb"):
-        return time.perf_counter()
+    with home.sync.open("rb") as pipe:
+        moment = time.perf_counter()
+        pipe.read()  # or its word might be its death: SIGPIPE
+    return moment
 
 
 def remove_groups() -> None:

@@ -177,7 +177,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
             done()
 
     def look_after_directories(message: str, problems: tuple[Problem, ...]) -> None:
-        trouble = _make_removed_again(opened, reconciler, holds)
+        trouble = _make_removed_again(opened, reconciler, holds, history)
         reporter.directory("; ".join(filter(None, (message, trouble))), problems)
 
     layout = opened.layout
@@ -276,7 +276,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, cloc
     )
 
 
-def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds) -> str:
+def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds, history: History) -> str:
     """Who removes a directory of ours must not make room for a second agent, nor leave `status` without a word. Returns
     why they cannot be made again, or an empty text."""
     layout, reporter = opened.layout, opened.reporter
@@ -290,6 +290,7 @@ def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds) -
             reporter.write_again()
             reconciler.write_again_all()
             holds.write_again()
+            history.write_again()
         if not opened.control.is_bound():
             opened.control.bind_again()
     except OutsideError as error:

@@ -1,7 +1,7 @@
 """The definitions of a directory compiled without an agent, for verbs that compare or show them. Floor: cli."""
 
 import gc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import trio
 from attrs import frozen
@@ -23,6 +23,7 @@ from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_sources
 from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.history import is_another, put_beside
 from orchestrator.tasks.linking import LinkCheck
 
 
@@ -38,12 +39,20 @@ class CompiledDirectory:
     misnamed: tuple[Problem, ...]
 
 
-def compile_directory(path: str) -> CompiledDirectory:
-    """Compile all definitions of a directory as the agent would, now. Raises DirectoryUnreadable, ProfileUnusable."""
+def compile_directory(
+    path: str, find_last_good: Callable[[Collection[str]], Iterable[Source]] = lambda names: ()
+) -> CompiledDirectory:
+    """Compile all definitions of a directory as the agent would, now. find_last_good: of names that are broken.
+
+    Raises DirectoryUnreadable, ProfileUnusable."""
     files = _sort_directory(path)
     compiled = _compile(files.sources.values())
     doubled = {name: Compiled(sources[0], refuse_doubled(sources)) for name, sources in files.doubled.items()}
     checked = LinkCheck().check({**compiled, **doubled})
+    broken = {name: each for name, each in checked.items() if isinstance(each.result, Broken)}
+    others = [source for source in find_last_good(broken) if is_another(source, broken[source.name])]
+    if others:
+        checked |= {name: put_beside(broken[name], each) for name, each in _compile(others).items()}
     return CompiledDirectory({name: each.result for name, each in checked.items()}, files.misnamed)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
-from attrs import evolve, frozen
+from attrs import frozen
 from click.core import ParameterSource
 
 from orchestrator.cli.asking import ask_agent, find_agent
@@ -126,17 +126,9 @@ def _compile(directory: str, kept: Shelf | None) -> "CompiledDirectory":
     if kept is not None and kept.pinned is not None:
         warn(describe_pin(kept.pinned))
         return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned)), ())
-    compiled = compile_directory(directory)
-    broken = {name: want for name, want in compiled.desired.items() if isinstance(want, Broken)}
-    if kept is None or not broken:
-        return compiled
-    good = compile_texts(kept.read_sources(kept.live, broken))
-    mended = {
-        name: evolve(want, instead=instead)
-        for name, want in broken.items()
-        if isinstance(instead := good.get(name), Target)
-    }
-    return evolve(compiled, desired={**compiled.desired, **mended})
+    if kept is None:
+        return compile_directory(directory)
+    return compile_directory(directory, lambda names: kept.read_sources(kept.live, names))
 
 
 def _compare(layout: Layout, compiled: "CompiledDirectory", *, agent_alive: bool) -> _Plan:

@@ -8,7 +8,7 @@ the definitions are kept beside it, each once, by their digests. Telling of gene
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 from orchestrator.core.encode import DamagedState, from_plain, to_plain
@@ -51,11 +51,10 @@ def make_generation(
     return Generation(head, definitions)
 
 
-def collect_texts(desired: Mapping[str, Target | Broken], stored: Collection[str]) -> dict[str, str]:
-    """The texts that a generation of these has and that are not ``stored`` yet, by digest."""
+def collect_texts(desired: Mapping[str, Target | Broken]) -> dict[str, str]:
+    """The texts that a generation of these has, by digest, as far as they are known: not of what stays as it was."""
     texts = (source.text for want in desired.values() if (source := _source_of(want)) is not None)
-    by_digest = {digest_text(text): text for text in texts if text is not None}
-    return {digest: text for digest, text in by_digest.items() if digest not in stored}
+    return {digest_text(text): text for text in texts if text is not None}
 
 
 def make_source(accepted: Accepted, text: str, generation: int) -> Source:

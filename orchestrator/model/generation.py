@@ -1,4 +1,8 @@
-"""A generation: one accepted state of the whole directory, numbered, kept to be gone back to. Floor: model."""
+"""A generation: one accepted state of the whole directory, numbered, kept to be gone back to.
+
+Definitions are kept, bundles only named: who goes back has them made anew, which is cheap, and is told of those that
+come out otherwise since the host is another. What stays on disk of bundles is what names use now. Floor: model.
+"""
 
 from collections.abc import Mapping
 from enum import Enum

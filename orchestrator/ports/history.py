@@ -43,7 +43,7 @@ class GenerationStore(Protocol):
         ...
 
     async def write(self, generation: Generation, texts: Mapping[str, str]) -> None:
-        """Put a generation in place, after the texts of its definitions (by digest) that are not stored yet: whole or
+        """Put a generation in place, after those texts of its definitions (by digest) that do not stand there: whole or
         not at all, over a power cut too. Takes its time; after a cancel it happened or it did not."""
         ...
 

@@ -189,7 +189,7 @@ def _check_number(head: Head, number: int) -> Head:
 
 
 def _has_size(path: str, size: int) -> bool:
-    """Whether a text stands there already. A cut would have left none, or one of another size."""
+    """Whether a text stands there already. What somebody has emptied or removed is put back."""
     try:
         return os.stat(path).st_size == size
     except FileNotFoundError:

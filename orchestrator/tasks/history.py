@@ -126,9 +126,10 @@ class History:
         broken = {name: each for name, each in files.items() if isinstance(each.result, Broken)}
         good = {name: before[name] for name in broken if name in before and isinstance(before[name].result, Target)}
         self._kept |= good
-        found = (self._find_last_good(name, each.source) for name, each in broken.items())
-        kept = await self._compile(filter(None, found), parser, world)
-        return Followed({**files, **{name: _put_beside(broken[name], each) for name, each in kept.items()}})
+        found = (self._find_last_good(name) for name in broken)
+        others = [source for source in found if source is not None and is_another(source, broken[source.name])]
+        kept = await self._compile(others, parser, world)
+        return Followed({**files, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
 
     def accept(self, names: Mapping[str, Compiled]) -> None:
         """This is followed from now on. Costs nothing here: it is looked at when there is time."""
@@ -185,6 +186,10 @@ class History:
             else:
                 self._set_trouble("")
 
+    def write_again(self) -> None:
+        """What was written down may be gone: look, and write down what is accepted next if so."""
+        self._is_read, self._newest = False, None
+
     async def _write(self, desired: Mapping[str, Target | Broken]) -> None:
         """Raises DiskFailed."""
         newest = self._read_newest()
@@ -192,8 +197,7 @@ class History:
         generation = make_generation(desired, newest, self._plugins, number=number, at=at)
         if generation is None:
             return
-        stored = {accepted.digest for accepted in newest.definitions.values()} if newest is not None else ()
-        await self._store.write(generation, collect_texts(desired, stored))
+        await self._store.write(generation, collect_texts(desired))
         self._newest = generation
         await self._store.clear_out()
 
@@ -210,21 +214,19 @@ class History:
         self._is_read = True
         return self._newest
 
-    def _find_last_good(self, name: str, broken: Source) -> Source | None:
-        """What a name was defined by when that was in order. If it was the same text, the host is what is wrong."""
+    def _find_last_good(self, name: str) -> Source | None:
+        """What a name was defined by when that was in order."""
         if name in self._kept:
-            source = self._kept[name].source
-        else:
-            try:
-                newest = self._read_newest()
-                accepted = newest.definitions.get(name) if newest is not None else None
-                if accepted is None:
-                    return None
-                source = make_source(accepted, self._store.read_text(accepted.digest), accepted.since)
-            except (Damaged, DiskFailed) as error:
-                self._say_once(f"{name} cannot run by its last good definition: {error}")
+            return self._kept[name].source
+        try:
+            newest = self._read_newest()
+            accepted = newest.definitions.get(name) if newest is not None else None
+            if accepted is None:
                 return None
-        return source if source.text != broken.text else None
+            return make_source(accepted, self._store.read_text(accepted.digest), accepted.since)
+        except (Damaged, DiskFailed) as error:
+            self._say_once(f"{name} cannot run by its last good definition: {error}")
+            return None
 
     async def _compile(self, sources: Iterable[Source], parser: Parser, world: World) -> dict[str, Compiled]:
         before = {} if self._compile_anew else self._kept
@@ -282,7 +284,13 @@ class History:
         return _Pinned(generation, tuple(make_source(each, text, number) for each, text in texts))
 
 
-def _put_beside(broken: Compiled, kept: Compiled) -> Compiled:
+def is_another(source: Source, broken: Compiled) -> bool:
+    """Whether a last good definition is another than the broken one. If it is the same, and can be read, the host is
+    what is wrong with it, or whom it names."""
+    return broken.links is None or source.text != broken.source.text
+
+
+def put_beside(broken: Compiled, kept: Compiled) -> Compiled:
     """A broken definition with its last good one. What of the host would mend that is waited for, too."""
     assert isinstance(broken.result, Broken), "only of those a last good one is looked for"
     instead = kept.result if isinstance(kept.result, Target) else None

@@ -48,7 +48,7 @@ def store(layout: Layout) -> HostGenerations:
 def write(store: HostGenerations, newest: Generation | None, desired: dict[str, Target], number: int) -> Generation:
     generation = make_generation(desired, newest, PLUGINS, number=number, at=30.0 * number)
     assert generation is not None
-    store.write_now(generation, collect_texts(desired, ()))
+    store.write_now(generation, collect_texts(desired))
     return generation
 
 

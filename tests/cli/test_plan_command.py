@@ -172,7 +172,7 @@ def keep(layout: Layout, config: Path) -> None:
     desired = compile_directory(str(config)).desired
     generation = make_generation(desired, None, {}, number=1, at=1.0)
     assert generation is not None
-    HostGenerations(layout).write_now(generation, collect_texts(desired, ()))
+    HostGenerations(layout).write_now(generation, collect_texts(desired))
 
 
 def test_without_an_agent_a_broken_file_starts_by_its_last_good_definition(

@@ -92,6 +92,22 @@ async def test_a_full_disk_is_said_once_and_holds_up_nothing(autojump_clock: Moc
         assert trio.lowlevel.current_statistics().seconds_to_next_deadline == float("inf")
 
 
+async def test_what_somebody_has_removed_is_written_again(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        await settle_long(stage)
+        stage.generations.generations.clear()
+        stage.generations.texts.clear()
+        stage.history.write_again()
+        stage.directory.hint()
+        await settle_long(stage)
+        assert changes_of(stage) == [Changed(added=("web",))]
+        assert stage.generations.texts == {digest_text(WEB): WEB}
+        stage.history.write_again()
+        stage.directory.hint()
+        await settle_long(stage)
+        assert stage.generations.writes == 2
+
+
 async def test_what_cannot_be_cleared_out_is_written_all_the_same(autojump_clock: MockClock) -> None:
     async with open_stage({"web": WEB}) as stage:
         stage.generations.fail("clear_out", "read-only")

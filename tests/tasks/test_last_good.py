@@ -133,6 +133,28 @@ async def test_a_doubled_name_goes_by_its_last_good_definition(autojump_clock: M
         assert (state.state, cwd_of(stage, "web"), len(state.problems)) == (PublicState.RUNNING, None, 2)
 
 
+async def test_one_of_two_files_may_be_its_last_good_definition(autojump_clock: MockClock) -> None:
+    before = await make_before({"web": WEB})
+
+    def doubled(stage: Stage) -> None:
+        stage.directory.write("web", '{"args": ["/usr/bin/other"], "rootfs": "host"}', Form.JSON)
+
+    async with open_after_boot(before, {"web": WEB}, doubled) as stage:
+        assert stage.state("web").state is PublicState.RUNNING
+        pids = stage.pids()
+        stage.directory.remove("web", Form.JSON)
+        await stage.settle()
+        assert (stage.pids(), stage.state("web").problems) == (pids, ())
+
+
+async def test_what_only_others_make_wrong_has_no_other_definition(autojump_clock: MockClock) -> None:
+    """Whom it names is gone: what it said before is what it says now."""
+    needy = f'{WEB}requires = ["db"]\n'
+    before = await make_before({"web": needy, "db": WEB})
+    async with open_after_boot(before, {"web": needy}) as stage:
+        assert stage.state("web").state is PublicState.INVALID
+
+
 async def test_what_breaks_while_it_runs_goes_on(autojump_clock: MockClock) -> None:
     async with open_stage({"web": OTHER}) as stage:
         before = stage.pids()

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 
 from attrs import frozen
 
-from orchestrator.model.action import Action, Broken, Hold, Keep, Replace, Retune, Start, Stop, Target, Update
+from orchestrator.model.action import Action, Broken, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 
 
 @frozen
@@ -65,3 +65,17 @@ def _plan_running(want: Target, have: Target) -> Action:
     if want.policy != have.policy:
         return Retune(want)
     return Keep(want)
+
+
+def follow(action: Action, target: Target | None, held: bool) -> tuple[Target | None, bool]:
+    """What a name is to be once it was told an action, and whether it is held. target, held: the same before."""
+    match action:
+        case Hold(new):
+            return new, True
+        case Stop():
+            return None, False
+        case Keep(new):
+            # What is wanted is the same; its text and its problems may differ.
+            return new or target, held
+        case Start(new) | Renew(new) | Replace(new) | Update(new) | Retune(new):
+            return new, False

@@ -12,6 +12,7 @@ from orchestrator.core.adoption import describe_standing
 from orchestrator.core.lifecycle import Effect, Event, Happening, step
 from orchestrator.core.naming import PUT_OFF
 from orchestrator.core.outcome import may_start_now
+from orchestrator.core.plan import follow
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
 from orchestrator.model.health import HealthReport
@@ -106,16 +107,7 @@ class Supervision:
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
-        match action:
-            case Start(target) | Renew(target) | Replace(target) | Update(target) | Retune(target):
-                self.target, self.held = target, False
-            case Hold(target):
-                self.target, self.held = target, True
-            case Stop():
-                self.target, self.held = None, False
-            case Keep(target):
-                # What is wanted is the same; its text and its problems may differ.
-                self.target = target or self.target
+        self.target, self.held = follow(action, self.target, self.held)
         self.problems = problems
         self._outside.report.expect(self._name)
         self._mailbox.send.send_nowait(Told(action, problems))

@@ -85,6 +85,11 @@ class Runtime(Protocol):
         """The ``--root`` that it is given."""
         ...
 
+    def check_program(self) -> None:
+        """Whether its program can be run now, as far as that can be seen without running it (it is there, and has not
+        hung just now): nothing that runs is ended for a successor that cannot be created. Raises RuntimeFailed."""
+        ...
+
     async def create(self, instance: Instance) -> Process:
         """``create``: the container stands, its process waits to be started. ``instance.folder`` holds config.json and
         ``instance.log`` exists or is made. Shielded from cancellation, with a deadline of its own.

@@ -8,6 +8,8 @@ by `orchestrator.system.probe_runtime`. Floor: system.
 """
 
 import contextlib
+import errno
+import math
 import os
 import shutil
 import stat
@@ -45,6 +47,10 @@ DELETE_DEADLINE = 10.0
 QUERY_DEADLINE = 10.0
 KILL_DEADLINE = 10.0
 """How long what was killed may take to be gone."""
+HUNG_FOR = 60.0
+"""How long a runtime that took too long is taken to hang still, unless another command of it ends in time."""
+UNRUNNABLE = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ETXTBSY})
+"""What execve(2) says of a program that is not there, or not whole: one that is being upgraded, for a moment."""
 DESCRIPTORS_KEPT = 16
 """How many descriptors must be left for a create: a container is not begun where it could not be looked after and
 ended, which needs a few for a moment."""
@@ -81,6 +87,8 @@ class OciRuntime:
         self._starts = trio.CapacityLimiter(processors)
         self._removals = trio.CapacityLimiter(processors)
         self._creating = 0
+        self._hung_at = -math.inf
+        """When a command took too long, trio's clock; -inf once one was in time."""
         # The instances whose create came to an end, well or not, under our eyes: no other agent works on these.
         self._watched: set[str] = set()
         self.version = version
@@ -100,6 +108,14 @@ class OciRuntime:
     def root(self) -> str:
         """The ``--root`` that it is given."""
         return self._root
+
+    def check_program(self) -> None:
+        """See `orchestrator.ports.Runtime`."""
+        if not os.access(self._command, os.X_OK):
+            number = errno.EACCES if _is_there(self._command) else errno.ENOENT
+            raise RuntimeFailed(f"cannot run {self._command}: {os.strerror(number)}")
+        if trio.current_time() < self._hung_at + HUNG_FOR:
+            raise RuntimeFailed(f"{self._command} has not answered in time just now")
 
     async def create(self, instance: Instance) -> PidfdProcess:
         """``create``, with its output where the instance's is to go. See `orchestrator.ports.Runtime`."""
@@ -228,15 +244,21 @@ class OciRuntime:
         with trio.CancelScope(shield=True), open_scratch() as scratch:
             stream = scratch if output is None else output
             before = os.fstat(stream)
-            result = await run_command(
-                argv,
-                children=self._children,
-                env=self._environ,
-                deadline=deadline,
-                stdin=stdin,
-                stdout=stream,
-                stderr=stream,
-            )
+            try:
+                result = await run_command(
+                    argv,
+                    children=self._children,
+                    env=self._environ,
+                    deadline=deadline,
+                    stdin=stdin,
+                    stdout=stream,
+                    stderr=stream,
+                )
+            except OSError as error:
+                if error.errno in UNRUNNABLE:
+                    raise RuntimeFailed(f"cannot run {argv[0]}: {error.strerror}") from error
+                raise
+            self._hung_at = trio.current_time() if result.timed_out else -math.inf
             if result.success:
                 return
             # Of the journal, or of what somebody has put in place of a log, nothing can be read back.
@@ -272,7 +294,8 @@ class OciRuntime:
         self._watched.discard(instance_id)
 
     async def _delete_by_force(self, instance_id: str, folder: str, state: str) -> None:
-        """``delete --force``; and a state folder that the runtime cannot read is removed without it."""
+        """``delete --force``; and a state folder that the runtime cannot read, or for which there is none to be run any
+        more, is removed without it."""
         with contextlib.suppress(RuntimeFailed):
             await self._run("delete", instance_id, folder, ("--force", instance_id), DELETE_DEADLINE)
         if _is_there(state):

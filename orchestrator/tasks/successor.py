@@ -1,7 +1,7 @@
 """The instance that is to follow one that runs: made before the old one is asked to end. Floor: tasks.
 
-What can fail for want of room on a disk fails while the old one still runs, so an edit never costs a container that
-nothing can take the place of.
+What can fail for want of room on a disk, or of a runtime, fails while the old one still runs, so an edit never costs a
+container that nothing can take the place of.
 """
 
 from orchestrator.model.action import Target
@@ -25,9 +25,14 @@ class Successor:
         """The digest of its bundle."""
         return self._live.state.bundle if self._live is not None else None
 
-    def build(self, target: Target, restarts: int = 0) -> None:
-        """Build the one for ``target``, in place of any other. Raises OutsideError; then there is none."""
+    def build(self, target: Target) -> None:
+        """Build the one for ``target``, in place of any other, while another runs. Raises OutsideError; then there is
+        none, also where it could not be created."""
         self.drop()
+        self._outside.runtime.check_program()
+        self._build(target, 0)
+
+    def _build(self, target: Target, restarts: int) -> None:
         live = LiveInstance.from_target(self._name, target, restarts, self._outside)
         try:
             live.build()
@@ -42,7 +47,8 @@ class Successor:
         Raises OutsideError.
         """
         if self._live is None or self._target != target:
-            self.build(target, restarts)
+            self.drop()
+            self._build(target, restarts)
         live = self._live
         assert live is not None, "build makes it or raises"
         self._target = self._live = None

@@ -133,6 +133,8 @@ class FakeRuntime:
         """Seconds that a command takes, by the method's name; at once where none is given."""
         self.hangs: set[str] = set()
         """The methods that hang, until COMMAND_DEADLINE."""
+        self.gone = False
+        """Whether its program is away."""
 
     @property
     def name(self) -> str:
@@ -163,6 +165,11 @@ class FakeRuntime:
             if container.instance.name == name:
                 return container.process
         raise LookupError(f"no container of {name!r}")
+
+    def check_program(self) -> None:
+        """See `gone`."""
+        if self.gone:
+            raise RuntimeFailed(f"cannot run {self.command}: No such file or directory")
 
     async def create(self, instance: Instance) -> FakeProcess:
         """Make a container whose process waits to be started. Raises RuntimeFailed as scripted."""
@@ -241,6 +248,7 @@ class FakeRuntime:
     async def _run(self, method: str, instance_id: str) -> None:
         """What every command has in common: the record, the delay, the hang, the failure. Shielded, as the real one."""
         self.calls.append((method, instance_id))
+        self.check_program()
         with trio.CancelScope(shield=True):
             if method in self.hangs:
                 await trio.sleep(COMMAND_DEADLINE)

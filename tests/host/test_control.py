@@ -31,6 +31,9 @@ ROUTES = {
     "GET /v1/containers/{name}/logs": "",
     "GET /v1/plan": "",
     "GET /v1/events": "",
+    "GET /v1/generations": "",
+    "POST /v1/rollback": '{"generation": NEWEST}',
+    "POST /v1/resume": "",
     "POST /v1/containers/{name}/kill": '{"signal": "HUP"}',
     "POST /v1/stop": '{"names": ["web"]}',
     "POST /v1/start": '{"all": true}',
@@ -181,9 +184,11 @@ def test_every_route_answers_as_its_page_says(agent: AgentProcess) -> None:
     routes = {f"{method.upper()} {path}" for path, methods in page["paths"].items() for method in methods}
     assert ROUTES.keys() == routes
     before = agent.row("web")
+    agent.wait_until(lambda: json.loads(ask(agent, "GET", "/v1/generations").text), "a generation")
+    newest = json.loads(ask(agent, "GET", "/v1/generations").text)[-1]["number"]
     for route, body in ROUTES.items():
         method, path = route.split()
-        answer = ask(agent, method, path.format(name="web"), body)
+        answer = ask(agent, method, path.format(name="web"), body.replace("NEWEST", str(newest)))
         described = page["paths"][path][method.lower()]["responses"]
         assert str(answer.status) in described.keys() - {"default"}, (route, answer)
         assert answer.status < 300, (route, answer)

@@ -96,7 +96,7 @@ def following(agent: AgentProcess, path: str) -> Iterator[IO[str]]:
 
 
 def test_events_are_followed(agent: AgentProcess) -> None:
-    with following(agent, "/v1/events?follow=true&lines=0&name=followed") as lines:
+    with following(agent, "/v1/events?follow=true&name=followed") as lines:
         before = agent.start_container("followed")
         record = json.loads(lines.readline())
         assert (record["name"], record["kind"], record["instance"]) == ("followed", "started", before["instance"])

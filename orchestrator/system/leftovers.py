@@ -1,4 +1,5 @@
-"""Commands of a runtime that an agent that was killed had begun, and that go on without it: found and ended.
+"""Commands of a runtime that an agent that was killed had begun, and that go on without it: found, and waited for or
+ended.
 
 What such a command has made by then is undone by `orchestrator.system.runtime`. Floor: system.
 """
@@ -15,8 +16,21 @@ import trio
 
 EXEC_GRACE = 0.5
 """Seconds that a command may take after its spawn to show its command line; until then it cannot be found by it."""
+COMMAND_PATIENCE = 5.0
+"""Seconds that a command of an earlier agent may take to come to its own end."""
 END_DEADLINE = 10.0
 """Seconds that a killed command may take to be gone."""
+
+
+async def await_commands(root: str, instance_id: str) -> None:
+    """Wait for the end of the commands that an agent that is no more began for this instance: until then it is not
+    known what comes of them. A ``start`` that is killed may have let the application begin, and not have noted it; so
+    only those are killed that take too long. Raises OSError."""
+    with watch_processes(find_commands(root, instance_id)) as pidfds, trio.move_on_after(COMMAND_PATIENCE):
+        for pidfd in pidfds:
+            await trio.lowlevel.wait_readable(pidfd)
+        return
+    await _end_processes(find_commands(root, instance_id))
 
 
 async def end_commands(root: str, instance_id: str, folder: str) -> None:

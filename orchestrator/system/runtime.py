@@ -22,7 +22,7 @@ from orchestrator.model.bundle import Instance
 from orchestrator.model.resources import Resources
 from orchestrator.ports import OutsideError, RuntimeFailed, RuntimeStatus
 from orchestrator.system.cgroup import Cgroups
-from orchestrator.system.leftovers import end_commands, watch_processes
+from orchestrator.system.leftovers import await_commands, end_commands, watch_processes
 from orchestrator.system.limits import are_descriptors_left, descriptor_limit
 from orchestrator.system.logtarget import open_output
 from orchestrator.system.process import PidfdProcess, open_process
@@ -183,6 +183,8 @@ class OciRuntime:
             return None
         what = f"cannot ask for the state of container {instance_id}"
         with trio.CancelScope(shield=True), _failing(what), open_scratch() as answer:
+            if instance_id not in self._watched:
+                await await_commands(self._root, instance_id)
             result = await run_command(
                 (*self._wrapper, self._command, "--root", self._root, "state", instance_id),
                 children=self._children,

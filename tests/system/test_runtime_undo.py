@@ -2,6 +2,7 @@
 
 import os
 import random
+import shlex
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,8 @@ import trio.testing
 from orchestrator.model.bundle import Instance
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Size
-from orchestrator.ports import Process, RuntimeFailed
+from orchestrator.ports import Process, RuntimeFailed, RuntimeStatus
+from orchestrator.system import leftovers
 from orchestrator.system import runtime as runtime_module
 from orchestrator.system.held import read_limits
 from orchestrator.system.leftovers import find_commands
@@ -110,6 +112,53 @@ async def test_a_create_of_an_agent_that_is_no_more_is_undone(bench: Bench, tmp_
         while not find_commands(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
             await trio.sleep(0.002)
         await bench.remove(instance)
+    assert [result.signal for result in results] == [signal.SIGKILL]
+
+
+async def test_a_start_of_an_agent_that_is_no_more_is_waited_for(bench: Bench, tmp_path: Path) -> None:
+    """Before it has come to its end nobody can say whether the application has begun."""
+    assert isinstance(bench.runtime, OciRuntime)
+    instance = bench.make_instance(Program.STAYS)
+    process = await bench.runtime.create(instance)
+    script = tmp_path / "runtime"
+    command = shlex.join([*bench.runtime._wrapper, bench.runtime.command])
+    script.write_text(f'#!/bin/sh\nsleep 0.3\nexec {command} "$@"\n')
+    script.chmod(0o755)
+    argv = (str(script), "--root", bench.runtime.root, "start", instance.id)
+    env = clean_environment(os.environ)
+    wrapper = bench.runtime._wrapper
+    next_one = OciRuntime(
+        bench.runtime.name, bench.runtime.command, bench.runtime.root, bench.children, bench.cgroups, wrapper
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_command(argv, children=bench.children, env=env, deadline=20))
+        while not find_commands(bench.runtime.root, instance.id):  # noqa: ASYNC110 - no event for that
+            await trio.sleep(0.002)
+        assert await next_one.query(instance.id) == RuntimeStatus("running", process.pid)
+    await bench.remove(instance)
+    await process.wait()
+    process.close()
+
+
+async def test_a_start_of_an_agent_that_is_no_more_and_hangs_is_ended(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "COMMAND_PATIENCE", 0.1)
+    script = tmp_path / "runtime"
+    script.write_text("#!/bin/sh\nsleep 1000 &\nwait\n")
+    script.chmod(0o755)
+    results = []
+
+    async def run() -> None:
+        argv = (str(script), "--root", bench.runtime.root, "start", "an-id")
+        env = clean_environment(os.environ)
+        results.append(await run_command(argv, children=bench.children, env=env, deadline=20))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run)
+        while not find_commands(bench.runtime.root, "an-id"):  # noqa: ASYNC110 - no event for that
+            await trio.sleep(0.002)
+        await leftovers.await_commands(bench.runtime.root, "an-id")
     assert [result.signal for result in results] == [signal.SIGKILL]
 
 

@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 import sys
+from enum import IntEnum
 
 IN_HEADER = struct.Struct("=IIQQIIIHH")
 OUT_HEADER = struct.Struct("=IiQ")
@@ -24,10 +25,31 @@ READ_IN = struct.Struct("=QQI")
 DIRENT = struct.Struct("=QQII")
 STATFS_OUT = struct.Struct("=5Q4I6I")
 
-LOOKUP, FORGET, GETATTR, READLINK, OPEN, READ, STATFS, RELEASE = 1, 2, 3, 5, 14, 15, 17, 18
-FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, INTERRUPT, DESTROY, BATCH_FORGET = 25, 26, 27, 28, 29, 36, 38, 42
-SILENT = (FORGET, BATCH_FORGET, INTERRUPT)
+
+class Opcode(IntEnum):
+    """What is asked, as enum fuse_opcode names it."""
+
+    LOOKUP = 1
+    FORGET = 2
+    GETATTR = 3
+    READLINK = 5
+    OPEN = 14
+    READ = 15
+    STATFS = 17
+    RELEASE = 18
+    FLUSH = 25
+    INIT = 26
+    OPENDIR = 27
+    READDIR = 28
+    RELEASEDIR = 29
+    INTERRUPT = 36
+    DESTROY = 38
+    BATCH_FORGET = 42
+
+
+SILENT = (Opcode.FORGET, Opcode.BATCH_FORGET, Opcode.INTERRUPT)
 """What gets no reply."""
+DEVICE = "/dev/fuse"
 ROOT = 1
 MINOR = 31
 DIRECT_IO = 1
@@ -45,26 +67,26 @@ class Folder:
         """Raises OSError."""
         path = self._paths.get(node, "")
         match opcode:
-            case 26:
+            case Opcode.INIT:
                 return INIT_OUT.pack(INIT_IN.unpack_from(body)[0], MINOR, 0, 0, 8, 8, 65536, 1, 0, 0, 0, 0, *[0] * 6)
-            case 1:
+            case Opcode.LOOKUP:
                 return self._look_up(os.path.join(path, os.fsdecode(body.rstrip(b"\0"))))
-            case 3:
+            case Opcode.GETATTR:
                 return ATTR_OUT.pack(0, 0, 0) + _pack_attr(os.lstat(path))
-            case 5:
+            case Opcode.READLINK:
                 return os.fsencode(os.readlink(path))
-            case 14 | 27:
-                return OPEN_OUT.pack(0, DIRECT_IO if opcode == OPEN else 0, 0)
-            case 15:
+            case Opcode.OPEN | Opcode.OPENDIR:
+                return OPEN_OUT.pack(0, DIRECT_IO if opcode == Opcode.OPEN else 0, 0)
+            case Opcode.READ:
                 _, offset, size = READ_IN.unpack_from(body)
                 with open(path, "rb") as file:
                     return os.pread(file.fileno(), size, offset)
-            case 28:
+            case Opcode.READDIR:
                 _, offset, size = READ_IN.unpack_from(body)
                 return _list(path, offset, size)
-            case 17:
+            case Opcode.STATFS:
                 return STATFS_OUT.pack(0, 0, 0, 0, 0, 4096, 255, 4096, 0, *[0] * 6)
-            case 18 | 25 | 29 | 38:
+            case Opcode.RELEASE | Opcode.FLUSH | Opcode.RELEASEDIR | Opcode.DESTROY:
                 return b""
         raise OSError(errno.ENOSYS, "")
 
@@ -107,7 +129,7 @@ def _list(path: str, offset: int, size: int) -> bytes:
 
 def mount(point: str) -> int:
     """Mount there and return the descriptor that requests come from."""
-    device = os.open("/dev/fuse", os.O_RDWR | os.O_CLOEXEC)
+    device = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
     options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other"
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mount(b"test", os.fsencode(point), b"fuse", MS_NOSUID | MS_NODEV, options.encode()) != 0:

@@ -102,8 +102,8 @@ class Looker:
             return "" if row["state"] in ("stopped", "completed") else "is held and not at rest"
         if wish.broken:
             # What ran goes on; what had to be made anew cannot be.
-            runs = row["state"] == "running"
-            return "has ended for a file that is broken" if account.runs and not account.disturbed and not runs else ""
+            goes_on = wish.role.stays and account.runs is not None and not account.disturbed
+            return "has ended for a file that is broken" if goes_on and row["state"] != "running" else ""
         fits = STATES.get(wish.role, ("running",))
         if row["state"] not in fits:
             return f"is not {' or '.join(fits)}"

@@ -104,7 +104,7 @@ class HostLogs(Closing):
             event.set()
 
     def _complain(self, error: NoWatchesLeft) -> None:
-        self._note(f"cannot watch logs: {error.why}; looking at logs every {MAX_LOOK:g} s instead")
+        self._note(f"{error}; looking at logs every {MAX_LOOK:g} s instead")
 
     def _note(self, message: str) -> None:
         if message != self.message:

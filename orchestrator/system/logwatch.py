@@ -7,7 +7,6 @@ for `orchestrator.tasks.trim`, the dropping itself for `collapse`. Floor: system
 import os
 import stat
 import time
-from collections.abc import Callable
 
 import trio
 
@@ -26,27 +25,16 @@ class HostLogs(Closing):
     def __init__(self) -> None:
         self._waiting: dict[int, list[trio.Event]] = {}
         self._inotify: Inotify | None = None
-        self._begun = trio.Event()
-        self._closed = False
-        self._tell: Callable[[str], object] = lambda _: None
         self.message = ""
         """Why logs are looked at in turns instead of after a write, or empty."""
         try:
-            self._begin()
+            self._inotify = Inotify()
         except NoWatchesLeft as error:
             self._complain(error)
 
-    def tell(self, tell: Callable[[str], object]) -> None:
-        """Who is told of `message`, now and whenever it is another."""
-        self._tell = tell
-        tell(self.message)
-
     async def run(self) -> None:
         """Hand events to those who wait for them, until cancelled or closed."""
-        while not self._closed:
-            if self._inotify is None:
-                await self._begun.wait()
-                continue
+        while self._inotify is not None:
             try:
                 events = await self._inotify.wait()
             except trio.ClosedResourceError:
@@ -66,12 +54,14 @@ class HostLogs(Closing):
     def watch_once(self, path: str) -> trio.Event | None:
         """An event that is set at the next write to ``path``; None where there is no watch to be had. Raises OSError
         where the path cannot be watched."""
+        if self._inotify is None:
+            return None
         try:
-            watch = self._begin().add(path, Mask.MODIFY | Mask.ONESHOT)
+            watch = self._inotify.add(path, Mask.MODIFY | Mask.ONESHOT)
         except NoWatchesLeft as error:
             self._complain(error)
             return None
-        self._note("")
+        self.message = ""
         event = trio.Event()
         self._waiting.setdefault(watch, []).append(event)
         return event
@@ -87,29 +77,16 @@ class HostLogs(Closing):
 
     def close(self) -> None:
         """Give up all watches. May be called twice."""
-        self._closed = True
-        self._begun.set()
         if self._inotify is not None:
             self._inotify.close()
-
-    def _begin(self) -> Inotify:
-        """The instance, which may not have been to be had so far. Raises NoWatchesLeft."""
-        if self._inotify is None:
-            self._inotify = Inotify()
-            self._begun.set()
-        return self._inotify
+            self._inotify = None
 
     def _wake(self, watch: int) -> None:
         for event in self._waiting.pop(watch, ()):
             event.set()
 
     def _complain(self, error: NoWatchesLeft) -> None:
-        self._note(f"{error}; looking at logs every {MAX_LOOK:g} s instead")
-
-    def _note(self, message: str) -> None:
-        if message != self.message:
-            self.message = message
-            self._tell(message)
+        self.message = f"{error}; looking at logs every {MAX_LOOK:g} s instead"
 
 
 class HostLog(Closing):

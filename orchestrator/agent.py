@@ -7,7 +7,6 @@ The only module that knows all floors below it.
 """
 
 import gc
-import json
 import os
 import random
 import secrets
@@ -17,10 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import trio
-from attrs import asdict, evolve, frozen
+from attrs import evolve, frozen
 
 from orchestrator.api.server import serve
 from orchestrator.core.parse import Parser
+from orchestrator.core.settings import decode_settings
 from orchestrator.core.trim import EVENTS_BOUND
 from orchestrator.model.bundle import HostLimits
 from orchestrator.model.eventlog import RecordKind
@@ -303,14 +303,9 @@ async def _trim_events(opened: _Opened) -> None:
         await trim_log(log, opened.reporter.say, EVENTS_BOUND)
 
 
-def encode_settings(settings: Settings) -> str:
-    """Settings as the argument of this module's command line."""
-    return json.dumps(asdict(settings))
-
-
 def main(arguments: Sequence[str]) -> int:
     """``python -m orchestrator.agent SETTINGS``. Returns the exit code: 0, 1 if it could not begin, 70 for a defect."""
-    settings = Settings(**json.loads(arguments[0]))
+    settings = decode_settings(arguments[0])
     try:
         return trio.run(lambda: run_agent(settings))
     except OutsideError as error:

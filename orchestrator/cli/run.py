@@ -41,7 +41,7 @@ def command(config: str, state: str, run: str, runtime: str, once: bool, exit_po
     """Run the containers of a directory of definitions and follow its edits, until SIGTERM or SIGINT."""
     if len({config, state, run}) < 3:
         raise click.UsageError("--config, --state and --run must be three different directories")
-    from orchestrator.agent import encode_settings
+    from orchestrator.core.settings import encode_settings
     from orchestrator.model.settings import Settings
 
     leave = exit_policy == "leave"

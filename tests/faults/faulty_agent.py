@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
-from orchestrator.agent import encode_settings
+from orchestrator.core.settings import encode_settings
 from orchestrator.model.settings import Settings
 from tests.faults.points import PointsFolder
 from tests.host.agent_process import AgentProcess

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.agent import encode_settings
+from orchestrator.core.settings import encode_settings
 from orchestrator.model.settings import Settings
 from orchestrator.system.states import read_start_time
 from tests.host.agent_process import AgentProcess, Row, definition, life_of

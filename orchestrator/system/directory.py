@@ -16,7 +16,7 @@ from orchestrator.model.source import Form, Listing
 from orchestrator.system.closing import Closing
 from orchestrator.system.inotify import Inotify, NoWatchesLeft
 from orchestrator.system.links import Chain, follow_links
-from orchestrator.system.looks import Looks
+from orchestrator.system.looks import PATIENCE, Looks
 from orchestrator.system.sources import Way, list_links, read_in_steps
 from orchestrator.system.statfs import name_silent_filesystem
 from orchestrator.system.steps import NoAnswer, Steps
@@ -50,7 +50,8 @@ class WatchedDirectory(Closing):
     directory sends no event, and is seen at the next look only.
     """
 
-    def __init__(self, path: str, suffixes: tuple[str, ...] = SUFFIXES) -> None:
+    def __init__(self, path: str, suffixes: tuple[str, ...] = SUFFIXES, *, patience: float = PATIENCE) -> None:
+        """patience: seconds that a single step of a look may take, before what it is about is said not to answer."""
         self._path = path
         self._suffixes = suffixes
         self._also: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class WatchedDirectory(Closing):
         self._hint = True  # before the first read anything may have changed
         self._look_at = math.inf  # trio's clock
         self._message = ""
-        self._looks = Looks[_Look](self._note_answer)
+        self._looks = Looks[_Look](self._note_answer, patience)
         self._answered = False
         self._waiting = trio.CancelScope()
 

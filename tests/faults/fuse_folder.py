@@ -1,17 +1,25 @@
-"""A folder served through FUSE by a process that can be stopped (SIGSTOP): then nothing below it answers any more, as
+"""A folder served through FUSE by a process that hangs when it is told to: then nothing below it answers any more, as
 on a network file system whose server is away.
 
 Read-only, without any cache, each file as it is in the folder behind it at that moment. Run as a program, it mounts,
 writes a line and serves until it is killed, with which the mount answers ENOTCONN. The protocol: linux/fuse.h, fuse(4).
 """
 
+import contextlib
 import ctypes
 import errno
 import os
+import select
 import stat
 import struct
+import subprocess
 import sys
 from enum import IntEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from orchestrator.system.mountinfo import read_mounts
 
 IN_HEADER = struct.Struct("=IIQQIIIHH")
 OUT_HEADER = struct.Struct("=IiQ")
@@ -138,25 +146,105 @@ def mount(point: str) -> int:
 
 
 def serve(device: int, folder: Folder) -> None:
-    """Answer until the mount is gone."""
+    """Answer until the mount is gone, and as standard input says: a line ``hang`` or ``serve``, said back when it is
+    so.
+
+    It hangs between two requests and takes no other: who waits for one that was taken cannot even be killed."""
+    events = select.poll()
+    events.register(sys.stdin, select.POLLIN)
+    events.register(device, select.POLLIN)
     while True:
-        try:
-            request = os.read(device, 1 << 20)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.EINTR):  # it was taken back meanwhile
+        for descriptor, _ in events.poll():
+            if descriptor == device:
+                if not _answer_one(device, folder):
+                    return
                 continue
-            return
-        _, opcode, unique, node, *_ = IN_HEADER.unpack_from(request)
-        if opcode in SILENT:
-            continue
-        try:
-            code, body = 0, folder.answer(opcode, node, request[IN_HEADER.size :])
-        except OSError as error:
-            code, body = -(error.errno or errno.EIO), b""
-        try:
-            os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), code, unique) + body)
-        except FileNotFoundError:  # nobody waits for it any more
-            continue
+            match sys.stdin.readline():
+                case "hang\n":
+                    events.unregister(device)
+                    print("hang", flush=True)
+                case "serve\n":
+                    events.register(device, select.POLLIN)
+                    print("serve", flush=True)
+                case _:
+                    return
+
+
+def _answer_one(device: int, folder: Folder) -> bool:
+    """Answer the next request. Whether the mount is there still."""
+    try:
+        request = os.read(device, 1 << 20)
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.EINTR)  # it was taken back meanwhile
+    _, opcode, unique, node, *_ = IN_HEADER.unpack_from(request)
+    if opcode in SILENT:
+        return True
+    try:
+        code, body = 0, folder.answer(opcode, node, request[IN_HEADER.size :])
+    except OSError as error:
+        code, body = -(error.errno or errno.EIO), b""
+    with contextlib.suppress(FileNotFoundError):  # nobody waits for it any more
+        os.write(device, OUT_HEADER.pack(OUT_HEADER.size + len(body), code, unique) + body)
+    return True
+
+
+class MountedFolder:
+    """A folder that is mounted elsewhere as well, where it may hang. A context manager."""
+
+    def __init__(self, folder: Path, point: Path) -> None:
+        """folder: what is written there is there at once, without an event. point: where it is mounted."""
+        assert os.path.exists(DEVICE), f"{DEVICE} is missing: modprobe fuse, and show it to this machine's container"
+        self.folder, self.point = folder, point
+        self._servers: list[subprocess.Popen[str]] = []
+        self.mount()
+
+    def mount(self) -> None:
+        """Mount it, over what there is."""
+        program = (sys.executable, "-m", "tests.faults.fuse_folder", str(self.folder), str(self.point))
+        self._servers.append(subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+        self._expect("mounted")
+
+    def hang(self) -> None:
+        """From now on nothing below the mount is answered."""
+        self._say("hang")
+
+    def answer(self) -> None:
+        """All that was asked meanwhile is answered, and what is asked from now on."""
+        self._say("serve")
+
+    def die(self) -> None:
+        """End the server: all that was and is asked fails."""
+        self._servers[-1].kill()
+        self._servers[-1].communicate()
+
+    def unmount(self) -> None:
+        """Take the mount away; who hangs there goes on to."""
+        subprocess.run(("umount", "--lazy", str(self.point)), check=True)
+
+    def _say(self, word: str) -> None:
+        pipe = self._servers[-1].stdin
+        assert pipe is not None
+        pipe.write(f"{word}\n")
+        pipe.flush()
+        self._expect(word)
+
+    def _expect(self, word: str) -> None:
+        pipe = self._servers[-1].stdout
+        assert pipe is not None
+        assert pipe.readline() == f"{word}\n"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for server in self._servers:
+            server.kill()
+            server.communicate()
+        for mount in read_mounts():  # without a look at it, which may fail by now
+            if mount.point == str(self.point):
+                self.unmount()
 
 
 if __name__ == "__main__":

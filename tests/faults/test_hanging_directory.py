@@ -1,17 +1,15 @@
 """The directory of definitions on a file system that hangs: what runs goes on, an operator is heard, edits are followed
-once it answers. A real runtime, and a real mount whose server is stopped."""
+once it answers. A real runtime, and a real mount whose server hangs."""
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.faults.fuse_folder import DEVICE
-from tests.host.agent_process import AgentProcess, Row, definition, find_program
+from tests.faults.fuse_folder import MountedFolder
+from tests.host.agent_process import AgentProcess, Row, definition
 
 pytestmark = pytest.mark.real
 
@@ -23,37 +21,19 @@ class MountedAgent(AgentProcess):
 
     def __init__(self, base: Path) -> None:
         super().__init__(base, "runc")  # one is enough: what hangs is in front of all of them
-        assert os.path.exists(DEVICE), f"{DEVICE} is missing: modprobe fuse, and show it to this machine's container"
         self.exit_policy = "leave"
         self.point, self.config = self.config, base / "behind"
         self.config.mkdir()
-        program = (sys.executable, "-m", "tests.faults.fuse_folder", str(self.config), str(self.point))
-        self._server = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
-        assert self._server.stdout is not None
-        assert self._server.stdout.readline() == "mounted\n"
+        self.mount = MountedFolder(self.config, self.point)
 
     def command(self, *options: str) -> list[str]:
         return super().command("--config", str(self.point), *options)
 
-    def stop_server(self) -> None:
-        """From now on nothing below the mount is answered."""
-        self._server.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self._server.pid, os.WSTOPPED)
-
     def hang(self) -> None:
         """Nothing is answered, and the agent has noticed."""
-        self.stop_server()
+        self.mount.hang()
         self.look_again()
         self.wait_until(lambda: self.trouble in self.status(), "the mount to be missed")
-
-    def answer(self) -> None:
-        """All that was asked meanwhile is answered, and what is asked from now on."""
-        self._server.send_signal(signal.SIGCONT)
-
-    def unmount(self) -> None:
-        self._server.kill()
-        self._server.communicate()
-        subprocess.run((find_program("umount"), "-l", str(self.point)), check=True)
 
     def look_again(self) -> None:
         """The mount sends no events, and to wait for the next look would take seconds."""
@@ -73,16 +53,13 @@ class MountedAgent(AgentProcess):
 @pytest.fixture
 def mounted(tmp_path: Path) -> Iterator[MountedAgent]:
     agent = MountedAgent(tmp_path)
-    try:
-        with agent:
-            try:
-                yield agent
-            finally:
-                agent.answer()  # before anything waits for an end
-            assert agent.call("shutdown").returncode == 0  # with all that it would leave
-            assert agent.wait_end() == 0
-    finally:
-        agent.unmount()
+    with agent.mount, agent:
+        try:
+            yield agent
+        finally:
+            agent.mount.answer()  # before anything waits for an end
+        assert agent.call("shutdown").returncode == 0  # with all that it would leave
+        assert agent.wait_end() == 0
 
 
 def life(row: Row) -> tuple[object, ...]:
@@ -109,8 +86,39 @@ def test_what_runs_goes_on_and_edits_are_followed_once_it_answers(mounted: Mount
     assert life(mounted.row("web")) == life(web)
     assert crashed["restarts"] == 1
 
-    mounted.answer()
+    mounted.mount.answer()
     mounted.wait_state("late", "running")
     mounted.wait_until(lambda: mounted.trouble not in mounted.status(), "the trouble to be over")
     assert life(mounted.row("web")) == life(web)
     assert mounted.output().count(mounted.trouble) == 1
+
+
+def test_an_agent_that_starts_while_it_hangs_adopts_what_runs(mounted: MountedAgent) -> None:
+    for name in ("web", "gone"):
+        mounted.define(name, definition())
+    mounted.start()
+    web, gone = (mounted.wait_state(name, "running") for name in ("web", "gone"))
+    mounted.kill()
+    mounted.mount.hang()
+    (mounted.config / "gone.toml").unlink()
+
+    mounted.start()
+    assert mounted.trouble in mounted.status()
+    assert {name: life(mounted.row(name)) for name in ("web", "gone")} == {"web": life(web), "gone": life(gone)}
+
+    mounted.mount.answer()
+    mounted.wait_until(lambda: "gone" not in mounted.rows(), "what has no file any more to end")
+    assert life(mounted.row("web")) == life(web)
+
+
+def test_it_ends_while_it_hangs(mounted: MountedAgent) -> None:
+    mounted.define("web", definition())
+    mounted.start()
+    web = mounted.wait_state("web", "running")
+    mounted.hang()
+    assert mounted.end() == 0
+    mounted.start()  # which hangs from its first look on
+    assert mounted.end() == 0
+    mounted.mount.answer()
+    mounted.start()
+    assert life(mounted.row("web")) == life(web)

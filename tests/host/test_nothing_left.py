@@ -68,6 +68,8 @@ MAY_STAY = "|".join(
     (
         r"state/logs/[a-z0-9]+\.log(\.marks)?",
         r"state/events\.log",
+        r"state/generations(/.*)?",
+        r"run/notify",
         r"(state|run)/lock",
         r"state/(bundles|logs|roots|skeletons)",
         r"run/(held|instances|names|runtime)",
@@ -131,6 +133,9 @@ def test_nothing_is_left_of_a_changing_set(own_agent: AgentProcess, busybox_root
     agent.wait_until(lambda: logs <= set(list_descriptors(agent.pid)), "all logs to be open")
     agent.let_it_look()
     agent.remove("canary1")
+    # The directory as it is by now is written down off everybody's path, a little later.
+    agent.wait_until(lambda: sorted(agent.state.glob("generations/*.jsonl")), "the first generation")
+    agent.wait_until(lambda: not any("generations" in name for name in list_descriptors(agent.pid)), "it to be whole")
     busy = at_rest(agent)["descriptors"]
 
     # Replaced thirty times, three at a time.

@@ -4,6 +4,7 @@ address may be."""
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ CALLS = {
     "restart": ("web {own}", "{own}: running"),
     "kill": ("{own} CONT", ""),
     "doctor": ("--runtime runc", "{run}/control.sock answers"),
+    "history": ("--json", '"{own}"'),
+    "diff": ("1 1 --json", '"old": 1'),
+    "rollback": ("1", "generation 1"),
 }
 """What each verb is given, and what it says then."""
 
@@ -51,7 +55,13 @@ def agents(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Agent
             for name in ("web", own):
                 agent.wait_log(name, "I am")
             agent.wait_settled()
+            generations = agent.state / "generations"
+            agent.wait_until(partial(_is_filled, generations), "the first generation")
         yield agents
+
+
+def _is_filled(folder: Path) -> bool:
+    return any(folder.glob("*.jsonl"))
 
 
 def call(verb: str, words: str, agent: AgentProcess, other: AgentProcess) -> subprocess.CompletedProcess[str]:

@@ -26,6 +26,8 @@ from tests.bench.agent import (
 from tests.bench.measure import Figure, Result
 
 BOUND = 1.0
+ANSWER_BOUND = 1.25
+"""With the server's libraries, which an agent loads for its first client."""
 CONTAINERS = 200
 
 
@@ -59,7 +61,7 @@ def measure(runtime: str, rounds: int) -> list[Result]:
             agent.wait(PATIENCE)
     return [
         Figure("adoption of 200 containers, to READY", ready, "s", BOUND),
-        Figure("adoption of 200 containers, to the answer over HTTP", answered, "s", BOUND),
+        Figure("adoption of 200 containers, to the answer over HTTP", answered, "s", ANSWER_BOUND),
     ]
 
 

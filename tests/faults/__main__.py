@@ -8,6 +8,7 @@ Needs root and an OCI runtime.
 
 import argparse
 import random
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -30,6 +31,8 @@ def main() -> int:
     parser.add_argument("--runtime", default="runc", help="the OCI runtime (default runc)")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder, and leave it")
     given = parser.parse_args()
+    # Whoever ends it is left no containers.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     seed = given.seed if given.seed is not None else random.randrange(1_000_000)
     print(f"seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="orchestrator-faults-") as folder:

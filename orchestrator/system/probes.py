@@ -15,7 +15,7 @@ from orchestrator.ports import NotAsked, OutsideError
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.netns import make_socket
 from orchestrator.system.probe_exec import ExecProbe
-from orchestrator.system.procstat import is_alive
+from orchestrator.system.procstat import has_begun_to_end
 from orchestrator.system.reaper import Children
 
 
@@ -82,4 +82,4 @@ async def _ask_http(health: HttpHealth, connection: trio.socket.SocketType) -> s
 
 def _lives(instance: InstanceState) -> bool:
     pid, start_time = instance.pid, instance.pid_start_time
-    return pid is not None and start_time is not None and is_alive(pid, start_time)
+    return pid is not None and start_time is not None and not has_begun_to_end(pid, start_time)

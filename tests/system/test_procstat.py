@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from orchestrator.system.procstat import is_alive, read_start_time, read_stat
+from orchestrator.system.procstat import has_begun_to_end, is_alive, read_start_time, read_stat
 
 
 def test_this_process() -> None:
@@ -13,6 +13,8 @@ def test_this_process() -> None:
     assert read_stat(os.getpid()) == ("R", start)
     assert is_alive(os.getpid(), start)
     assert not is_alive(os.getpid(), start + 1)
+    assert not has_begun_to_end(os.getpid(), start)
+    assert has_begun_to_end(os.getpid(), start + 1)
 
 
 def test_a_name_like_other_fields_shifts_none() -> None:
@@ -28,6 +30,8 @@ def test_a_name_like_other_fields_shifts_none() -> None:
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
         assert read_stat(child.pid) == ("Z", start)
         assert not is_alive(child.pid, start)
+        assert has_begun_to_end(child.pid, start)
+    assert has_begun_to_end(child.pid, start)
     assert read_stat(child.pid) is None
     assert read_start_time(child.pid) is None
     assert not is_alive(child.pid, start)

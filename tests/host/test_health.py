@@ -255,9 +255,9 @@ def test_it_cannot_touch_its_socket(agent: AgentProcess) -> None:
 @contextmanager
 def same_descriptors(agent: AgentProcess) -> Iterator[None]:
     """The agent has as many open files after as before."""
-    trash = str(agent.state / "trash" / "")
-    agent.wait_until(lambda: not os.listdir(trash), "the trash to be emptied")
-    agent.wait_until(lambda: not any(one.startswith(trash) for one in list_descriptors(agent.pid)), "the same, closed")
+    trash = f"{agent.state}/trash"
+    agent.wait_until(lambda: not os.path.exists(trash), "the trash to be emptied")
+    agent.wait_until(lambda: not any(one.startswith(trash) for one in list_descriptors(agent.pid)), "it to be closed")
     before = len(list_descriptors(agent.pid))
     yield
     agent.wait_until(lambda: len(list_descriptors(agent.pid)) == before, "descriptors to be given up")

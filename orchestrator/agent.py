@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 
 import trio
 from attrs import evolve, frozen
@@ -60,7 +61,7 @@ from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
-from orchestrator.tasks.report import Reporter
+from orchestrator.tasks.report import LOGS, STATE_FILES, Reporter
 from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.trim import trim_log
@@ -188,6 +189,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
+        reports.start_soon(disk.write_again_for_ever, partial(reporter.trouble, STATE_FILES))
+        opened.logs.tell(partial(reporter.trouble, LOGS))
         reports.start_soon(sweeper.run)
         reports.start_soon(reporter.feed_watchdog, reconciler.is_stuck)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)

@@ -21,6 +21,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.ports import OutsideError
 from orchestrator.system.states import DamagedFile, Reading, find_living, is_alive, read_agent, read_names
+from orchestrator.system.statfs import is_readonly
 
 HEADERS = ("NAME", "STATE", "READY", "PID", "SINCE", "RESTARTS", "MESSAGE")
 
@@ -110,7 +111,7 @@ def is_agent_alive(files: Files) -> bool:
 def take_view(layout: Layout, files: Files, *, with_nameless: bool) -> View:
     """What the files claim, and what of it is seen alive now."""
     agent = files.agent if isinstance(files.agent, AgentState) and is_agent_alive(files) else None
-    messages = _describe_agent(agent) if agent is not None else (_describe_nobody(layout),)
+    messages = _describe_agent(layout, agent) if agent is not None else (_describe_nobody(layout),)
     return View(
         rows=make_rows(files.names.states, find_living(files.names.states), agent is not None),
         nameless=agent.problems if agent is not None and with_nameless else (),
@@ -127,10 +128,12 @@ def format_view(view: View) -> str:
     return f"{table}\nproblems:\n" + "".join(f"  {one_line(str(problem))}\n" for problem in view.problems)
 
 
-def _describe_agent(agent: AgentState) -> tuple[str, ...]:
+def _describe_agent(layout: Layout, agent: AgentState) -> tuple[str, ...]:
     """What there is to know of the agent before all else."""
     pinned = describe_pin(agent.pinned) if agent.pinned is not None else ""
-    return tuple(filter(None, (agent.message, pinned, agent.history_trouble)))
+    # Of this the agent cannot write a word.
+    readonly = f"{layout.run} is read-only: what is shown may be old" if is_readonly(layout.run) else ""
+    return tuple(filter(None, (agent.message, pinned, agent.history_trouble, *agent.troubles, readonly)))
 
 
 def _describe_nobody(layout: Layout) -> str:

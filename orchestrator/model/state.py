@@ -188,3 +188,5 @@ class AgentState:
     """The generation that is followed instead of the directory."""
     history_trouble: str = ""
     """Why no generation can be written, or empty."""
+    troubles: tuple[str, ...] = ()
+    """What else cannot be done for now, and is tried again."""

@@ -22,7 +22,7 @@ def agent_file(path: str, disk: Disk, settings: Settings, runtime: Runtime) -> I
     try:
         yield agent
     finally:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # one that stays tells of a process that is gone
             os.unlink(path)
 
 

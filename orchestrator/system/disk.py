@@ -22,9 +22,21 @@ from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle, sweep_bundles, write_files, write_new
 from orchestrator.system.envfile import VariableReader, VariablesUnusable
-from orchestrator.system.files import append_line, make_folders, remove_file, remove_tree, temporary_name, write_atomic
+from orchestrator.system.files import (
+    append_line,
+    make_folders,
+    need_room,
+    remove_file,
+    remove_tree,
+    temporary_name,
+    write_atomic,
+)
+from orchestrator.system.statefiles import StateFiles
 from orchestrator.system.states import read_boot_id, read_held
 from orchestrator.system.trash import Trash
+
+ROOM_FOR_RUNTIME = 64 * 1024
+"""Bytes that an OCI runtime writes of one container, and some: without them a create would fail, which is too late."""
 
 
 class HostDisk:
@@ -35,6 +47,7 @@ class HostDisk:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self._trash = Trash(f"{layout.state}/trash")
+        self._states = StateFiles(layout.run)
         self._variables = VariableReader()
 
     def make_folders(self) -> None:
@@ -69,6 +82,9 @@ class HostDisk:
             variables = self._variables.read(instance.bundle.env_files)
         except VariablesUnusable as error:
             raise DiskFailed(str(error)) from error
+        # Without the id, so that attempt after attempt says the same.
+        with _tried(f"cannot make an instance of {instance.name} in {self.layout.instances}"):
+            need_room(self.layout.run, ROOM_FOR_RUNTIME)
         with _tried(f"cannot make the instance {instance.id} in {instance.folder}"):
             # Nobody else may look in: the environment is private, and so are the files until they are mounted.
             os.mkdir(instance.folder, 0o700)
@@ -88,6 +104,7 @@ class HostDisk:
     def remove_instance(self, instance_id: str) -> None:
         """See `orchestrator.ports.Disk.remove_instance`. The writable root is gone from its place when this returns;
         its space is free when the trash has been emptied."""
+        self._states.forget(self.layout.instance_state(instance_id))
         with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
             remove_tree(self.layout.instance(instance_id))
             remove_tree(self.layout.notify(instance_id))
@@ -98,7 +115,9 @@ class HostDisk:
 
     def write_instance(self, state: InstanceState) -> None:
         """See `orchestrator.ports.Disk.write_instance`."""
-        self._write(self.layout.instance_state(state.instance), state)
+        # Without the id, so that attempt after attempt says the same.
+        what = f"cannot write the state of an instance of {state.name} to {self.layout.instances}"
+        self._write(self.layout.instance_state(state.instance), state, what)
 
     def keep_origin(self, state: InstanceState) -> None:
         """See `orchestrator.ports.Disk.keep_origin`."""
@@ -123,6 +142,7 @@ class HostDisk:
     def remove_name(self, name: str) -> None:
         """See `orchestrator.ports.Disk.remove_name`."""
         path = self.layout.name_state(name)
+        self._states.forget(path)
         with _tried(f"cannot remove {path}"):
             remove_file(path)
 
@@ -191,22 +211,27 @@ class HostDisk:
         it returns once nothing is left. report: told of what cannot be removed. Raises nothing of the disk's."""
         await self._trash.empty_for_ever(report, task_status=task_status)
 
+    async def write_again_for_ever(self, tell: Callable[[str], object]) -> None:
+        """Write state files that could not be written as soon as they can be. tell: told why one cannot be, and an
+        empty text when all are. Raises nothing of the disk's."""
+        await self._states.try_again_for_ever(tell)
+
     def empty_trash_now(self) -> None:
         """Free what is left there, before this returns. Raises DiskFailed for the first that cannot be removed."""
         with _tried(f"cannot empty {self._trash.folder}"):
             for error in self._trash.empty_now().values():
                 raise error
 
-    def _write(self, path: str, state: InstanceState | NameState | AgentState) -> None:
+    def _write(self, path: str, state: InstanceState | NameState | AgentState, what: str = "") -> None:
         data = encode_state(state).encode()
-        with _tried(f"cannot write {path}"):
+        with _tried(what or f"cannot write {path}"):
             try:
-                write_atomic(path, data)
+                self._states.write(path, data)
                 return
             except FileNotFoundError:
                 # Looked for only when one is missing, so that it costs nothing while they stand.
                 self.make_folders()
-            write_atomic(path, data)
+            self._states.write(path, data)
 
 
 @contextmanager

@@ -70,11 +70,14 @@ def write_all(descriptor: int, data: bytes) -> None:
 
 
 def remove_file(path: str) -> None:
-    """unlink(2); none there is no error."""
+    """unlink(2); none there is no error, on a read-only file system neither."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         return
+    except OSError as error:
+        if error.errno != errno.EROFS or os.path.lexists(path):
+            raise
 
 
 def make_folders(path: str, mode: int) -> None:
@@ -89,6 +92,15 @@ def make_folders(path: str, mode: int) -> None:
             raise
         return
     os.chmod(path, mode)  # whatever the umask said
+
+
+def need_room(folder: str, size: int) -> None:
+    """Raises OSError (ENOSPC) where the file system of ``folder`` has less room than so many bytes, or no file left."""
+    room = os.statvfs(folder)
+    # Neither is counted by every file system: a limit of 0 is none.
+    is_full = room.f_blocks and room.f_bfree * room.f_frsize < size
+    if is_full or (room.f_files and not room.f_ffree):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @contextmanager
@@ -110,9 +122,7 @@ def remove_tree(path: str) -> None:
     ours to remove).
     """
     try:
-        os.unlink(path)
-        return
-    except FileNotFoundError:
+        remove_file(path)
         return
     except (IsADirectoryError, PermissionError):  # EPERM is what POSIX asks of unlink(2) of a folder
         if not os.path.isdir(path):

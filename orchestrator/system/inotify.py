@@ -51,7 +51,11 @@ class Mask(IntFlag):
 
 
 class NoWatchesLeft(OutsideError):
-    """The kernel refused another watch or another inotify instance; the message names the sysctl that says how many."""
+    """The kernel refused another watch or another inotify instance; ``why`` names the sysctl that says how many."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what}: {why}")
+        self.why = why
 
 
 @frozen
@@ -98,8 +102,9 @@ class Inotify(Closing):
             number = ctypes.get_errno()
             why = os.strerror(number) if number else str(error)
             raise NoWatchesLeft(
-                f"cannot make an inotify instance: {why}: raise the sysctl fs.inotify.max_user_instances"
-                f" (now {_limit('max_user_instances')}) or the limit of open files"
+                "cannot make an inotify instance",
+                f"{why}: raise the sysctl fs.inotify.max_user_instances (now {_limit('max_user_instances')})"
+                " or the limit of open files",
             ) from None
         self._fd: int = self._manager.get_fd()
         # pyinotify calls inotify_init(2), which has no flags: without these two a child could inherit the descriptor.
@@ -125,8 +130,9 @@ class Inotify(Closing):
         number = ctypes.get_errno()
         if number == errno.ENOSPC:
             raise NoWatchesLeft(
-                f"cannot watch {path}: no inotify watches left: raise the sysctl fs.inotify.max_user_watches"
-                f" (now {_limit('max_user_watches')})"
+                f"cannot watch {path}",
+                "no inotify watches left: raise the sysctl fs.inotify.max_user_watches"
+                f" (now {_limit('max_user_watches')})",
             )
         raise OSError(number, os.strerror(number), path)
 

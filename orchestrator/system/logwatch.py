@@ -7,6 +7,7 @@ for `orchestrator.tasks.trim`, the dropping itself for `collapse`. Floor: system
 import os
 import stat
 import time
+from collections.abc import Callable
 
 import trio
 
@@ -25,16 +26,27 @@ class HostLogs(Closing):
     def __init__(self) -> None:
         self._waiting: dict[int, list[trio.Event]] = {}
         self._inotify: Inotify | None = None
+        self._begun = trio.Event()
+        self._closed = False
+        self._tell: Callable[[str], object] = lambda _: None
         self.message = ""
         """Why logs are looked at in turns instead of after a write, or empty."""
         try:
-            self._inotify = Inotify()
+            self._begin()
         except NoWatchesLeft as error:
             self._complain(error)
 
+    def tell(self, tell: Callable[[str], object]) -> None:
+        """Who is told of `message`, now and whenever it is another."""
+        self._tell = tell
+        tell(self.message)
+
     async def run(self) -> None:
         """Hand events to those who wait for them, until cancelled or closed."""
-        while self._inotify is not None:
+        while not self._closed:
+            if self._inotify is None:
+                await self._begun.wait()
+                continue
             try:
                 events = await self._inotify.wait()
             except trio.ClosedResourceError:
@@ -54,14 +66,12 @@ class HostLogs(Closing):
     def watch_once(self, path: str) -> trio.Event | None:
         """An event that is set at the next write to ``path``; None where there is no watch to be had. Raises OSError
         where the path cannot be watched."""
-        if self._inotify is None:
-            return None
         try:
-            watch = self._inotify.add(path, Mask.MODIFY | Mask.ONESHOT)
+            watch = self._begin().add(path, Mask.MODIFY | Mask.ONESHOT)
         except NoWatchesLeft as error:
             self._complain(error)
             return None
-        self.message = ""
+        self._note("")
         event = trio.Event()
         self._waiting.setdefault(watch, []).append(event)
         return event
@@ -77,16 +87,29 @@ class HostLogs(Closing):
 
     def close(self) -> None:
         """Give up all watches. May be called twice."""
+        self._closed = True
+        self._begun.set()
         if self._inotify is not None:
             self._inotify.close()
-            self._inotify = None
+
+    def _begin(self) -> Inotify:
+        """The instance, which may not have been to be had so far. Raises NoWatchesLeft."""
+        if self._inotify is None:
+            self._inotify = Inotify()
+            self._begun.set()
+        return self._inotify
 
     def _wake(self, watch: int) -> None:
         for event in self._waiting.pop(watch, ()):
             event.set()
 
     def _complain(self, error: NoWatchesLeft) -> None:
-        self.message = f"{error}; looking at logs every {MAX_LOOK:g} s instead"
+        self._note(f"cannot watch logs: {error.why}; looking at logs every {MAX_LOOK:g} s instead")
+
+    def _note(self, message: str) -> None:
+        if message != self.message:
+            self.message = message
+            self._tell(message)
 
 
 class HostLog(Closing):

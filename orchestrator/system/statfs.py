@@ -1,5 +1,5 @@
 """What kind of file system a path lies on, asked by statfs(2): which send no inotify events for what others do to
-them, and which are in memory. Floor: system."""
+them, which are in memory, and which are read-only. Floor: system."""
 
 import ctypes
 import os
@@ -40,6 +40,14 @@ def name_silent_filesystem(path: str) -> str:
 def is_on_tmpfs(path: str) -> bool:
     """Whether ``path`` lies in memory, tmpfs(5); not where it is missing. May block where the file system does."""
     return _read_magic(path) == _TMPFS
+
+
+def is_readonly(path: str) -> bool:
+    """Whether nothing can be written at ``path`` since it is mounted so; not where it is missing. May block."""
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _read_magic(path: str) -> int | None:

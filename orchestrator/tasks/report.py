@@ -1,5 +1,6 @@
 """Tells the world how it goes: systemd, the agent's own file and whoever reads the agent's output. Floor: tasks."""
 
+import math
 import time
 from collections.abc import Callable
 
@@ -16,6 +17,12 @@ from orchestrator.ports import Disk, DiskFailed, Notifier
 
 STATUS_AT_MOST_EVERY = 0.5
 """Seconds between two STATUS= lines, so that a crash loop does not become systemd's."""
+WRITE_AGAIN_AFTER = 5.0
+"""Seconds until the event log that could not be written is tried again."""
+EVENT_LOG = "the event log is written"
+STATE_FILES = "the state files are written"
+LOGS = "logs are looked at when they are written"
+"""What troubles are about."""
 EXTEND_BY = 30.0
 """Seconds more that systemd is asked for while containers are being stopped."""
 
@@ -44,8 +51,10 @@ class Reporter:
         self._unsettled: set[str] = set()
         self._changed = trio.Event()
         self._told = ""
-        self._log_trouble = ""
-        """Why the event log cannot be written, as it was told."""
+        self._troubles: dict[str, str] = {}
+        """What cannot be done for now, by what it is about."""
+        self._unwritten = ""
+        """Why the agent's file could not be written, as it was told."""
         self._ending = False
         self._reloads = 0
         """How many looks are asked for and not done."""
@@ -104,11 +113,26 @@ class Reporter:
         try:
             self._disk.append_record(record)
         except DiskFailed as error:
-            if str(error) != self._log_trouble:
-                self._log_trouble = str(error)
-                self._say(f"{error}; what happens is not in the event log")
+            self.trouble(EVENT_LOG, f"{error}; what happens is not in the event log")
         else:
-            self._log_trouble = ""
+            self.trouble(EVENT_LOG, "")
+
+    def trouble(self, about: str, message: str) -> None:
+        """What cannot be done for now and is tried again, and an empty text when it can be: in a line for people, and
+        in the agent's file. about: what is done again then."""
+        if message == self._troubles.get(about, ""):
+            return
+        if message:
+            self._troubles[about] = message
+        else:
+            del self._troubles[about]
+        text = message or f"{about} again"
+        if about == EVENT_LOG:
+            self._say(text)  # it is about itself
+        else:
+            self.note(RecordKind.TROUBLE if message else RecordKind.MENDED, message=text)
+        self._write(evolve(self._agent, troubles=tuple(self._troubles.values())))
+        self._wake()
 
     def say(self, text: str) -> None:
         """A line for people, of what no state tells."""
@@ -205,13 +229,17 @@ class Reporter:
         self._notifier.stopping()
 
     async def run(self) -> None:
-        """Keep systemd's status line true. No timer runs while nothing changes."""
+        """Keep systemd's status line true, and try the event log again while it cannot be written. No timer runs while
+        nothing changes."""
         while True:
             changed = self._changed
             if self._tell_status():
                 await trio.sleep(STATUS_AT_MOST_EVERY)
-            else:
+                continue
+            with trio.move_on_after(WRITE_AGAIN_AFTER if EVENT_LOG in self._troubles else math.inf) as pause:
                 await changed.wait()
+            if pause.cancelled_caught:
+                self._append(Record(at=self._wall_clock(), kind=RecordKind.MENDED, message=f"{EVENT_LOG} again"))
 
     def _tell_status(self) -> bool:
         """STATUS=, if it differs from what was told last; whether it did."""
@@ -220,6 +248,7 @@ class Reporter:
             line = f"{line}; generation {self._agent.pinned} is pinned"
         if self._agent.message:
             line = f"{line}; {self._agent.message}"
+        line = "; ".join((line, *self._agent.troubles))
         if line == self._told:
             return False
         self._notifier.status(line)
@@ -264,4 +293,8 @@ class Reporter:
         try:
             self._disk.write_agent(agent)
         except DiskFailed as error:
-            self._say(str(error))
+            if str(error) != self._unwritten:
+                self._unwritten = str(error)
+                self._say(str(error))
+        else:
+            self._unwritten = ""

@@ -27,7 +27,14 @@ LOOKS = {
     "generations": {"list_numbers", "last_number", "read_head", "read", "read_text", "find", "read_pin"},
 }
 """The methods of the ports that change nothing."""
-OF_THE_DISK = {"list_strays", "make_folders", "empty_trash_for_ever", "empty_trash_now", "layout"}
+OF_THE_DISK = {
+    "list_strays",
+    "make_folders",
+    "empty_trash_for_ever",
+    "empty_trash_now",
+    "write_again_for_ever",
+    "layout",
+}
 """Those of the disk that the agent has beside its port, and that change nothing that another agent goes by."""
 
 

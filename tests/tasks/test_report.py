@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+import trio
 from attrs import evolve
+from trio.testing import MockClock
 
 from orchestrator.model.action import FieldChange, Keep, Replace, Start, Stop, Target
 from orchestrator.model.bundle import Bundle
@@ -140,8 +142,30 @@ def test_a_full_disk_is_told_once_and_what_happens_goes_on(stage: Stage) -> None
         "web: operator: 1",
         "web: operator: 2",
         "web: operator: 3",
+        "the event log is written again",
     ]
     assert [record.message for record in stage.disk.records] == ["3"]
+    assert not stage.reporter.agent.troubles
     stage.disk.fail("append_record", "no space left on device")
     stage.reporter.note(RecordKind.OPERATOR, "web", "4")
     assert stage.lines[-1].endswith("not in the event log"), "it is full once more"
+    assert stage.reporter.agent.troubles == (stage.lines[-1],)
+
+
+async def test_the_event_log_is_tried_again_without_an_event(stage: Stage, autojump_clock: MockClock) -> None:
+    stage.disk.fail("append_record", "no space left on device", times=3)
+    stage.reporter.note(RecordKind.OPERATOR, "web", "lost")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(stage.reporter.run)
+        await trio.sleep(60)
+        nursery.cancel_scope.cancel()
+    assert [record.message for record in stage.disk.records] == ["the event log is written again"]
+    assert any("no space left on device" in word for word in stage.notifier.told), "systemd is told meanwhile"
+
+
+def test_a_trouble_is_told_once_and_when_it_is_over(stage: Stage) -> None:
+    for message in ("no watches", "no watches", "", ""):
+        stage.reporter.trouble("logs are watched", message)
+        assert stage.reporter.agent.troubles == tuple(filter(None, (message,)))
+    assert stage.lines == ["no watches", "logs are watched again"]
+    assert stage.kinds() == [RecordKind.TROUBLE, RecordKind.MENDED]

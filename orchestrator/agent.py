@@ -24,6 +24,7 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.settings import decode_settings
 from orchestrator.core.trim import EVENTS_BOUND
 from orchestrator.model.bundle import HostLimits
+from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
@@ -43,7 +44,7 @@ from orchestrator.system.generations import HostGenerations
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
-from orchestrator.system.manager import is_going_down
+from orchestrator.system.manager import is_going_down, list_drivers
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
 from orchestrator.system.probe_runtime import choose_runtime
@@ -83,6 +84,7 @@ class _Opened:
     locks: tuple[Lock, ...]
     control: ControlSocket
     runtime: Runtime
+    groups: InstanceGroups
     processes: Processes
     store: SystemdStore
     children: Children
@@ -127,6 +129,8 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                 parent_group=layout.cgroup_root,
                 children=children,
                 cgroups=cgroups,
+                say=say,
+                drivers=list_drivers(),
             )
             with agent_file(layout.agent, disk, settings, runtime) as agent:
                 opened = _Opened(
@@ -138,6 +142,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     locks=(lock, state_lock),
                     control=control,
                     runtime=runtime,
+                    groups=InstanceGroups(layout.cgroup_root, runtime.driver),
                     processes=HostProcesses(children, store),
                     store=store,
                     children=children,
@@ -157,9 +162,11 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     clock_shift = time.monotonic() - trio.current_time()
     left = await _take_stock(opened, clock_shift)
     starts_at_a_time = len(os.sched_getaffinity(0))
-    await undo_strays(
-        left.strays, opened.runtime, disk, opened.layout, opened.layout.cgroup_root, starts_at_a_time, say
-    )
+
+    def find_group(instance: str) -> str:
+        return left.groups.get(instance) or opened.groups.path(instance)
+
+    await undo_strays(left.strays, opened.runtime, disk, opened.layout, find_group, starts_at_a_time, say)
     opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
 
@@ -260,7 +267,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, cloc
         runtime=opened.runtime,
         disk=opened.disk,
         layout=opened.layout,
-        cgroup_root=opened.layout.cgroup_root,
+        groups=opened.groups,
         descriptors=opened.store,
         prober=HostProber(opened.children, opened.cgroups),
         notify_sockets=HostNotifySockets(opened.layout, opened.cgroups),

@@ -5,6 +5,7 @@ Looking is `orchestrator.system.doctor`'s part, showing `orchestrator.cli.doctor
 
 from collections.abc import Iterable, Iterator
 
+from orchestrator.model.cgroups import CgroupDriver
 from orchestrator.model.checkup import (
     AgentFound,
     CgroupsFound,
@@ -96,10 +97,21 @@ def _judge_trial(trial: RuntimeTrial, *, needed: bool) -> Finding:
     if not trial.tried:
         return Finding("runtime", Level.NOTE, f"{said}, not tried")
     if trial.refusal is None:
-        return Finding("runtime", Level.OK, f"{said} runs a container")
+        return _judge_driver(trial, f"{said} runs a container")
     level = Level.ERROR if needed else Level.WARNING
     mend = _mend_refusal(trial.refusal)
     return Finding("runtime", level, f"{said} refuses: {trial.refusal}", "it cannot be used on this host", mend)
+
+
+def _judge_driver(trial: RuntimeTrial, runs: str) -> Finding:
+    if trial.driver is CgroupDriver.SYSTEMD:
+        return Finding("runtime", Level.OK, f"{runs}, its control groups made by systemd")
+    if trial.passed_over:
+        means = "it makes them itself, beside systemd, which is process 1 and may come in their way"
+        mend = "see that systemd answers on /run/dbus/system_bus_socket: apt-get install dbus"
+        found = f"{runs}, but not with control groups made by systemd: {trial.passed_over}"
+        return Finding("runtime", Level.WARNING, found, means, mend)
+    return Finding("runtime", Level.OK, runs)
 
 
 def _mend_refusal(refusal: str) -> str:

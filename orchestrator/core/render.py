@@ -85,7 +85,9 @@ def render_instance(instance: Instance, variables: Mapping[str, str] | None = No
     """
     bundle, config = instance.bundle, instance.bundle.config
     linux = config["linux"]
-    own: dict[str, Any] = {"cgroupsPath": instance.cgroups_path} if instance.cgroups_path else {}
+    scope = instance.scope
+    path = instance.cgroups_path if scope is None else scope.cgroups_path
+    own: dict[str, Any] = {"cgroupsPath": path} if path else {}
     limits = instance.host_limits
     own["resources"] = _merge_resources(linux["resources"], render_resources(instance.resources, limits))
     process = _limit_open_files(config["process"], limits.open_files)
@@ -99,6 +101,7 @@ def render_instance(instance: Instance, variables: Mapping[str, str] | None = No
             "process": process,
             "root": {**config["root"], "path": instance.rootfs},
             **({"mounts": [*config["mounts"], *files]} if files else {}),
+            **({} if scope is None else {"annotations": {**config.get("annotations", {}), **scope.annotations}}),
             "linux": {**linux, **own},
         }
     )

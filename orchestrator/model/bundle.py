@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from orchestrator.model.cgroups import Scope
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import BundleFile, EnvFileUse, FolderRoot, SkeletonRoot
 
@@ -81,7 +82,10 @@ class Instance:
     rootfs: str
     """What config.json says of ``root.path``."""
     cgroups_path: str
-    """``linux.cgroupsPath``: below a group of the agent's own, so that it can be cleared without the runtime."""
+    """Its control group, below the mount point of each hierarchy: of the agent's own choice, so that it can be cleared
+    without the runtime."""
+    scope: Scope | None = None
+    """The scope that systemd is to make with that group; None where the runtime makes the group by itself."""
     log: str
     """The file that the application's output is appended to."""
     notify: str = ""

@@ -4,6 +4,8 @@ from enum import Enum
 
 from attrs import frozen
 
+from orchestrator.model.cgroups import CgroupDriver
+
 
 class Level(Enum):
     """How much a finding matters."""
@@ -41,6 +43,10 @@ class RuntimeTrial:
     version: str = ""
     refusal: str | None = None
     """Why it would not, in its own words."""
+    driver: CgroupDriver = CgroupDriver.CGROUPFS
+    """Who made the container's control groups."""
+    passed_over: str = ""
+    """Why systemd, though it is process 1, did not."""
     tried: bool = True
     """False without root, of which every runtime's trial has need."""
 

@@ -15,6 +15,7 @@ import trio
 from orchestrator.model.checkup import RuntimeTrial
 from orchestrator.ports import DiskFailed
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.manager import list_drivers
 from orchestrator.system.probe_runtime import find_command, try_runtime
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.spawn import keep_descriptors_private
@@ -70,10 +71,15 @@ async def _try_all(names: Iterable[str], folder: str) -> list[RuntimeTrial]:
                     children=children,
                     cgroups=cgroups,
                     environ=os.environ,
+                    drivers=list_drivers(),
                 )
                 runtime, refusal = trial.runtime, trial.refusal or None
-                command, version = (None, "") if runtime is None else (runtime.command, runtime.version)
-                trials.append(RuntimeTrial(name, command, version, refusal))
+                if runtime is None:
+                    trials.append(RuntimeTrial(name, None, refusal=refusal))
+                else:
+                    driver, passed_over = runtime.driver, trial.passed_over
+                    found = RuntimeTrial(name, runtime.command, runtime.version, refusal, driver, passed_over)
+                    trials.append(found)
         finally:
             with trio.CancelScope(shield=True):
                 await cgroups.remove(group)

@@ -1,17 +1,28 @@
-"""What process 1 is, and whether it is shutting the system down where it is systemd: systemctl(1). Floor: system."""
+"""What process 1 is, and what it is asked and told where it is systemd: systemctl(1). Floor: system."""
 
+import errno
 import os
 import shutil
 
+from orchestrator.model.cgroups import CgroupDriver
+from orchestrator.ports import OutsideError
 from orchestrator.system.reaper import Children
-from orchestrator.system.runtime_output import open_scratch, read_from
-from orchestrator.system.spawn import clean_environment, run_command
+from orchestrator.system.runtime_output import clean_message, open_scratch, read_from
+from orchestrator.system.spawn import CommandResult, clean_environment, run_command
 
 BOOTED = "/run/systemd/system"
 """There is such a folder where systemd is process 1: sd_booted(3)."""
 ANSWER_DEADLINE = 5.0
 """Seconds that systemd may take to say how it is."""
+STOP_DEADLINE = 10.0
+"""Seconds that it may take to be done with a scope in which nothing runs any more."""
 _GOING_DOWN = "stopping"
+_NOT_LOADED = 5
+"""The exit code of systemctl(1) for a unit that there is not."""
+
+
+class ManagerFailed(OutsideError):
+    """systemd has not done what it was told."""
 
 
 def is_booted() -> bool:
@@ -19,25 +30,50 @@ def is_booted() -> bool:
     return os.path.isdir(BOOTED)
 
 
+def list_drivers() -> tuple[CgroupDriver, ...]:
+    """Who may make control groups here, the one to be preferred first: systemd, for root, where it is process 1."""
+    if is_booted() and os.geteuid() == 0:
+        return CgroupDriver.SYSTEMD, CgroupDriver.CGROUPFS
+    return (CgroupDriver.CGROUPFS,)
+
+
 async def is_going_down(children: Children) -> bool:
     """Whether the system is being shut down, rebooted or halted, and not just this service stopped.
 
     False where process 1 is no systemd, and where it does not answer within ANSWER_DEADLINE.
     """
-    command = shutil.which("systemctl")
-    if command is None or not is_booted():
+    if not is_booted():
         return False
     try:
-        with open_scratch() as output:
-            await run_command(
-                (command, "--no-ask-password", "is-system-running"),
-                children=children,
-                env=clean_environment(os.environ),
-                deadline=ANSWER_DEADLINE,
-                stdout=output,
-                stderr=output,
-            )
-            # Its exit code only tells "running" from all else.
-            return read_from(f"/proc/self/fd/{output}", 0).strip() == _GOING_DOWN
+        _, said = await _systemctl(("is-system-running",), children, ANSWER_DEADLINE)
     except OSError:
         return False
+    # Its exit code only tells "running" from all else.
+    return said == _GOING_DOWN
+
+
+async def stop_scope(unit: str, children: Children) -> None:
+    """Have systemd be done with a scope in which nothing runs any more; nothing where there is none, or no systemd.
+    Raises ManagerFailed, OSError."""
+    if not is_booted():
+        return
+    result, said = await _systemctl(("stop", unit), children, STOP_DEADLINE)
+    if not result.success and result.code != _NOT_LOADED:
+        raise ManagerFailed(f"cannot stop {unit}: {said or result.describe()}")
+
+
+async def _systemctl(arguments: tuple[str, ...], children: Children, deadline: float) -> tuple[CommandResult, str]:
+    """How it ended, and what it said, on one line. Raises OSError, also where there is none."""
+    command = shutil.which("systemctl")
+    if command is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "systemctl")
+    with open_scratch() as output:
+        result = await run_command(
+            (command, "--no-ask-password", *arguments),
+            children=children,
+            env=clean_environment(os.environ),
+            deadline=deadline,
+            stdout=output,
+            stderr=output,
+        )
+        return result, clean_message(read_from(f"/proc/self/fd/{output}", 0))

@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ import trio
 from attrs import frozen
 
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.cgroups import CgroupDriver, InstanceGroups
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.types import Size
 from orchestrator.ports import DiskFailed, OutsideError, RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.controllers import find_controllers
+from orchestrator.system.held import read_limits
 from orchestrator.system.process import PidfdProcess
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime import OciRuntime
@@ -48,6 +50,8 @@ async def choose_runtime(
     parent_group: str,
     children: Children,
     cgroups: Cgroups,
+    say: Callable[[str], None],
+    drivers: Sequence[CgroupDriver] = (CgroupDriver.CGROUPFS,),
     environ: Mapping[str, str] | None = None,
     wrapper: tuple[str, ...] = (),
 ) -> OciRuntime:
@@ -55,9 +59,10 @@ async def choose_runtime(
 
     wanted: ``auto``, a program's name, or its absolute path. root: the ``--root`` that it will be given. scratch: an
     absolute folder for the container of the probe, made and removed here, with what the probe of an agent that was
-    killed in it has left. parent_group: the control group that containers are made below, as ``/orchestrator``. The
-    reaper must be at work. Raises RuntimeFailed in one line that says of each candidate why it will not do, and
-    DiskFailed where scratch cannot be written.
+    killed in it has left. parent_group: what `InstanceGroups` calls the root, as ``/orchestrator``. drivers: who may
+    make control groups; the first that works is taken, and told where it is not the first. The reaper must be at work.
+    Raises RuntimeFailed in one line that says of each candidate why it will not do, and DiskFailed where scratch cannot
+    be written.
     """
     environ = os.environ if environ is None else environ
     refusals = []
@@ -69,11 +74,14 @@ async def choose_runtime(
             parent_group=parent_group,
             children=children,
             cgroups=cgroups,
+            drivers=drivers,
             environ=environ,
             wrapper=wrapper,
         )
         if trial.runtime is not None and not trial.refusal:
-            await _remove_earlier_probes(trial.runtime, scratch, parent_group)
+            if trial.passed_over:
+                say(f"control groups are made by {trial.runtime.command} and not by systemd: {trial.passed_over}")
+            await _remove_earlier_probes(trial.runtime, scratch, parent_group, drivers)
             return trial.runtime
         refusals.append(f"{candidate if trial.runtime is None else trial.runtime.command}: {trial.refusal}")
     hint = "install one with 'apt-get install crun' or 'apt-get install runc', or name another with --runtime"
@@ -86,6 +94,8 @@ class Trial:
 
     runtime: OciRuntime | None
     refusal: str
+    passed_over: str = ""
+    """Why it will not do with a driver of control groups that was to be preferred."""
 
 
 async def try_runtime(
@@ -97,6 +107,7 @@ async def try_runtime(
     children: Children,
     cgroups: Cgroups,
     environ: Mapping[str, str],
+    drivers: Sequence[CgroupDriver] = (CgroupDriver.CGROUPFS,),
     wrapper: tuple[str, ...] = (),
 ) -> Trial:
     """Let one runtime, a name or an absolute path, run a container; the rest is as `choose_runtime` has it. Raises
@@ -106,12 +117,18 @@ async def try_runtime(
         return Trial(None, "not a program" if "/" in candidate else "not installed")
     version = await read_version(command, children, environ)
     name = os.path.basename(command)
-    runtime = OciRuntime(name, command, root, children, cgroups, wrapper, version=version, environ=environ)
-    try:
-        await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
-    except RuntimeFailed as error:
-        return Trial(runtime, str(error))
-    return Trial(runtime, "")
+    refusals: list[str] = []
+    for driver in drivers:
+        runtime = OciRuntime(
+            name, command, root, children, cgroups, wrapper, version=version, environ=environ, driver=driver
+        )
+        try:
+            await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
+        except RuntimeFailed as error:
+            refusals.append(str(error))
+        else:
+            return Trial(runtime, "", "; ".join(refusals))
+    return Trial(runtime, "; ".join(dict.fromkeys(refusals)))
 
 
 def find_command(name: str, environ: Mapping[str, str]) -> str | None:
@@ -147,21 +164,22 @@ async def probe_runtime(
     instance_id = f"probe-{runtime.name}-{os.getpid()}-{os.urandom(4).hex()}"
     folder = f"{scratch}/{instance_id}"
     try:
-        instance = _prepare(instance_id, folder, f"{parent_group}/{instance_id}", cgroups, environ)
+        instance = _prepare(instance_id, folder, InstanceGroups(parent_group, runtime.driver), cgroups, environ)
         try:
-            await _try_instance(runtime, instance)
+            await _try_instance(runtime, instance, cgroups)
         finally:
             _remove_tree(folder)
     except OSError as error:
         raise DiskFailed(f"cannot prepare the probe of {runtime.name} in {folder}: {error.strerror}") from error
 
 
-async def _try_instance(runtime: OciRuntime, instance: Instance) -> None:
+async def _try_instance(runtime: OciRuntime, instance: Instance, cgroups: Cgroups) -> None:
     process: PidfdProcess | None = None
     prefixes = [f"cannot {action} container {instance.id}: " for action in ("create", "start", "remove")]
     try:
         try:
             process = await runtime.create(instance)
+            _check_group(instance, process.pid, cgroups)
             await runtime.start(instance.id, instance.folder)
             with trio.move_on_after(PROBE_DEADLINE):
                 ended = await process.wait()
@@ -187,10 +205,20 @@ async def _try_instance(runtime: OciRuntime, instance: Instance) -> None:
         raise RuntimeFailed(text.removeprefix(f"{runtime.name}: ")) from error
 
 
+def _check_group(instance: Instance, pid: int, cgroups: Cgroups) -> None:
+    """Whether the control groups are where they are to be: systemd, seen from a container, may have them elsewhere.
+    Raises RuntimeFailed, CgroupUnreadable."""
+    path, memory = instance.cgroups_path, instance.resources.memory
+    if pid not in cgroups.pids(path):
+        raise RuntimeFailed(f"its process is not in control group {path}")
+    if memory is not None and read_limits(path, cgroups.hierarchies).limits.memory != memory:
+        raise RuntimeFailed(f"control group {path} does not hold the limit of memory")
+
+
 def _prepare(
     instance_id: str,
     folder: str,
-    cgroups_path: str,
+    groups: InstanceGroups,
     cgroups: Cgroups,
     environ: Mapping[str, str],
 ) -> Instance:
@@ -214,7 +242,11 @@ def _prepare(
     # have many names and go by which it was called.
     args = (os.path.join(os.path.realpath(os.path.dirname(program)), os.path.basename(program)),)
     resources = Resources(memory=_MEMORY if "memory" in find_controllers(cgroups.hierarchies) else None)
-    config = _make_config(args, str(rootfs), binds, cgroups_path, resources)
+    scope = groups.scope(instance_id)
+    config = _make_config(args, str(rootfs), binds, groups.path(instance_id), resources)
+    if scope is not None:
+        config["linux"]["cgroupsPath"] = scope.cgroups_path
+        config["annotations"] = dict(scope.annotations)
     Path(folder, "config.json").write_text(json.dumps(config))
     return Instance(
         id=instance_id,
@@ -223,7 +255,8 @@ def _prepare(
         resources=resources,
         folder=folder,
         rootfs=str(rootfs),
-        cgroups_path=cgroups_path,
+        cgroups_path=groups.path(instance_id),
+        scope=scope,
         log=f"{folder}/output.log",
     )
 
@@ -258,14 +291,17 @@ def _make_config(
     }
 
 
-async def _remove_earlier_probes(runtime: OciRuntime, scratch: str, parent_group: str) -> None:
+async def _remove_earlier_probes(
+    runtime: OciRuntime, scratch: str, parent_group: str, drivers: Sequence[CgroupDriver]
+) -> None:
     """Undo, whole, the probes of agents that were killed in them. What cannot be removed is left for the next agent:
     it is nothing to this one. Raises DiskFailed."""
     try:
         left = os.listdir(scratch)
         for name in left:
             with contextlib.suppress(RuntimeFailed):
-                await runtime.remove(name, f"{scratch}/{name}", f"{parent_group}/{name}")
+                for driver in drivers:
+                    await runtime.remove(name, f"{scratch}/{name}", InstanceGroups(parent_group, driver).path(name))
                 _remove_tree(f"{scratch}/{name}")
         if not left:
             os.rmdir(scratch)

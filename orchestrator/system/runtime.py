@@ -19,12 +19,15 @@ from pathlib import Path
 import trio
 
 from orchestrator.model.bundle import Instance
+from orchestrator.model.cgroups import CgroupDriver, find_scope
 from orchestrator.model.resources import Resources
 from orchestrator.ports import OutsideError, RuntimeFailed, RuntimeStatus
 from orchestrator.system.cgroup import Cgroups
-from orchestrator.system.leftovers import await_commands, end_commands, watch_processes
+from orchestrator.system.emptying import empty_group
+from orchestrator.system.leftovers import await_commands, end_commands
 from orchestrator.system.limits import are_descriptors_left, descriptor_limit
 from orchestrator.system.logtarget import open_output
+from orchestrator.system.manager import stop_scope
 from orchestrator.system.process import PidfdProcess, open_process
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import (
@@ -45,8 +48,6 @@ START_DEADLINE = 30.0
 UPDATE_DEADLINE = 10.0
 DELETE_DEADLINE = 10.0
 QUERY_DEADLINE = 10.0
-KILL_DEADLINE = 10.0
-"""How long what was killed may take to be gone."""
 HUNG_FOR = 60.0
 """How long a runtime that took too long is taken to hang still, unless another command of it ends in time."""
 UNRUNNABLE = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ETXTBSY})
@@ -72,8 +73,10 @@ class OciRuntime:
         *,
         version: str = "",
         environ: Mapping[str, str] | None = None,
+        driver: CgroupDriver = CgroupDriver.CGROUPFS,
     ) -> None:
-        """command, root: absolute paths. wrapper: a command that is put before it and that must exec it."""
+        """command, root: absolute paths. wrapper: a command that is put before it and that must exec it. driver: who
+        is to make the control groups; those that there are may be another's."""
         self._name = name
         self._command = command
         self._root = root
@@ -89,10 +92,13 @@ class OciRuntime:
         self._creating = 0
         self._hung_at = -math.inf
         """When a command took too long, trio's clock; -inf once one was in time."""
-        # The instances whose create came to an end, well or not, under our eyes: no other agent works on these.
-        self._watched: set[str] = set()
+        # The instances whose create came to an end under our eyes, and whether it ended well: no other agent works on
+        # these.
+        self._watched: dict[str, bool] = {}
         self.version = version
         """What it says of itself, for people."""
+        self.driver = driver
+        """Who makes the control groups."""
 
     @property
     def name(self) -> str:
@@ -125,9 +131,11 @@ class OciRuntime:
             with _failing(what):
                 self._need_descriptors()
                 with open_output(instance) as output, self._children.hold():
-                    return await self._create(instance, output)
+                    process = await self._create(instance, output)
+            self._watched[instance.id] = True
+            return process
         finally:
-            self._watched.add(instance.id)
+            self._watched.setdefault(instance.id, False)
             self._creating -= 1
 
     async def _create(self, instance: Instance, output: int) -> PidfdProcess:
@@ -240,6 +248,8 @@ class OciRuntime:
         argv = (
             *(*self._wrapper, self._command),
             *("--root", self._root, "--log", log, "--log-format", "json"),
+            # What is there already the runtime knows the driver of.
+            *(("--systemd-cgroup",) if action == "create" and self.driver is CgroupDriver.SYSTEMD else ()),
             *(action, *arguments),
         )
         log_start = size_of(log)
@@ -280,7 +290,7 @@ class OciRuntime:
             pid = _read_pid(f"{folder}/pid")
         except (FileNotFoundError, ValueError):
             pid = None
-        await self._empty(cgroups_path, pid)
+        await empty_group(self._cgroups, cgroups_path, pid)
         state = f"{self._root}/{instance_id}"
         if _is_there(state):
             async with self._removals:
@@ -288,12 +298,17 @@ class OciRuntime:
                     await self._run("delete", instance_id, folder, (instance_id,), DELETE_DEADLINE)
                 except RuntimeFailed:
                     await self._delete_by_force(instance_id, folder, state)
-        await self._empty(cgroups_path, None)
+        await empty_group(self._cgroups, cgroups_path, None)
+        scope = find_scope(cgroups_path)
+        # A create that was killed may have asked for a scope of which there is no group yet.
+        if scope is not None and (not self._watched.get(instance_id) or self._cgroups.exists(cgroups_path)):
+            await stop_scope(scope, self._children)
         await self._cgroups.remove(cgroups_path)
-        # A runtime makes the parent first and then the group: between the two it must not lose the parent.
-        if not self._creating:
+        # A runtime makes the parent first and then the group: between the two it must not lose the parent. That of a
+        # scope is systemd's.
+        if scope is None and not self._creating:
             self._cgroups.remove_parent(cgroups_path)
-        self._watched.discard(instance_id)
+        self._watched.pop(instance_id, None)
 
     async def _delete_by_force(self, instance_id: str, folder: str, state: str) -> None:
         """``delete --force``; and a state folder that the runtime cannot read, or for which there is none to be run any
@@ -304,25 +319,6 @@ class OciRuntime:
             # runc mounts its own program there for a moment, and leaves that when it is killed just then.
             unmount_below(state)
             shutil.rmtree(state)
-
-    async def _empty(self, cgroups_path: str, init: int | None) -> None:
-        """Kill all in its cgroup and wait until they are gone. Raises RuntimeFailed after KILL_DEADLINE."""
-        pids = self._cgroups.pids(cgroups_path)
-        if not pids:
-            return
-        # A group no longer lists a process that has begun to end, but the runtime sees the init until it has ended.
-        with watch_processes([init] if init in pids else []) as pidfds:
-            self._cgroups.kill_all(cgroups_path)
-            with trio.move_on_after(KILL_DEADLINE):
-                for pidfd in pidfds:
-                    await trio.lowlevel.wait_readable(pidfd)
-                pause = 0.0005
-                while self._cgroups.pids(cgroups_path):
-                    await trio.sleep(pause)
-                    pause = min(pause * 2, 0.05)
-                return
-        left = " ".join(str(pid) for pid in sorted(self._cgroups.pids(cgroups_path))) or str(init)
-        raise RuntimeFailed(f"processes do not end {KILL_DEADLINE:g} s after SIGKILL: {left}")
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from attrs import frozen
 
 from orchestrator.model.action import Action, Target
 from orchestrator.model.bundle import HostLimits
+from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
 from orchestrator.ports import DescriptorStore, Disk, NotifySockets, Prober, Runtime
@@ -49,8 +50,8 @@ class Outside:
     runtime: Runtime
     disk: Disk
     layout: Layout
-    cgroup_root: str
-    """The agent's own cgroup, absolute as ``linux.cgroupsPath`` has it: instances are below it."""
+    groups: InstanceGroups
+    """Where the control groups of instances are."""
     descriptors: DescriptorStore
     """What is kept for a next agent."""
     prober: Prober

@@ -4,7 +4,7 @@ The state files say what there was, the processes and the runtime what there is;
 `orchestrator.core.adoption`. Nothing is touched here but damaged files, which are set aside. Floor: tasks.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import trio
 from attrs import evolve, frozen
@@ -37,10 +37,11 @@ class Adopted:
 @frozen(kw_only=True)
 class Left:
     """What an earlier agent has left. ``adopted`` has one for each name; ``strays`` are ids of instances that are no
-    name's."""
+    name's; ``groups`` are the control groups of those that have a state file."""
 
     adopted: tuple[Adopted, ...]
     strays: tuple[str, ...]
+    groups: Mapping[str, str]
 
 
 @frozen(kw_only=True)
@@ -61,7 +62,7 @@ class Stocktaking:
     boot: str
 
     async def take_stock(
-        self, instances: Iterable[InstanceState], names: Iterable[NameState], folders: Iterable[str]
+        self, instances: Collection[InstanceState], names: Iterable[NameState], folders: Iterable[str]
     ) -> Left:
         """What goes on and what does not.
 
@@ -82,7 +83,8 @@ class Stocktaking:
             if one is not None:
                 adopted.append(one)
         ours = {one.instance.instance for one in adopted if one.instance is not None}
-        return Left(adopted=tuple(adopted), strays=tuple(sorted(ids - ours)))
+        groups = {state.instance: state.cgroups_path for state in instances}
+        return Left(adopted=tuple(adopted), strays=tuple(sorted(ids - ours)), groups=groups)
 
     def _distrust_other_boots(self, state: NameState) -> NameState:
         standing = state.standing

@@ -16,17 +16,20 @@ async def undo_strays(
     runtime: Runtime,
     disk: Disk,
     layout: Layout,
-    cgroup_root: str,
+    find_group: Callable[[str], str],
     at_a_time: int,
     say: Callable[[str], None],
 ) -> None:
-    """Remove the instances with these ids, ``at_a_time`` side by side. What cannot be removed is told."""
+    """Remove the instances with these ids, ``at_a_time`` side by side. What cannot be removed is told.
+
+    find_group: the control group of an instance.
+    """
     places = trio.CapacityLimiter(at_a_time)
 
     async def undo(identity: str) -> None:
         async with places:
             try:
-                await runtime.remove(identity, layout.instance(identity), f"{cgroup_root}/{identity}")
+                await runtime.remove(identity, layout.instance(identity), find_group(identity))
                 disk.remove_instance(identity)
             except OutsideError as error:
                 say(f"cannot end {identity}, left by an earlier agent: {error}")

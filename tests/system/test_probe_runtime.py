@@ -1,5 +1,6 @@
 """The choice of a runtime, by what really runs."""
 
+import re
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,11 +10,28 @@ import trio
 from attrs import evolve
 
 from orchestrator.model.bundle import Instance
+from orchestrator.model.cgroups import CgroupDriver
 from orchestrator.ports import RuntimeFailed
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.runtime import OciRuntime
 from tests.system.helpers_runtime import CRUN_WRAPPER, Bench, Program, find_runtime, open_bench
+
+FINDS_NO_BUS = """\
+case "$*" in *--systemd-cgroup*) echo no bus >&2; exit 1;; esac
+exec {runc} "$@"
+"""
+MAKES_GROUPS_ELSEWHERE = """\
+for word; do
+    shift
+    if [ "$before" = --bundle ]; then
+        sed -i 's|"orchestrator.slice:[^"]*"|"/orchestrator-elsewhere"|' "$word/config.json"
+    fi
+    [ "$word" = --systemd-cgroup ] || set -- "$@" "$word"
+    before=$word
+done
+exec {runc} "$@"
+"""
 
 
 @pytest.fixture
@@ -23,8 +41,16 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 
 async def choose(
-    bench: Bench, folder: Path, wanted: str, path: str | None = None, wrapper: tuple[str, ...] = ()
+    bench: Bench,
+    folder: Path,
+    wanted: str,
+    path: str | None = None,
+    wrapper: tuple[str, ...] = (),
+    drivers: tuple[CgroupDriver, ...] = (CgroupDriver.CGROUPFS,),
+    says: tuple[str, ...] = (),
 ) -> OciRuntime:
+    """says: patterns of the lines that are told."""
+    lines: list[str] = []
     try:
         return await choose_runtime(
             wanted,
@@ -33,11 +59,15 @@ async def choose(
             parent_group=bench.group,
             children=bench.children,
             cgroups=bench.cgroups,
+            say=lines.append,
+            drivers=drivers,
             environ=None if path is None else {"PATH": path},
             wrapper=wrapper,
         )
     finally:
         assert not (folder / "probe").exists()
+        assert len(lines) == len(says)
+        assert all(re.search(pattern, line) for pattern, line in zip(says, lines, strict=True)), lines
 
 
 def add_program(folder: Path, name: str, script: str) -> Path:
@@ -67,6 +97,25 @@ async def test_a_runtime_by_its_name_and_by_its_path(
     for wanted in (name, find_runtime(name)):
         runtime = await choose(bench, tmp_path, wanted, wrapper=wrapper)
         assert (runtime.name, runtime.command) == (name, find_runtime(name))
+
+
+@pytest.mark.real
+async def test_a_driver_that_does_not_work_is_told_and_the_next_one_taken(bench: Bench, tmp_path: Path) -> None:
+    # As where process 1 is systemd, and does not answer: a runtime that fails as soon as it is to ask it.
+    runc = add_program(tmp_path / "bin", "runc", FINDS_NO_BUS.format(runc=find_runtime("runc")))
+    both = (CgroupDriver.SYSTEMD, CgroupDriver.CGROUPFS)
+    says = (f"^control groups are made by {runc} and not by systemd: no bus$",)
+    runtime = await choose(bench, tmp_path, str(runc), drivers=both, says=says)
+    assert runtime.driver is CgroupDriver.CGROUPFS
+
+
+@pytest.mark.real
+async def test_groups_elsewhere_than_they_are_to_be_are_a_reason_to_pass_over(bench: Bench, tmp_path: Path) -> None:
+    # As where systemd runs in a container whose control groups are seen from outside: the scope is somewhere else.
+    runc = add_program(tmp_path / "bin", "runc", MAKES_GROUPS_ELSEWHERE.format(runc=find_runtime("runc")))
+    both = (CgroupDriver.SYSTEMD, CgroupDriver.CGROUPFS)
+    says = ("its process is not in control group /orchestrator.slice/",)
+    await choose(bench, tmp_path, str(runc), drivers=both, says=says)
 
 
 @pytest.mark.real

@@ -8,6 +8,7 @@ from orchestrator_mounts.bind import Bind
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
+from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.state import AgentState, NameState
@@ -57,7 +58,7 @@ class Stage:
             runtime=self.runtime,
             disk=self.disk,
             layout=Layout("/state", "/run"),
-            cgroup_root="/agent",
+            groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
             prober=self.prober,
             notify_sockets=self.notify_sockets,

@@ -7,6 +7,7 @@ import trio
 
 from orchestrator.model.action import Action, Target
 from orchestrator.model.bundle import Bundle, HostLimits
+from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.policy import OnExit, Restart
 from orchestrator.model.policy import Stop as StopPolicy
@@ -84,7 +85,7 @@ class Stage:
             runtime=self.runtime,
             disk=self.disk,
             layout=Layout("/state", "/run"),
-            cgroup_root="/agent",
+            groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
             prober=self.prober,
             notify_sockets=self.notify_sockets,

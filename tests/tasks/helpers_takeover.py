@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
+from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import InstanceState, NameState
@@ -60,7 +61,8 @@ async def open_next(
     stage = Stage(files, wreck)
     prepare(stage)
     left = await take_stock(stage)
-    await undo_strays(left.strays, stage.runtime, stage.disk, Layout("/state", "/run"), "/agent", 2, stage.lines.append)
+    layout, groups = Layout("/state", "/run"), InstanceGroups("/agent")
+    await undo_strays(left.strays, stage.runtime, stage.disk, layout, groups.path, 2, stage.lines.append)
     for name in stage.disk.names.keys() - {one.name for one in left.adopted}:
         del stage.disk.names[name]
     async with trio.open_nursery() as nursery:

@@ -174,7 +174,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
     world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
     history = History(HostGenerations(opened.layout), read_plugin_versions(), reporter, time.time)
-    await history.recall()
+    await history.recall_pin()
 
     def look_again() -> None:
         done = reporter.reloading()

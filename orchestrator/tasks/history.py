@@ -93,7 +93,7 @@ class History:
         self._pinned: _Pinned | None = None
         self._wish = trio.Lock()
 
-    async def recall(self) -> None:
+    async def recall_pin(self) -> None:
         """Follow what an earlier agent was told to. To be called before all else. What is pinned and cannot be read is
         pinned no more. Raises DiskFailed where it cannot be told whether there is something."""
         try:
@@ -149,8 +149,16 @@ class History:
                 heads.append(self._store.read_head(number))
         return list_heads(heads, self.pinned)
 
-    def find_source(self, name: str, bundle: str) -> Source | None:
-        """What a name was defined by when it had this bundle last; None where that is not known, or cannot be read."""
+    async def recall(self, bundles: Mapping[str, str], parser: Parser, world: World) -> dict[str, Target]:
+        """How the bundle of each name is made. Left out are those of which it is not known or cannot be read, and those
+        that the same words make into another by now."""
+        found = (self._find_source(name, bundle) for name, bundle in bundles.items())
+        compiled = await compile_sources([source for source in found if source is not None], {}, parser, world)
+        targets = ((name, each.result) for name, each in compiled.items() if isinstance(each.result, Target))
+        return {name: target for name, target in targets if target.bundle.digest == bundles[name]}
+
+    def _find_source(self, name: str, bundle: str) -> Source | None:
+        """What a name was defined by when it had this bundle last."""
         try:
             accepted = self._store.find(name, bundle)
             if accepted is None:

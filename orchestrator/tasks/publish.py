@@ -4,6 +4,7 @@ import math
 
 import trio
 
+from orchestrator.core.adoption import describe_standing
 from orchestrator.core.naming import describe_name
 from orchestrator.core.order import describe_turn
 from orchestrator.model.action import Target
@@ -11,7 +12,7 @@ from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState, Standing
+from orchestrator.model.state import InstanceState, NameState, Refusal
 from orchestrator.ports import DiskFailed
 from orchestrator.tasks.outside import Outside
 
@@ -44,16 +45,21 @@ class NamePublisher:
         problems: tuple[Problem, ...],
         refusal: str,
         held: bool,
-        standing: Standing | None,
+        told: Target | None,
+        refused: Refusal | None,
         health: HealthReport,
     ) -> None:
         """Write the name's state, if it is another than what stands there, and tell the report.
 
-        target: what the instance was made from, or the next one would be. standing: what a next agent goes on from.
+        target: what the instance was made from, or the next one would be. told, refused: what it is to be, and the edit
+        that was taken back, which a next agent goes on from.
         """
         self.due = False
         outside = self._outside
         turn = outside.order.turn(self._name)
+        standing = None
+        if told is not None and policy is not None:
+            standing = describe_standing(life, policy, told, refused, shift=outside.clock_shift, boot=outside.boot)
         lacks_definition = life.phase is Phase.BLOCKED and not outside.order.waits(self._name)
         state = describe_name(
             self._name,

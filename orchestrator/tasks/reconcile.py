@@ -4,7 +4,7 @@ Level-triggered: a hint from the watch only says "look again", and what is there
 once; hints that come while a plan is made form the next one.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 
 import trio
 from attrs import define, field
@@ -80,6 +80,8 @@ class Reconciler:
         """Held names without a file, and since when."""
         self._unclaimed: dict[str, float] = {}
         """Names that an earlier agent has left, and that no file was seen of yet, and since when."""
+        self._rolled_back: dict[str, str] = {}
+        """The bundles that an earlier agent went back to, until it is known how they are made."""
         self._was_read = False
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
@@ -113,8 +115,9 @@ class Reconciler:
                     await self._directory.wait_changed()
             await trio.sleep_until(planned_at + BETWEEN_PLANS)
 
-    def take_over(self, adopted: Iterable[Adopted], supervisions: trio.Nursery) -> None:
+    def take_over(self, adopted: Collection[Adopted], supervisions: trio.Nursery) -> None:
         """Go on with what an earlier agent has left; what it is to be follows from the first look."""
+        self._rolled_back = {one.name: one.rolled_back_to for one in adopted if one.rolled_back_to is not None}
         for one in adopted:
             known = self._supervisions[one.name] = Supervision(one.name, self._outside, one)
             # Of a wish that had not been heard yet the plan is to tell once more.
@@ -241,6 +244,9 @@ class Reconciler:
             self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
             self._history.accept(self._followed)
+        for name, good in (await self._history.recall(self._rolled_back, self._parser, self._world)).items():
+            self._supervisions[name].recall(good)
+        self._rolled_back = {}
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)

@@ -8,7 +8,6 @@ Floor: tasks.
 import trio
 from attrs import evolve
 
-from orchestrator.core.adoption import describe_standing
 from orchestrator.core.lifecycle import Effect, Event, Happening, step
 from orchestrator.core.naming import PUT_OFF
 from orchestrator.core.outcome import may_start_now
@@ -19,7 +18,6 @@ from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import Standing
 from orchestrator.ports import OutsideError, Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.mailbox import Mailbox
@@ -112,6 +110,10 @@ class Supervision:
         self._outside.report.expect(self._name)
         self._mailbox.send.send_nowait(Told(action, problems))
         self._place.tell(action)  # then, since what it wakes is to find it told
+
+    def recall(self, good: Target) -> None:
+        """What an earlier agent rolled back to can be made again. To be called before anything is told."""
+        self._trial.recall(good)
 
     def hurry(self) -> None:
         """From now on no stop waits for its time, and what cannot be removed is left behind. Never blocks."""
@@ -248,9 +250,13 @@ class Supervision:
                         self._effects.current.retell(target)
 
     def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
-        """The directory still says what was refused. After an earlier agent's roll-back what came back runs on; if that
-        has ended, and how to make it is not known any more, it is tried once more."""
-        if self._target is None and self._trial.good is None:
+        """The directory still says what was refused. After an earlier agent's roll-back what came back goes on; if that
+        has ended, and how to make it is not known any more, what was refused is tried once more."""
+        if self._target is not None:
+            return
+        if self._trial.good is not None:
+            self._take(self._trial.good)
+        else:
             self._trial.keep(refused)
             if not self._effects.live:
                 self._act(Start(refused), nursery)
@@ -338,16 +344,7 @@ class Supervision:
             problems=self._problems,
             refusal=refusal,
             held=self.held,
-            standing=self._describe_standing(),
+            told=self._target or self.target,
+            refused=self._trial.refusal,
             health=live.health if live is not None else HealthReport(),
-        )
-
-    def _describe_standing(self) -> Standing | None:
-        """What a next agent would go on from; None where there is nothing to go on with."""
-        told = self._target or self.target
-        if told is None or self._policy is None:
-            return None
-        outside = self._outside
-        return describe_standing(
-            self._life, self._policy, told, self._trial.refusal, shift=outside.clock_shift, boot=outside.boot
         )

@@ -33,6 +33,12 @@ class Adopted:
         """Whether its instance never got to run, so that all that is done about it is its removal."""
         return self.instance is not None and self.process is None
 
+    @property
+    def rolled_back_to(self) -> str | None:
+        """The bundle that came back in the place of an edit that the directory still says; None where none did."""
+        standing = self.before.standing if self.before is not None else None
+        return standing.bundle if standing is not None and standing.refusal is not None else None
+
 
 @frozen(kw_only=True)
 class Left:

@@ -50,6 +50,10 @@ class Trial:
         other = self._good is not None and self._good.bundle != target.bundle
         self._tried = target if rolls_back and other else None
 
+    def recall(self, good: Target) -> None:
+        """What an earlier agent knew to be good."""
+        self._good = good
+
     def keep(self, refused: Target) -> None:
         """What came back runs on, of an earlier agent's: if it ends, what was refused is all that can be made."""
         self._again = refused

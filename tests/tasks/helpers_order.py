@@ -48,7 +48,7 @@ async def open_busy(
     stage = Stage(files)
     prepare(stage)
     async with trio.open_nursery() as nursery:
-        await stage.history.recall()
+        await stage.history.recall_pin()
         await nursery.start(stage.reconciler.run, nursery)
         await trio.sleep(100)
         yield stage

@@ -118,7 +118,7 @@ async def open_stage(
     stage = Stage(files, left)
     prepare(stage)
     async with trio.open_nursery() as nursery:
-        await stage.history.recall()
+        await stage.history.recall_pin()
         await nursery.start(stage.reconciler.run, nursery)
         nursery.start_soon(stage.history.run)
         await stage.settle()

@@ -66,7 +66,7 @@ async def open_next(
     for name in stage.disk.names.keys() - {one.name for one in left.adopted}:
         del stage.disk.names[name]
     async with trio.open_nursery() as nursery:
-        await stage.history.recall()
+        await stage.history.recall_pin()
         stage.reconciler.take_over(left.adopted, nursery)
         await nursery.start(stage.reconciler.run, nursery)
         if settled:

@@ -9,6 +9,7 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.state import PublicState
 from orchestrator.ports import Operation, Refused
 from orchestrator.testing.runtime import FakeProgram
+from tests.tasks.helpers_history import settle_long
 from tests.tasks.helpers_reconcile import WEB, Wreck, open_stage
 from tests.tasks.helpers_takeover import ONESHOT, count, leave, news_of, open_next, operator_of, unreadable
 
@@ -191,6 +192,39 @@ async def test_what_was_rolled_back_runs_on_and_is_tried_once_more_when_it_has_e
         after = stage.state("web")
         assert (after.state, after.message) == (PublicState.RUNNING, "")
         assert after.bundle not in (None, good), "what ran before cannot be made any more: its text is gone"
+
+
+@pytest.mark.parametrize("when", ["under the next agent", "without one", "before it is tried again"])
+async def test_what_was_rolled_back_is_made_again_from_its_generation(autojump_clock: MockClock, when: str) -> None:
+    safe = WEB + 'on_failed_update = "rollback"\nrestart.delay = "1m"\nrestart.max_delay = "1m"\n'
+    edited = safe + 'env.A = "1"\n'
+    async with open_stage({"web": safe}) as stage:
+        good = stage.state("web").bundle
+        await settle_long(stage)
+        stage.runtime.fail("create", "no such program")
+        stage.directory.write("web", edited)
+        await stage.settle()
+        message = stage.state("web").message
+        assert message.startswith("rolled back: ")
+        if when == "before it is tried again":
+            stage.runtime.process_of("web").finish(code=1)
+            await stage.settle()
+            assert stage.state("web").state is PublicState.BACKOFF
+        wreck = Wreck(stage)
+    if when == "without one":
+        wreck.runtime.process_of("web").finish(code=1)
+    async with open_next({"web": edited}, wreck) as stage:
+        if when == "under the next agent":
+            stage.runtime.process_of("web").finish(code=1)
+        await trio.sleep(80)
+        after = stage.state("web")
+        assert (after.state, after.bundle, after.message, after.restarts) == (PublicState.RUNNING, good, message, 1)
+        # A further edit is another trial, which fails no more.
+        stage.directory.write("web", edited + 'env.B = "1"\n')
+        await settle_long(stage)
+        after = stage.state("web")
+        assert (after.state, after.message) == (PublicState.RUNNING, "")
+        assert after.bundle != good
 
 
 # What is told

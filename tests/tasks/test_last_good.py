@@ -4,6 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from orchestrator.core.generations import digest_text
+from orchestrator.model.action import Target
 from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.facts import PathKind
 from orchestrator.model.generation import Changed
@@ -209,14 +210,19 @@ async def test_what_is_kept_is_compiled_once(autojump_clock: MockClock) -> None:
         assert stage.world.asked != []
 
 
-async def test_the_source_of_a_bundle(autojump_clock: MockClock) -> None:
+async def test_what_a_bundle_was_made_of(autojump_clock: MockClock) -> None:
     stage = await make_before({"web": WEB}, {"web": OTHER})
     first, second = (stage.generations.generations[number].definitions["web"].bundle for number in (1, 2))
-    source = stage.history.find_source("web", first)
-    assert source is not None
-    assert (source.text, source.generation) == (WEB, 1)
-    assert stage.history.find_source("web", "unknown") is None
-    assert stage.history.find_source("db", first) is None
+
+    async def recall(name: str, bundle: str) -> Target | None:
+        return (await stage.history.recall({name: bundle}, stage.parser, stage.world)).get(name)
+
+    target = await recall("web", first)
+    assert target is not None
+    assert target.source is not None
+    assert (target.bundle.digest, target.source.text, target.source.generation) == (first, WEB, 1)
+    assert await recall("web", "unknown") is None
+    assert await recall("db", first) is None
     stage.generations.damaged.add(digest_text(OTHER))
-    assert stage.history.find_source("web", second) is None
+    assert await recall("web", second) is None
     assert "is damaged" in stage.lines[-1]

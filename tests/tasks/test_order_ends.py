@@ -97,7 +97,7 @@ async def test_nothing_is_started_before_the_first_look_and_after_it_even_if_the
     stage = Stage({"web": WEB})
     stage.world.delay = 20.0
     async with trio.open_nursery() as nursery:
-        await stage.history.recall()
+        await stage.history.recall_pin()
         nursery.start_soon(stage.reconciler.run, nursery)
         await trio.sleep(19)
         assert stage.runtime.calls == []

@@ -77,7 +77,7 @@ async def test_what_waited_when_its_agent_was_killed_waits_on(autojump_clock: Mo
     files = {"job": oneshot(), "web": service(after=["job"])}
     stage = Stage(files)
     async with trio.open_nursery() as nursery:
-        await stage.history.recall()
+        await stage.history.recall_pin()
         await nursery.start(stage.reconciler.run, nursery)
         await trio.sleep(5)
         wreck = Wreck(stage)

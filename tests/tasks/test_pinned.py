@@ -191,7 +191,7 @@ async def test_where_nobody_can_tell_whether_there_is_a_pin_no_agent_begins(auto
     stage = Stage({"web": WEB})
     stage.generations.fail("read_pin", "input/output error")
     with pytest.raises(DiskFailed):
-        await stage.history.recall()
+        await stage.history.recall_pin()
 
 
 async def test_what_the_host_makes_another_of_is_told(autojump_clock: MockClock) -> None:

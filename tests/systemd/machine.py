@@ -72,6 +72,10 @@ class Machine:
         """A property of the agent's unit, as systemd has it."""
         return self.run("systemctl", "show", "--value", "--property", property, UNIT.name).strip()
 
+    def version(self) -> int:
+        """That of its systemd."""
+        return int(self.run("systemctl", "--version").split()[1])
+
     def orchestrator(self, *arguments: str) -> str:
         """Run the program inside; what it says. It must succeed."""
         return self.run("/opt/orchestrator/bin/orchestrator", *arguments)
@@ -227,7 +231,7 @@ def _install(machine: Machine) -> None:
     machine.run("ln", "-s", sys.prefix, "/opt/orchestrator")
     (machine.root / "etc/systemd/system" / UNIT.name).write_text(UNIT.read_text())
     machine.run("mkdir", "-p", f"/{CONFIG}")
-    machine.systemctl("daemon-reload")
+    machine.systemctl("enable", UNIT.name)
 
 
 def _end(nspawn: subprocess.Popen[bytes]) -> None:

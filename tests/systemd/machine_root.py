@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.host.agent_process import find_program
 
 CACHE = Path("/var/cache/orchestrator-tests")
-SUITE = "bookworm"
-"""Debian 12, of systemd 252 and Python 3.11: of what is asked for the oldest."""
+SUITE = os.environ.get("ORCHESTRATOR_TEST_SUITE", "bookworm")
+"""The release of Debian. By itself 12, of systemd 252 and Python 3.11: of what is asked for the oldest."""
 PACKAGES = ("systemd", "systemd-sysv", "dbus", "procps", "python3", "runc")
 STAMP = f"{SUITE} {' '.join(PACKAGES)}\n"
 """What a root was made of: one of anything else is made anew."""

@@ -13,6 +13,10 @@ pytestmark = pytest.mark.real
 PIDFD_TELLS_EXIT = (6, 15)
 """From this Linux on a pidfd tells how a process ended that was no child of whoever holds it."""
 
+RELOADS_BY_NOTIFY = 253
+"""From this systemd on Type=notify-reload is known."""
+STORE_OUTLIVES_STOP = 254
+"""From this systemd on FileDescriptorStorePreserve= is known."""
 
 OUTSIDE = {"/srv": {"source": "/srv"}}
 """The mount of a definition by which a test sees what its container writes."""
@@ -53,6 +57,7 @@ def test_a_reload_looks_again_and_disturbs_nothing(machine: Machine) -> None:
     agent, before = machine.ask("MainPID"), machine.wait_running("web")
     machine.systemctl("reload", "orchestrator")
     machine.wait_until(lambda: machine.ask("ActiveState") == "active", "the reload to end")
+    assert machine.ask("Type") == ("notify-reload" if machine.version() >= RELOADS_BY_NOTIFY else "notify")
     assert any("SIGHUP: looking at everything again" in line for line in machine.journal("-u", "orchestrator"))
     assert (machine.ask("MainPID"), machine.wait_running("web")) == (agent, before)
 
@@ -104,6 +109,21 @@ def test_how_a_container_ended_without_an_agent_is_known(machine: Machine) -> No
     machine.systemctl("restart", "orchestrator")
     after = machine.wait_row("web", lambda row: row["state"] == "failed", "to be told of")
     assert after["last_exit"]["code"] == (7 if kernel() >= PIDFD_TELLS_EXIT else None)
+    assert machine.ask("NFileDescriptorStore") == "0"
+
+
+def test_how_a_container_ended_while_the_unit_was_stopped_is_known(machine: Machine) -> None:
+    script = "trap 'exit 7' TERM; echo up; sleep 100000 & wait"
+    machine.define("web", definition(script, restart={"on_failure": "stop"}))
+    machine.systemctl("start", "orchestrator")
+    before = machine.wait_running("web")
+    machine.systemctl("stop", "orchestrator")
+    machine.run("kill", "-TERM", str(before["pid"]))
+    machine.wait_until(lambda: not machine.is_alive(before), "the container to end")
+    machine.systemctl("start", "orchestrator")
+    after = machine.wait_row("web", lambda row: row["state"] == "failed", "to be told of")
+    is_kept = machine.version() >= STORE_OUTLIVES_STOP and kernel() >= PIDFD_TELLS_EXIT
+    assert after["last_exit"]["code"] == (7 if is_kept else None)
     assert machine.ask("NFileDescriptorStore") == "0"
 
 

@@ -10,27 +10,23 @@ import os
 import pytest
 
 VARIABLE = "ORCHESTRATOR_TEST_REAL"
+SIDE_BY_SIDE = "not alone"
+"""The marks by which contrib/test chooses nearly everything."""
 
 
 class RealGate:
     """Watches over the tests marked ``real`` of one session."""
 
     def __init__(self) -> None:
-        self.real: set[str] = set()
         self.ran: set[str] = set()
         self.left_out: list[str] = []
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        for item in items:
-            if item.get_closest_marker("real") is not None:
-                self.real.add(item.nodeid)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.skipped:
             self.left_out.append(report.nodeid)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.nodeid not in self.real:
+        if "real" not in report.keywords:
             return
         # An expected failure is reported as a skip too, but it ran.
         if report.skipped and not hasattr(report, "wasxfail"):
@@ -43,7 +39,8 @@ class RealGate:
         if self.left_out:
             return f"{VARIABLE} is set, and these were left out: {', '.join(self.left_out)}"
         asked_for_all = config.args_source is not config.ArgsSource.ARGS
-        narrowed = any(config.getoption(name, None) for name in ("keyword", "markexpr", "deselect", "ignore", "lf"))
+        narrowed = any(config.getoption(name, None) for name in ("keyword", "deselect", "ignore", "lf"))
+        narrowed = narrowed or config.option.markexpr not in ("", SIDE_BY_SIDE)
         if asked_for_all and not narrowed and not config.option.collectonly and not self.ran:
             return f"{VARIABLE} is set, and no test marked `real` ran"
         return ""
@@ -68,5 +65,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if os.environ.get(VARIABLE) == "1":
+    # Where tests run side by side, it is the process that hears of all of them that judges.
+    if os.environ.get(VARIABLE) == "1" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(RealGate())

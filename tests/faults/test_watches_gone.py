@@ -2,14 +2,14 @@
 and goes back to events by itself. The two sysctls are the whole machine's, so they are low for moments only."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tests.host.agent_process import AgentProcess, definition, life_of
+from tests.system.helpers_inotify import limited
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 WATCHES, INSTANCES = "max_user_watches", "max_user_instances"
 OF_LOGS = "looking at logs every "
@@ -20,18 +20,6 @@ OF_DIRECTORY = "looking every 5 s instead"
 def agent(tmp_path: Path) -> Iterator[AgentProcess]:
     with AgentProcess(tmp_path, "runc") as agent:  # one is enough: this is not the runtime's
         yield agent
-
-
-@contextmanager
-def none_left(name: str) -> Iterator[None]:
-    """Nobody can have another."""
-    path = Path("/proc/sys/fs/inotify") / name
-    before = path.read_text()
-    path.write_text("0\n")
-    try:
-        yield
-    finally:
-        path.write_text(before)
 
 
 def wait_warned(agent: AgentProcess, *words: str) -> None:
@@ -48,7 +36,7 @@ def test_while_it_runs(agent: AgentProcess, tmp_path: Path) -> None:
     agent.start()
     before = agent.wait_state("kept", "running")
     missing = tmp_path / "missing"
-    with none_left(WATCHES):
+    with limited(WATCHES):
         # The way to what a definition lacks is watched, too.
         agent.define("waits", definition(mounts={"/data": {"type": "bind", "source": str(missing)}}))
         wait_warned(agent, f"fs.inotify.{WATCHES} (now 0)", OF_DIRECTORY)
@@ -63,7 +51,7 @@ def test_while_it_runs(agent: AgentProcess, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [WATCHES, INSTANCES])
 def test_from_its_start_on(agent: AgentProcess, name: str) -> None:
     agent.define("kept", definition())
-    with none_left(name):
+    with limited(name):
         agent.start()
         before = agent.wait_state("kept", "running")
         wait_warned(agent, f"fs.inotify.{name} (now 0)", OF_DIRECTORY, OF_LOGS)

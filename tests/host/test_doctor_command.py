@@ -15,7 +15,8 @@ from orchestrator.system.doctor_runtimes import PREFIX
 from tests.host.agent_process import PATIENCE, AgentProcess, find_program, life_of, orchestrator
 from tests.host.host_view import CGROUPS, list_files, read_mounts
 
-pytestmark = pytest.mark.real
+# What is looked for on the host is what any doctor leaves there.
+pytestmark = [pytest.mark.real, pytest.mark.alone]
 
 Findings = list[dict[str, str]]
 

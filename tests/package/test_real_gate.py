@@ -19,7 +19,7 @@ SKIPPED_MODULE = "import pytest\n\npytest.skip('no such machine', allow_module_l
 def project(tmp_path: Path) -> Path:
     (tmp_path / "tests").mkdir()
     shutil.copy(CONFTEST, tmp_path / "tests" / "conftest.py")
-    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nmarkers = real: real\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths = tests\nmarkers =\n real: real\n alone: alone\n")
     return tmp_path
 
 
@@ -60,6 +60,28 @@ def test_a_whole_run_without_a_real_test_fails(project: Path) -> None:
     result = run_pytest(project, real=True)
     assert result.returncode == 1, result.stdout
     assert "no test marked `real` ran" in result.stdout
+
+
+@pytest.mark.parametrize("how", [("-m", "not alone"), ("-n", "2")])
+def test_a_whole_run_in_two_parts_or_side_by_side_needs_one_too(project: Path, how: tuple[str, ...]) -> None:
+    (project / "tests" / "test_x.py").write_text(PLAIN)
+    result = run_pytest(project, *how, real=True)
+    assert result.returncode == 1, result.stdout
+    assert "no test marked `real` ran" in result.stdout
+
+
+@pytest.mark.real
+def test_side_by_side_nothing_is_left_out_either(project: Path) -> None:
+    (project / "tests" / "test_x.py").write_text(REAL.format(body="assert True"))
+    assert run_pytest(project, "-n", "2", real=True).returncode == 0
+    (project / "tests" / "test_y.py").write_text(REAL.format(body="pytest.skip('no runtime')"))
+    result = run_pytest(project, "-n", "2", real=True)
+    assert result.returncode == 1, result.stdout
+    assert "these were left out: tests/test_y.py::test_real" in result.stdout
+    (project / "tests" / "test_y.py").write_text(SKIPPED_MODULE)
+    result = run_pytest(project, "-n", "2", real=True)
+    assert result.returncode == 1, result.stdout
+    assert "these were left out: tests/test_y.py" in result.stdout
 
 
 @pytest.mark.parametrize("narrowed", [("-k", "plain"), ("tests/test_x.py",), ("-m", "not real"), ("--collect-only",)])

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from orchestrator.model.source import Listing, Source
 from orchestrator.system import directory as directory_module
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.inotify import OVERFLOW, Event, Inotify
+from tests.system.helpers_inotify import limited
 
 GUARD = 5.0
 """Seconds after which a test that waits for an event that never comes gives up."""
@@ -61,18 +61,6 @@ async def is_hinted(watched: WatchedDirectory) -> bool:
     if scope.cancelled_caught:
         return watched._take_hints()
     return True
-
-
-@contextmanager
-def sysctl(name: str, value: int) -> Iterator[None]:
-    """Set fs.inotify.NAME for a while."""
-    path = Path("/proc/sys/fs/inotify") / name
-    before = path.read_text()
-    path.write_text(f"{value}\n")
-    try:
-        yield
-    finally:
-        path.write_text(before)
 
 
 @pytest.fixture
@@ -435,8 +423,9 @@ async def test_an_overflow_is_a_hint_for_everything(watched: WatchedDirectory, m
 
 
 @pytest.mark.real
+@pytest.mark.alone
 async def test_a_real_overflow(config: Path) -> None:
-    with sysctl("max_queued_events", 4), WatchedDirectory(str(config)) as watched:
+    with limited("max_queued_events", 4), WatchedDirectory(str(config)) as watched:
         await settle(watched)
         for number in range(64):
             (config / f"{number}.md").write_text("fills the queue and is no definition")
@@ -446,10 +435,11 @@ async def test_a_real_overflow(config: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.alone
 async def test_no_watches_left_is_said_and_looked_at_in_turns(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory_module, "LOOK_INTERVAL", 0.01)
     with WatchedDirectory(str(config)) as watched:
-        with sysctl("max_user_watches", 0):
+        with limited("max_user_watches"):
             assert texts(await watched.read()) == {"web": "old"}
             assert "fs.inotify.max_user_watches (now 0)" in watched.message
             (config / "web.toml").write_text("new")
@@ -459,10 +449,11 @@ async def test_no_watches_left_is_said_and_looked_at_in_turns(config: Path, monk
 
 
 @pytest.mark.real
+@pytest.mark.alone
 async def test_no_instance_left_is_said_and_looked_at_in_turns(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(directory_module, "LOOK_INTERVAL", 0.01)
     with WatchedDirectory(str(config)) as watched:
-        with sysctl("max_user_instances", 0):
+        with limited("max_user_instances"):
             await watched.read()
             assert "fs.inotify.max_user_instances" in watched.message
             (config / "web.toml").write_text("new")

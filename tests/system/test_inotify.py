@@ -1,5 +1,5 @@
 """The inotify instance: events, refusals, and the traps of the library behind it."""
-# ruff: noqa: ASYNC230, ASYNC240 - what the tests do to files is done at once, and the loop waits for it
+# ruff: noqa: ASYNC230 - what the tests do to files is done at once, and the loop waits for it
 
 import os
 from pathlib import Path
@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from orchestrator.system.inotify import Inotify, Mask, NoWatchesLeft
+from tests.system.helpers_inotify import limited
 
 ALL = Mask.CREATE | Mask.DELETE | Mask.MODIFY | Mask.CLOSE_WRITE | Mask.MOVED_FROM | Mask.MOVED_TO | Mask.DELETE_SELF
 
@@ -162,33 +163,24 @@ async def test_a_name_that_is_not_utf8_counts_as_an_overflow(tmp_path: Path) -> 
 
 
 @pytest.mark.real
+@pytest.mark.alone
 async def test_an_overflow_is_an_event(tmp_path: Path) -> None:
-    sysctl = Path("/proc/sys/fs/inotify/max_queued_events")
-    before = sysctl.read_text()
-    sysctl.write_text("4\n")
-    try:
-        with Inotify() as inotify:
-            inotify.add(str(tmp_path), Mask.CREATE)
-            for number in range(64):
-                (tmp_path / str(number)).touch()
-            assert inotify.drain()[-1].overflow
-    finally:
-        sysctl.write_text(before)
+    with limited("max_queued_events", 4), Inotify() as inotify:
+        inotify.add(str(tmp_path), Mask.CREATE)
+        for number in range(64):
+            (tmp_path / str(number)).touch()
+        assert inotify.drain()[-1].overflow
 
 
 @pytest.mark.real
+@pytest.mark.alone
 @pytest.mark.parametrize("limit", ["max_user_watches", "max_user_instances"])
 def test_no_watches_left_names_the_sysctl(tmp_path: Path, limit: str) -> None:
-    sysctl = Path("/proc/sys/fs/inotify") / limit
-    before = sysctl.read_text()
+    said = rf"raise the sysctl fs\.inotify\.{limit} \(now 0\)"
 
     def watch() -> None:
         with Inotify() as inotify:
             inotify.add(str(tmp_path), Mask.CREATE)
 
-    sysctl.write_text("0\n")
-    try:
-        with pytest.raises(NoWatchesLeft, match=rf"raise the sysctl fs\.inotify\.{limit} \(now 0\)"):
-            watch()
-    finally:
-        sysctl.write_text(before)
+    with limited(limit), pytest.raises(NoWatchesLeft, match=said):
+        watch()

@@ -20,6 +20,7 @@ from orchestrator.system.logfollow import LogFollower, seek_tail
 from orchestrator.system.logs import CHUNK, LogReader, Piece, read_tail
 from orchestrator.system.logwatch import HostLog, HostLogs
 from orchestrator.tasks.trim import trim_log
+from tests.system.helpers_inotify import limited
 
 LINE = 16
 """Bytes of a numbered line."""
@@ -399,22 +400,17 @@ async def test_what_is_no_regular_file_needs_no_bound(log: Path, kind: str) -> N
 
 
 @pytest.mark.real
+@pytest.mark.alone
 @pytest.mark.parametrize("limit", ["max_user_watches", "max_user_instances"])
 async def test_without_watches_logs_are_looked_at_in_turns(
     log: Path, limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logwatch, "MAX_LOOK", 0.0)
     log.touch()
-    sysctl = Path("/proc/sys/fs/inotify") / limit
-    before = sysctl.read_text()
-    sysctl.write_text("0\n")
-    try:
-        with HostLogs() as logs, logs.open(str(log)) as one:
-            one.arm()
-            assert f"fs.inotify.{limit}" in logs.message
-            await one.wait_modified()
-    finally:
-        sysctl.write_text(before)
+    with limited(limit), HostLogs() as logs, logs.open(str(log)) as one:
+        one.arm()
+        assert f"fs.inotify.{limit}" in logs.message
+        await one.wait_modified()
 
 
 async def test_who_holds_the_count_stops_no_loop(log: Path, nursery: trio.Nursery) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from tests.host.agent_process import find_program
 from tests.system.helpers_manager import Manager, listen
 from tests.systemd.machine_groups import own_groups
-from tests.systemd.machine_root import find_root
+from tests.systemd.machine_root import boot_alone, find_root
 
 CHECKOUT = Path(__file__).parents[2]
 UNIT = CHECKOUT / "contrib" / "orchestrator.service"
@@ -160,7 +160,7 @@ def boot(base: Path) -> Iterator[Machine]:
     root, console, outside = find_root(), base / "console.log", base / "outside"
     outside.mkdir()
     address = str(base / "notify")
-    with console.open("wb") as output, own_groups() as join:
+    with boot_alone(), console.open("wb") as output, own_groups() as join:
         with listen(address) as manager:
             nspawn = subprocess.Popen(
                 _command(root, outside),

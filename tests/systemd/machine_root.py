@@ -4,6 +4,8 @@ import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.host.agent_process import find_program
@@ -30,6 +32,14 @@ def find_root() -> Path:
             _make(root)
             stamp.write_text(STAMP)
     return root
+
+
+@contextmanager
+def boot_alone() -> Iterator[None]:
+    """Wait until no other machine has the root: systemd-nspawn(1) gives a folder to one at a time."""
+    with (CACHE / "machine.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _make(root: Path) -> None:

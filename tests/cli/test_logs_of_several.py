@@ -177,7 +177,9 @@ def test_since_shows_more_than_the_usual_last_lines(layout: Layout) -> None:
     assert run(layout, "--since", "10s", "web") == (0, "", "")
 
 
-@pytest.mark.parametrize("damage", ["", "nonsense\n", f"{NOW - 60:.3f} 999999 -\n"])
+@pytest.mark.parametrize(
+    "damage", ["", "nonsense\n", f"{NOW - 60:.3f} 999999 -\n"], ids=["none", "nonsense", "too far"]
+)
 def test_since_without_marks_begins_at_the_head_and_says_so(layout: Layout, damage: str) -> None:
     write(layout, "web", "first\nsecond\n")
     if damage:

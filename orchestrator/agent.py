@@ -169,6 +169,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     await undo_strays(left.strays, opened.runtime, disk, opened.layout, find_group, starts_at_a_time, say)
     opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
+    disk.forget_unfinished()
 
     sweeper = Sweeper(lambda: disk.sweep_bundles(reconciler.bundles_in_use()), reporter.say)
     outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)

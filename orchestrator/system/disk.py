@@ -24,6 +24,7 @@ from orchestrator.system.bundles import list_folder, make_skeleton, store_bundle
 from orchestrator.system.envfile import VariableReader, VariablesUnusable
 from orchestrator.system.files import (
     append_line,
+    is_temporary,
     make_folders,
     need_room,
     remove_file,
@@ -164,6 +165,15 @@ class HostDisk:
             for file in list_folder(self.layout.names):
                 if file.removesuffix(".json") not in keep:
                     remove_file(f"{self.layout.names}/{file}")
+
+    def forget_unfinished(self) -> None:
+        """Remove what writes that were cut short have left of instances and of stops: another write clears it away only
+        where it has the same name, and an id is never used again."""
+        for folder in (self.layout.instances, self.layout.held):
+            with _tried(f"cannot clear {folder}"):
+                for file in list_folder(folder):
+                    if is_temporary(file):
+                        remove_file(f"{folder}/{file}")
 
     def write_agent(self, state: AgentState) -> None:
         """See `orchestrator.ports.Disk.write_agent`."""

@@ -50,6 +50,11 @@ def temporary_name(path: str) -> str:
     return f"{folder}/.{name}.tmp"
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file of that name is one of `write_atomic`'s that is not in place yet."""
+    return name.startswith(".") and name.endswith(".tmp")
+
+
 def append_line(path: str, line: bytes, mode: int) -> None:
     """Add a line (with its end) to a file that readers follow: all of it, or nothing where the disk is full."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, mode)

@@ -74,6 +74,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
         "release": Effect(),
         "append_record": Effect(),
         "forget_names": Effect(),
+        "forget_unfinished": Effect(),
         "set_aside": Effect(),
     },
     "store": {

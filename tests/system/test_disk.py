@@ -300,6 +300,19 @@ def test_names_are_forgotten_with_what_was_half_written(disk: HostDisk, layout: 
     assert listing(layout.names) == []
 
 
+def test_what_was_half_written_of_instances_and_stops_is_cleared_away(disk: HostDisk, layout: Layout) -> None:
+    disk.forget_unfinished()
+    disk.make_folders()
+    disk.hold("web")
+    disk.write_instance(make_instance_state(layout))
+    before = listing(layout.instances), listing(layout.held)
+    Path(f"{layout.instances}/.db-1.json.tmp").write_text("{")
+    Path(f"{layout.held}/.db.tmp").touch()
+    disk.forget_unfinished()
+    assert (listing(layout.instances), listing(layout.held)) == before
+    assert before == (["web-1.json"], ["web"])
+
+
 def test_the_fake_records_and_fails_on_demand(layout: Layout) -> None:
     fake = FakeDisk()
     bundle = make_bundle()

@@ -1,15 +1,19 @@
-"""The points at which `contrib/faults` kills agents: no effect is without one, and each has its turn."""
+"""Agents that are killed: the short form of contrib/faults; no effect is without a point, and each has its turn."""
 
 import inspect
+import random
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
 from orchestrator.ports import DescriptorStore, Disk, GenerationStore, NotifySockets, Prober, Process, Runtime
 from orchestrator.system.disk import HostDisk
+from tests.faults.harness import Harness
 from tests.faults.points import EFFECTS, list_points
 from tests.faults.rounds import deal_rounds
 
+KILLS = 25
 PROTOCOLS: Mapping[str, type] = {
     "runtime": Runtime,
     "process": Process,
@@ -36,6 +40,16 @@ OF_THE_DISK = {
     "layout",
 }
 """Those of the disk that the agent has beside its port, and that change nothing that another agent goes by."""
+
+
+@pytest.mark.real
+def test_agents_that_are_killed_leave_what_runs_alone(tmp_path: Path) -> None:
+    seed = random.randrange(1_000_000)
+    print(f"seed {seed}")  # shown with a failure: `contrib/faults --seed N` does the same again
+    with Harness(tmp_path, seed, print) as harness:
+        harness.run(KILLS)
+        assert sum(harness.tally.kills.values()) >= KILLS
+        assert sum(harness.reached.killed.values()) > 0
 
 
 @pytest.mark.parametrize("port", EFFECTS)

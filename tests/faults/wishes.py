@@ -15,6 +15,9 @@ from tests.host.agent_process import definition
 MEBIBYTES = (48, 64, 80)
 PATIENCE = ("400ms", "500ms", "600ms")
 
+OFTEN = {"period": "500ms", "timeout": "20s"}
+"""How an application is probed: patiently, since the machine may be busy."""
+
 BEGIN = """\
 exec 9>>/marks/"$0".lock
 flock -n 9 || echo "second $0 $1" >> /marks/lives
@@ -60,9 +63,9 @@ class Wish:
             restart["on_failure"] = "stop"
         more: dict[str, object] = {}
         if self.role is Role.NOTIFYING:
-            more = {"ready": "notify", "start_timeout": "5s"}
+            more = {"ready": "notify", "start_timeout": "8s"}
         elif self.role is Role.HEALTHY:
-            more = {"ready": "healthy", "health": {"type": "exec", "args": ["sleep", "0.05"], "period": "500ms"}}
+            more = {"ready": "healthy", "health": {"type": "exec", "args": ["sleep", "0.05"], **OFTEN}}
         text = definition(
             ["/bin/sh", "-c", BEGIN + self.role.value, name, str(self.version), str(marks)],
             type="service" if self.role is not Role.ONESHOT else "oneshot",
@@ -142,10 +145,8 @@ class Account:
         self.begun += begun
 
     def note_kill(self) -> None:
-        """An agent was killed. How something ended that nobody saw is not known, so it may have to be done again; and
-        what was just starting may have said that it is ready when nobody listened, so that it is ended for its silence.
-        """
-        if not self.wish.role.stays or (self.wish.role is Role.NOTIFYING and self.disturbed):
+        """An agent was killed. How something ended that nobody saw is not known, so it may have to be done again."""
+        if not self.wish.role.stays:
             self.begun += 1
 
     def edit(self, verb: Verb) -> None:

@@ -1,10 +1,13 @@
 """Does to the containers and their files what is to be done, and notes in the accounts what may follow from it."""
 
+import json
 import os
 import signal
 import time
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.faulty_agent import FaultyAgent
@@ -24,6 +27,7 @@ class Doer:
         self._agent = agent
         self._accounts = accounts
         self._note = note
+        self._texts = Path(agent.layout.texts)
         self.done = Counter[str]()
         """How often each verb was."""
         self.pinned = False
@@ -37,6 +41,8 @@ class Doer:
             self._pin()
         elif deed.verb is Verb.DAMAGE_GENERATION:
             self._find_generations()[-1].write_text("damaged")
+            for name, version in self.find_accepted().items():
+                self._accounts[name].versions.add(version)
         else:
             self._do_to(self._accounts[deed.name], deed)
         time.sleep(deed.pause)
@@ -78,6 +84,16 @@ class Doer:
         """Their files, the newest last."""
         files = Path(self._agent.layout.generations).glob("*.jsonl")
         return sorted(files, key=lambda path: int(path.stem))
+
+    def find_accepted(self) -> dict[str, int]:
+        """The version of each name in the newest generation that is in order: what a broken file may run by, though it
+        said something else since, which no agent has lived to write down."""
+        for path in reversed(self._find_generations()):
+            with suppress(ValueError):
+                accepted = [json.loads(line) for line in path.read_text().splitlines()][1:]
+                texts = {each["name"]: self._texts / each["digest"] for each in accepted}
+                return {name: int(tomllib.loads(text.read_text())["args"][4]) for name, text in texts.items()}
+        return {}
 
     def _ask(self, verb: str, body: object = None) -> int | None:
         status = self._agent.ask(verb, body)

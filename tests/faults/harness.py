@@ -245,8 +245,10 @@ class Harness:
                 assert begun[name] <= account.begun, f"{name} began {begun[name]} times, {account}"
             elif not account.disturbed and row is not None and before is not None:
                 assert row["restarts"] >= before["restarts"], f"{name} forgot its restarts: {before} {row}"
+        accepted = self._doer.find_accepted()
         for name, account in self._accounts.items():
-            account.note_look(versions.get(name), held=rows[name]["held"] if name in rows else False)
+            held = rows[name]["held"] if name in rows else False
+            account.note_look(versions.get(name), accepted.get(name), held=held)
         self._before = rows
 
     def _read_lives(self) -> tuple[Counter[str], Sequence[str]]:

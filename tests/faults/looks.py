@@ -101,7 +101,7 @@ class Looker:
 
     def find_wrong(self, accounts: Mapping[str, Account]) -> list[str]:
         """What does not run, or is not told, as it is wished, or not yet."""
-        return [*self._compare_rows(self._agent.rows(), accounts), *self._compare_processes(accounts)]
+        return list(self._compare_rows(self._agent.rows(), accounts)) or list(self._compare_processes(accounts))
 
     def find_leaks(self, accounts: Mapping[str, Account], *, was_asked: bool) -> set[str]:
         """What there is without being needed, or is missing, thing by thing: what has leaked is found at every look,
@@ -198,7 +198,8 @@ class Looker:
             folder = Path(layout.bundle(digest))
             *_, name, version, _ = json.loads((folder / "config.json").read_text())["process"]["args"]
             account = accounts[name]
-            if not account.there or int(version) not in {account.wish.version, *account.versions}:
+            needed = {account.wish.version, *(account.versions if account.wish.broken else ())}
+            if not account.there or int(version) not in needed:
                 yield f"a bundle is stored that nobody needs: {name}, version {version}"
             skeletons.add(os.path.basename(os.readlink(folder / "rootfs")))
         yield from _compare(layout.skeletons, set(_list(layout.skeletons)), skeletons)

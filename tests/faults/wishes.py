@@ -133,11 +133,11 @@ class Account:
     versions: set[int] = field(factory=set)
     """Those that may run while its file is broken."""
 
-    def note_look(self, runs: int | None, *, held: bool) -> None:
-        """All is as it should be now."""
+    def note_look(self, runs: int | None, accepted: int | None, *, held: bool) -> None:
+        """All is as it should be now. runs, accepted: the versions that run and that the newest generation has."""
         self.runs, self.held = runs, held
         self.disturbed, self.begun = False, 0
-        self.versions = {self.good} if runs is None else {self.good, runs}
+        self.versions = {self.good, *(version for version in (runs, accepted) if version is not None)}
 
     def disturb(self, begun: int = 1) -> None:
         """What runs may end, and so often another may begin."""

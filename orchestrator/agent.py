@@ -211,7 +211,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
                 reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)
                 following.start_soon(reconciler.follow_world)
                 following.start_soon(history.run)
-                following.start_soon(announce, reporter)
+                following.start_soon(announce, reporter, reconciler.is_stuck)
                 code = 0
                 if opened.settings.once:
                     code = await settle_once(reporter, ending, when_settled)

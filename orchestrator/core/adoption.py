@@ -18,6 +18,9 @@ from orchestrator.model.policy import Ready
 from orchestrator.model.spec import FolderRoot, Policy
 from orchestrator.model.state import InstanceState, NameState, Refusal, Standing, Step
 
+_ASK = (Effect.WATCH, Effect.SIGNAL)
+_ASKED = (Effect.WATCH,)
+
 
 class Found(Enum):
     """What there is of an instance that an earlier agent has left."""
@@ -113,16 +116,24 @@ def resume(
 
 
 def describe_standing(
-    life: Life, policy: Policy, told: Target, refusal: Refusal | None, *, shift: float, boot: str
+    life: Life,
+    policy: Policy,
+    told: Target,
+    refusal: Refusal | None = None,
+    good: str | None = None,
+    *,
+    shift: float,
+    boot: str,
 ) -> Standing:
     """What `resume` goes by. shift: what the clock of state files is ahead of that of lives. told: what it was last
-    told to be."""
+    told to be. refusal, good: as `Standing` has them."""
     return Standing(
         life=shift_life(life, shift),
         policy=policy,
         bundle=told.bundle.digest,
         resources=told.resources,
         refusal=refusal,
+        good=good,
         boot=boot,
     )
 
@@ -150,16 +161,17 @@ def _go_on(life: Life, instance: InstanceState, policy: Policy, now: float) -> t
         return evolve(life, deadline=now), ()
     if life.phase in (Phase.STOPPING, Phase.KILLING):
         deadline = now if life.phase is Phase.KILLING else life.deadline
-        return evolve(life, phase=Phase.STOPPING, deadline=deadline), (Effect.WATCH, Effect.SIGNAL)
+        # Its signal was sent before its life was written down, and to many a second one means "at once".
+        was_asked = instance.step is Step.STOPPING
+        return evolve(life, phase=Phase.STOPPING, deadline=deadline), _ASKED if was_asked else _ASK
     if instance.step is Step.STOPPING or life.halted or not life.wanted:
         # It was asked to end, or its start was given up. Where it is not known why: by no fault of its own, then.
         deadline = now + instance.policy.stop.timeout
-        life = evolve(life, phase=Phase.STOPPING, halted=True, ready_since=None, deadline=deadline)
-        return life, (Effect.WATCH, Effect.SIGNAL)
+        return evolve(life, phase=Phase.STOPPING, halted=True, ready_since=None, deadline=deadline), _ASK
     # What it said while no agent was there was heard by nobody, and is not said again.
     unheard = policy.ready is Ready.NOTIFY
     if life.phase is Phase.RUNNING:
-        if life.deadline is None:
+        if life.deadline is None and not (unheard and life.ready_since is None):
             return life, (Effect.WATCH,)
         # It has all of its time again.
         return evolve(life, unheard=unheard, deadline=now + policy.start_timeout), (Effect.WATCH,)

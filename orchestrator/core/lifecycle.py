@@ -93,9 +93,10 @@ class Effect(Enum):
 KILL_AGAIN_AFTER = 2.0
 """Seconds until a kill is sent again to what has not ended: a process may be stuck in the kernel for a while."""
 TAKEN_FOR_READY = "taken for ready: nobody listened when it may have said so"
+EXTENDED_AT_MOST = 3600.0
+"""Seconds that an application gets at a time when it asks for more: it may ask again, but not once for all."""
 CLEAN_AGAIN_AFTER = 5.0
 """Seconds until what could not be removed is tried again."""
-
 
 _RESTING = (Phase.IDLE, Phase.BLOCKED, Phase.BACKOFF)
 """There is no instance, and none is being made."""
@@ -277,7 +278,8 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
             why = f"it was not ready {policy.start_timeout:g} s after its start"
             return evolve(life, unwell=why, message=why, failures=count_failure(life, policy, now))
         case Event.EXTEND if life.phase in (Phase.RUNNING, Phase.STOPPING) and life.deadline is not None:
-            return evolve(life, deadline=max(life.deadline, now + happening.seconds))
+            more = min(happening.seconds, EXTENDED_AT_MOST)
+            return evolve(life, deadline=max(life.deadline, now + more))
         case Event.EXITED:
             counted = life.halted or bool(life.unwell)
             return evolve(

@@ -3,6 +3,8 @@
 The events that follow from it are the business of `orchestrator.core.lifecycle`. Floor: core.
 """
 
+from attrs import evolve
+
 from orchestrator.core.backoff import count_failures, is_exhausted
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.policy import OnExit
@@ -56,3 +58,11 @@ def may_start_now(life: Life, policy: Policy, *, updated: bool) -> bool:
         return False
     gave_up = life.outcome is Outcome.FAILED
     return (updated and gave_up) or (is_to_restart(life, policy) and not gives_up(life, policy))
+
+
+def retime(life: Life, before: Policy | None, policy: Policy, now: float) -> Life:
+    """The life under another policy: what waits to be ready has all of the time that it gives."""
+    waits = life.phase is Phase.RUNNING and life.deadline is not None
+    if not waits or before is None or before.start_timeout == policy.start_timeout:
+        return life
+    return evolve(life, deadline=now + policy.start_timeout)

@@ -118,6 +118,8 @@ class Standing:
     resources: Resources
     """What it was last told to have."""
     refusal: Refusal | None = None
+    good: str | None = None
+    """The bundle that came back in the place of the edit that was refused, or would in that of one that is tried."""
     boot: str = ""
     """As of `InstanceState`."""
 

@@ -82,6 +82,8 @@ class LiveInstance:
         live.target = live.applied = adopted.resumption.target
         if adopted.before is not None:
             live._caretaker.status_text = adopted.before.status_text
+        if adopted.instance.step is Step.STOPPING:
+            live._caretaker.end()
         return live
 
     @property

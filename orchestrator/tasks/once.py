@@ -11,9 +11,15 @@ LOOKS_STABLE_AFTER = 1.0
 """Seconds that ``--once`` watches what has settled, so that what ends right after its start is seen to."""
 
 
-async def announce(reporter: Reporter) -> None:
-    """Tell systemd when the first plan has settled."""
-    await reporter.wait_settled()
+async def announce(reporter: Reporter, is_stuck: Callable[[], bool]) -> None:
+    """Tell systemd when the first plan has settled, and until then that it takes longer.
+
+    is_stuck: whether the agent's own work does not go on.
+    """
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reporter.extend_start, is_stuck)
+        await reporter.wait_settled()
+        nursery.cancel_scope.cancel()
     reporter.settled()
 
 

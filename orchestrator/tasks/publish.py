@@ -12,9 +12,10 @@ from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.model.state import InstanceState, NameState, Refusal
+from orchestrator.model.state import InstanceState, NameState
 from orchestrator.ports import DiskFailed
 from orchestrator.tasks.outside import Outside
+from orchestrator.tasks.trial import Trial
 
 LACKS_DEFINITION = "waits for its definition, which cannot be read"
 """What is told of what was left by an earlier agent, has ended since, and can only be made when that is known."""
@@ -46,20 +47,21 @@ class NamePublisher:
         refusal: str,
         held: bool,
         told: Target | None,
-        refused: Refusal | None,
+        trial: Trial,
         health: HealthReport,
     ) -> None:
         """Write the name's state, if it is another than what stands there, and tell the report.
 
-        target: what the instance was made from, or the next one would be. told, refused: what it is to be, and the edit
-        that was taken back, which a next agent goes on from.
+        target: what the instance was made from, or the next one would be. told, trial: what it is to be, and its edits,
+        which a next agent goes on from.
         """
         self.due = False
         outside = self._outside
         turn = outside.order.turn(self._name)
         standing = None
         if told is not None and policy is not None:
-            standing = describe_standing(life, policy, told, refused, shift=outside.clock_shift, boot=outside.boot)
+            clock, boot = outside.clock_shift, outside.boot
+            standing = describe_standing(life, policy, told, trial.refusal, trial.comes_back, shift=clock, boot=boot)
         lacks_definition = life.phase is Phase.BLOCKED and not outside.order.waits(self._name)
         state = describe_name(
             self._name,

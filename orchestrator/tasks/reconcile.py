@@ -80,8 +80,8 @@ class Reconciler:
         """Held names without a file, and since when."""
         self._unclaimed: dict[str, float] = {}
         """Names that an earlier agent has left, and that no file was seen of yet, and since when."""
-        self._rolled_back: dict[str, str] = {}
-        """The bundles that an earlier agent went back to, until it is known how they are made."""
+        self._to_recall: dict[str, str] = {}
+        """The bundles that an earlier agent knew to be good, until it is known how they are made."""
         self._was_read = False
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
@@ -117,7 +117,8 @@ class Reconciler:
 
     def take_over(self, adopted: Collection[Adopted], supervisions: trio.Nursery) -> None:
         """Go on with what an earlier agent has left; what it is to be follows from the first look."""
-        self._rolled_back = {one.name: one.rolled_back_to for one in adopted if one.rolled_back_to is not None}
+        standings = ((one.name, one.standing) for one in adopted)
+        self._to_recall = {name: each.good for name, each in standings if each is not None and each.good is not None}
         for one in adopted:
             known = self._supervisions[one.name] = Supervision(one.name, self._outside, one)
             # Of a wish that had not been heard yet the plan is to tell once more.
@@ -244,9 +245,9 @@ class Reconciler:
             self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
             self._history.accept(self._followed)
-        for name, good in (await self._history.recall(self._rolled_back, self._parser, self._world)).items():
+        for name, good in (await self._history.recall(self._to_recall, self._parser, self._world)).items():
             self._supervisions[name].recall(good)
-        self._rolled_back = {}
+        self._to_recall = {}
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)

@@ -271,6 +271,13 @@ class Reporter:
                 self._say("the look at the directory does not end: the watchdog is let bite")
             await trio.sleep(interval)
 
+    async def extend_start(self, is_stuck: Callable[[], bool]) -> None:
+        """EXTEND_TIMEOUT_USEC= again and again until cancelled: what is to be ready first, or to end first, may take
+        longer than a unit file knows of. systemd is let end an agent whose own work does not go on."""
+        while not is_stuck():
+            self._notifier.extend(EXTEND_BY)
+            await trio.sleep(EXTEND_BY / 3)
+
     async def extend_stop(self) -> None:
         """EXTEND_TIMEOUT_USEC= again and again while containers are being stopped, until cancelled: one after the other
         they may take longer than a unit file knows of. systemd is let end it once nothing has changed for longer than

@@ -10,7 +10,7 @@ from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, step
 from orchestrator.core.naming import PUT_OFF
-from orchestrator.core.outcome import may_start_now
+from orchestrator.core.outcome import may_start_now, retime
 from orchestrator.core.plan import follow
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
 from orchestrator.model.bundle import Instance
@@ -64,7 +64,7 @@ class Supervision:
         self._mailbox = Mailbox()
         self._updates = LiveUpdates(self._mailbox.send)
         self._effects = Effects(name, outside, self._mailbox.send, adopted)
-        self._trial = Trial(adopted.resumption.refusal if adopted is not None else None)
+        self._trial = Trial(adopted.standing if adopted is not None else None)
         self._place = Place(name, outside.order, self._mailbox)
         if adopted is not None:
             resumption = adopted.resumption
@@ -112,7 +112,7 @@ class Supervision:
         self._place.tell(action)  # then, since what it wakes is to find it told
 
     def recall(self, good: Target) -> None:
-        """What an earlier agent rolled back to can be made again. To be called before anything is told."""
+        """What an earlier agent knew to be good can be made again. To be called before anything is told."""
         self._trial.recall(good)
 
     def hurry(self) -> None:
@@ -246,22 +246,24 @@ class Supervision:
                 if target is not None:
                     # Of what was adopted the policy is the same, too, but for what it was compared with.
                     self._target, self._policy = target, target.policy
-                    if self._is_made_from(target):
+                    if is_made := self._is_made_from(target):
                         self._effects.current.retell(target)
+                    self._trial.go_on(target, is_ready=is_made and self._life.was_ready)
+                    if self._trial.has_ended(self._life):
+                        self._roll_back(nursery)
 
     def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
         """The directory still says what was refused. After an earlier agent's roll-back what came back goes on; if that
         has ended, and how to make it is not known any more, what was refused is tried once more."""
-        if self._target is not None:
-            return
-        if self._trial.good is not None:
+        if self._target is None and self._trial.good is not None:
             self._take(self._trial.good)
-        else:
+        elif self._target is None:
             self._trial.keep(refused)
             if not self._effects.live:
                 self._act(Start(refused), nursery)
 
     def _take(self, target: Target) -> None:
+        self._life = retime(self._life, self._policy, target.policy, trio.current_time())
         before, self._target, self._policy = self._target, target, target.policy
         self._updates.forget()
         if before is not None and before.bundle != target.bundle and not self._is_made_from(before):
@@ -300,16 +302,15 @@ class Supervision:
         # What runs is stopped as its own definition says, whatever the next one does.
         live = self._effects.live
         policy = self._policy if live is None else evolve(self._policy, stop=live.state.policy.stop)
-        self._life, effects = step(
-            self._life, happening, policy, now=trio.current_time(), chance=self._outside.chance()
-        )
+        now, chance = trio.current_time(), self._outside.chance()
+        self._life, effects = step(self._life, happening, policy, now=now, chance=chance)
         if happening.event is Event.EXITED and self._put_off and self._target is not None:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         if self._life.was_ready and self._target is not None and self._is_made_from(self._target):
             self._trial.note_ready(self._target)
         if self._trial.has_failed(happening.event, self._life):
-            self._roll_back()
+            self._roll_back(nursery)
         if happening.event is Event.CLEANED:
             self._forget_removed()
         if Effect.AWAIT in effects and self._target is None and (again := self._trial.take_again()) is not None:
@@ -317,11 +318,10 @@ class Supervision:
         for effect in effects:
             self._effects.perform(effect, nursery, self._target, self._life.restarts)
 
-    def _roll_back(self) -> None:
+    def _roll_back(self, nursery: trio.Nursery) -> None:
         """What was tried did not become ready: when it is cleaned away, what ran before it comes back."""
         self._take(self._trial.refuse(self._life.message))
-        assert self._policy is not None, "it was just taken"
-        self._life, _ = step(self._life, Happening(event=Event.REPLACE), self._policy, now=0, chance=0)
+        self._step(Happening(event=Event.REPLACE), nursery)
 
     def _forget_removed(self) -> None:
         """An instance is gone for good, and what was meant for it; its bundle too, unless the next one has it."""
@@ -345,6 +345,6 @@ class Supervision:
             refusal=refusal,
             held=self.held,
             told=self._target or self.target,
-            refused=self._trial.refusal,
+            trial=self._trial,
             health=live.health if live is not None else HealthReport(),
         )

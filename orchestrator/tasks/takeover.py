@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from orchestrator.core.adoption import Found, Resumption, choose_instances, resume
 from orchestrator.core.naming import describe_name
 from orchestrator.model.health import HealthReport
-from orchestrator.model.state import InstanceState, NameState, Step
+from orchestrator.model.state import InstanceState, NameState, Standing, Step
 from orchestrator.ports import Process, Processes, Runtime
 
 
@@ -34,10 +34,9 @@ class Adopted:
         return self.instance is not None and self.process is None
 
     @property
-    def rolled_back_to(self) -> str | None:
-        """The bundle that came back in the place of an edit that the directory still says; None where none did."""
-        standing = self.before.standing if self.before is not None else None
-        return standing.bundle if standing is not None and standing.refusal is not None else None
+    def standing(self) -> Standing | None:
+        """Where an earlier agent's supervision of it stood."""
+        return self.before.standing if self.before is not None else None
 
 
 @frozen(kw_only=True)

@@ -7,22 +7,33 @@ or an operator's word, is another trial.
 
 from orchestrator.core.lifecycle import Event
 from orchestrator.model.action import Target
-from orchestrator.model.life import Life
+from orchestrator.model.life import Life, Phase
 from orchestrator.model.policy import OnFailedUpdate
-from orchestrator.model.state import Refusal
+from orchestrator.model.state import Refusal, Standing
 
+_ENDED = frozenset({Phase.CLEANING, Phase.BACKOFF, Phase.IDLE, Phase.BLOCKED})
 _FAILURES = frozenset({Event.EXITED, Event.BUILD_FAILED, Event.CREATE_FAILED, Event.START_FAILED})
 
 
 class Trial:
     """The edits of one name: the last that was ready, and one that is tried or was refused."""
 
-    def __init__(self, refusal: Refusal | None = None) -> None:
-        """refusal: what an earlier agent refused."""
+    def __init__(self, standing: Standing | None = None) -> None:
+        """standing: where it stood with an earlier agent."""
         self._good: Target | None = None
         self._tried: Target | None = None
         self._again: Target | None = None
-        self.refusal = refusal
+        self.refusal = standing.refusal if standing is not None else None
+        self._recalled = standing.good if standing is not None else None
+        self._goes_on = self._recalled is not None and self.refusal is None
+        """An earlier agent was about to see what an edit comes to."""
+
+    @property
+    def comes_back(self) -> str | None:
+        """The bundle that came back in the place of what was refused, or would in that of what is tried."""
+        if self.refusal is None and self._tried is None and not self._goes_on:
+            return None
+        return self._good.bundle.digest if self._good is not None else self._recalled
 
     @property
     def good(self) -> Target | None:
@@ -46,6 +57,19 @@ class Trial:
     def begin(self, target: Target) -> None:
         """An instance of ``target`` is wanted in the place of what there is."""
         self.refusal = self._again = None
+        self._try(target)
+
+    def go_on(self, target: Target, *, is_ready: bool) -> None:
+        """It is to be what an earlier agent was told: if that was being tried, it is tried on.
+
+        is_ready: whether the instance that there is was made from it, and has been ready."""
+        if self._goes_on:
+            self._try(target)
+        if is_ready:
+            self.note_ready(target)
+
+    def _try(self, target: Target) -> None:
+        self._goes_on = False
         rolls_back = target.policy.on_failed_update is OnFailedUpdate.ROLLBACK
         other = self._good is not None and self._good.bundle != target.bundle
         self._tried = target if rolls_back and other else None
@@ -74,6 +98,10 @@ class Trial:
     def has_failed(self, event: Event, life: Life) -> bool:
         """Whether what is tried has failed by this event, which led to ``life``."""
         return self._tried is not None and event in _FAILURES and not life.was_ready and not life.halted
+
+    def has_ended(self, life: Life) -> bool:
+        """Whether what is tried has failed already, while nobody knew yet that it was being tried."""
+        return self._tried is not None and life.failures > 0 and life.phase in _ENDED
 
     def refuse(self, reason: str) -> Target:
         """Give it up. What comes back in its place."""

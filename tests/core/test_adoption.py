@@ -164,7 +164,8 @@ def expect_phase(phase: Phase, step: Step, found: Found, *, points_here: bool) -
     if found is Found.HALF:
         return Phase.CLEANING, ()
     if step is Step.STOPPING or (points_here and phase in ENDING):
-        return Phase.STOPPING, STOP
+        was_asked = step is Step.STOPPING and points_here and phase in (Phase.STOPPING, Phase.KILLING)
+        return Phase.STOPPING, (Effect.WATCH,) if was_asked else STOP
     return Phase.RUNNING, (Effect.WATCH,)
 
 
@@ -234,7 +235,8 @@ def test_whatever_was_left_can_be_gone_on_with(
     assert watched == (after.phase in (Phase.RUNNING, Phase.STOPPING))
     counted = ended is not None and after.phase is Phase.CLEANING
     assert watched == (found is Found.STARTED and not counted)
-    assert (Effect.SIGNAL in resumption.effects) == (after.phase is Phase.STOPPING)
+    was_asked = step is Step.STOPPING and points_here and life.phase in (Phase.STOPPING, Phase.KILLING)
+    assert (Effect.SIGNAL in resumption.effects) == (after.phase is Phase.STOPPING and not was_asked)
     assert after.wanted or not life.wanted
     if watched:
         after, effects = drive(Happening(event=Event.EXITED, exit=FAILURE), life=after, now=NOW)
@@ -290,7 +292,11 @@ def test_what_was_to_be_ready_has_all_of_its_time_again() -> None:
     life = go_on(name_with(unready, policy=NOTIFIES), INSTANCE, Found.STARTED).life
     assert (life.deadline, life.ready_since, life.was_ready) == (NOW + NOTIFIES.start_timeout, None, False)
     assert life.unheard, "it may have said so while nobody listened"
-    # And so has one whose start nobody saw end.
+    # And so has one that was not ready any more, by its own word.
+    reloads = evolve(life_in(Phase.RUNNING), ready_since=None, was_ready=True)
+    life = go_on(name_with(reloads, policy=NOTIFIES), INSTANCE, Found.STARTED).life
+    assert (life.deadline, life.unheard, life.was_ready) == (NOW + NOTIFIES.start_timeout, True, True)
+    # And one whose start nobody saw end.
     assert NOTIFIES.ready is Ready.NOTIFY
     started = go_on(name_with(life_in(Phase.STARTING), policy=NOTIFIES), INSTANCE, Found.STARTED).life
     assert (started.deadline, started.ready_since, started.was_ready) == (NOW + NOTIFIES.start_timeout, None, False)

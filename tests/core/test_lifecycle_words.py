@@ -3,8 +3,9 @@
 import pytest
 from attrs import evolve
 
-from orchestrator.core.lifecycle import TAKEN_FOR_READY, WORDS, Effect, Event, Happening, step
+from orchestrator.core.lifecycle import EXTENDED_AT_MOST, TAKEN_FOR_READY, WORDS, Effect, Event, Happening, step
 from orchestrator.core.naming import is_ready, public_state
+from orchestrator.core.outcome import retime
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.policy import OnExit
 from orchestrator.model.spec import Policy
@@ -163,3 +164,23 @@ def test_a_stop_while_it_stands_down_is_a_stop() -> None:
 def test_a_deadline_that_there_is_none_of_ends_nothing() -> None:
     life, _ = drive(*START)
     assert drive(Event.DEADLINE, life=life, now=1e9) == (life, [])
+
+
+def test_no_word_puts_an_end_off_for_ever() -> None:
+    life, _ = drive(*START, Event.READY, Event.HALT, policy=NOTIFIES)
+    life, _ = drive(extend(1e13), life=life, policy=NOTIFIES, now=5.0)
+    assert life.deadline == 5.0 + EXTENDED_AT_MOST
+    life, _ = drive(extend(1e13), life=life, policy=NOTIFIES, now=7.0)
+    assert life.deadline == 7.0 + EXTENDED_AT_MOST, "it may ask again"
+
+
+def test_another_time_to_be_ready_begins_now() -> None:
+    waits, _ = drive(*START, policy=NOTIFIES)
+    other = evolve(NOTIFIES, start_timeout=5.0)
+    assert retime(waits, NOTIFIES, other, 20.0).deadline == 25.0
+    assert retime(waits, NOTIFIES, NOTIFIES, 20.0) == waits
+    assert retime(waits, None, other, 20.0) == waits
+    ready, _ = drive(Event.READY, life=waits, policy=NOTIFIES)
+    assert retime(ready, NOTIFIES, other, 20.0) == ready
+    ends, _ = drive(Event.HALT, life=waits, policy=NOTIFIES)
+    assert retime(ends, NOTIFIES, other, 20.0) == ends

@@ -113,7 +113,11 @@ class Wreck:
 
 @asynccontextmanager
 async def open_stage(
-    files: Mapping[str, str], prepare: Callable[[Stage], None] = lambda stage: None, left: Wreck | None = None
+    files: Mapping[str, str],
+    prepare: Callable[[Stage], None] = lambda stage: None,
+    left: Wreck | None = None,
+    *,
+    settled: bool = True,
 ) -> AsyncIterator[Stage]:
     stage = Stage(files, left)
     prepare(stage)
@@ -121,6 +125,7 @@ async def open_stage(
         await stage.history.recall_pin()
         await nursery.start(stage.reconciler.run, nursery)
         nursery.start_soon(stage.history.run)
-        await stage.settle()
+        if settled:
+            await stage.settle()
         yield stage
         nursery.cancel_scope.cancel()

@@ -8,6 +8,7 @@ from attrs import evolve
 from trio.testing import MockClock
 
 from orchestrator.model.eventlog import RecordKind
+from orchestrator.model.life import Phase
 from orchestrator.model.state import PublicState, Step
 from orchestrator.ports import Operation
 from orchestrator.testing.runtime import FakeProgram
@@ -208,7 +209,7 @@ async def test_what_is_being_stopped_is_stopped_in_the_time_that_it_had(autojump
         assert stage.state("web").state is PublicState.STOPPING
         assert signal.SIGKILL not in process.signals
         await trio.sleep(0.2)
-        assert process.signals[-1] == signal.SIGKILL
+        assert process.signals == [signal.SIGTERM, signal.SIGKILL], "to many a second SIGTERM means at once"
         assert stage.state("web").state is PublicState.STOPPED
     assert wreck.disk.instances == {}
 
@@ -284,6 +285,10 @@ async def test_an_agent_that_is_killed_before_each_write_starts_nothing_twice(au
                 wreck.disk.instances[state.instance] = evolve(state, pid=process.pid, pid_start_time=process.start_time)
                 if state.step in (Step.RUNNING, Step.STOPPING):
                     await wreck.runtime.start(prepared.id, prepared.folder)
+                name = wreck.disk.names.get("web")
+                standing = name.standing if name is not None else None
+                if state.step is Step.STOPPING and standing is not None and standing.life.phase is Phase.STOPPING:
+                    process.send_signal(signal.SIGTERM)  # that is written down when it was sent
         lives = [state.step is Step.RUNNING for state in wreck.disk.instances.values()]
         wreck.runtime.calls.clear()
         async with open_next({"web": WEB}, wreck) as stage:

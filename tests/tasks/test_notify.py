@@ -4,12 +4,14 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from orchestrator.model.health import Notification
 from orchestrator.model.life import Life
 from orchestrator.model.policy import Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import NameState, PublicState, Standing
 from orchestrator.model.types import Duration
+from orchestrator.tasks.once import announce
 from orchestrator.tasks.reconcile import LOOK_AT_MOST
 from orchestrator.tasks.report import EXTEND_BY
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
@@ -100,3 +102,27 @@ async def test_a_stop_that_makes_progress_is_let_go_on(autojump_clock: MockClock
         assert stage.notifier.told.count(EXTENSION) >= 5 * 90 / EXTEND_BY
     # Nothing has changed for longer than any stop takes: systemd may end it.
     assert last + 80 <= trio.current_time() <= last + 80 + 2 * EXTEND_BY
+
+
+async def test_a_start_that_takes_long_asks_for_more_time_until_it_has_settled(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB + 'ready = "notify"\nstart_timeout = "1h"\n'}, settled=False) as stage:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(announce, stage.reporter, lambda: False)
+            await trio.sleep(1000)
+            assert stage.notifier.told.count(EXTENSION) >= 1000 / EXTEND_BY
+            assert "READY=1" not in stage.notifier.told
+            stage.notify_sockets.say("web", Notification(ready=True))
+        asked = stage.notifier.told.count(EXTENSION)
+        assert "READY=1" in stage.notifier.told
+        await trio.sleep(1000)
+        assert stage.notifier.told.count(EXTENSION) == asked
+
+
+async def test_an_agent_whose_work_does_not_go_on_asks_for_no_more_time(autojump_clock: MockClock) -> None:
+    stage = Stage({})
+    stage.reporter.expect("web")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(announce, stage.reporter, lambda: True)
+        await trio.sleep(1000)
+        assert EXTENSION not in stage.notifier.told
+        nursery.cancel_scope.cancel()

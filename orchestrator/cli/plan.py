@@ -34,6 +34,7 @@ from orchestrator.system.configs import read_config
 from orchestrator.system.states import (
     find_living,
     read_agent,
+    read_boot_id,
     read_held,
     read_instances,
     read_names,
@@ -135,7 +136,8 @@ def _compare(layout: Layout, compiled: "CompiledDirectory", *, agent_alive: bool
     names = read_names(layout)
     for damaged in names.damaged:
         warn(str(damaged))
-    states = select_recorded(names.states, find_living(names.states), agent_alive=agent_alive)
+    living, boot = find_living(names.states), read_boot_id()
+    states = select_recorded(names.states, living, agent_alive=agent_alive, boot=boot)
     recorded = _read_recorded(layout, states, compiled.desired)
     return _Plan(compare_recorded(compiled.desired, recorded, read_held(layout)), compiled.misnamed)
 

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.exits import describe_exit
+from orchestrator.core.naming import CANNOT_UPDATE, PUT_OFF, ROLLED_BACK
 from orchestrator.core.status import StatusRow, describe_last_good, format_age
 from orchestrator.model.bundle import LogTarget
 from orchestrator.model.problem import Problem
@@ -83,7 +84,7 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
     yield "says", row.status_text
     if row.next_retry_at is not None:
         yield "next try", f"in {format_age(row.next_retry_at - seen.now + 0.999)}"
-    yield "edit", describe_edit(row.edit, seen.file, row.problems, seen.offset_of)
+    yield "edit", describe_edit(row.edit, seen.file, row.problems, seen.offset_of, message=row.message)
     yield "instance", _describe_instance(row, seen)
     yield "bundle", (row.bundle or "")[:_SHOWN_DIGEST]
     yield "restarts", str(row.restarts) if row.restarts else ""
@@ -99,6 +100,10 @@ def _describe_health(row: StatusRow) -> str:
     if row.healthy is None:
         return ""
     return "its last probe succeeded" if row.healthy else "its last probe failed"
+
+
+_REFUSALS = (ROLLED_BACK, PUT_OFF, CANNOT_UPDATE)
+"""How messages begin that say why an edit is not live."""
 
 
 def _describe_why(row: StatusRow) -> str:
@@ -117,9 +122,15 @@ def _describe_why(row: StatusRow) -> str:
 
 
 def describe_edit(
-    live: Edit | None, file: Source | None, problems: Sequence[Problem], offset_of: Callable[[float], float]
+    live: Edit | None,
+    file: Source | None,
+    problems: Sequence[Problem],
+    offset_of: Callable[[float], float],
+    *,
+    message: str = "",
 ) -> str:
-    """Which edit of the definition is live, compared with what the file says now; empty where neither is known."""
+    """Which edit of the definition is live, compared with what the file says now; empty where neither is known.
+    message: what is told of the container, which may be why an edit is not."""
     if live is None:
         return f"none is live: {_count(problems)}" if problems else ""
     when = format_local(live.modified_at, offset_of)
@@ -133,7 +144,9 @@ def describe_edit(
     if hashlib.sha256(file.text.encode("utf-8", "surrogatepass")).hexdigest() == live.digest:
         return f"{text}: live" + (f", now with {_count(problems)}" if problems else "")
     edited = format_local(file.modified_at, offset_of)
-    why = _count(problems) or ("not acted on yet" if live.generation is None else "not followed")
+    refused = message.startswith(_REFUSALS)
+    unseen = "not acted on yet" if live.generation is None else "not followed"
+    why = _count(problems) or ("see why" if refused else unseen)
     return f"{text} is live; the file was edited at {edited}: not live, {why}"
 
 

@@ -15,6 +15,8 @@ from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, PublicState, Standing
 
 PUT_OFF = "cannot replace: "
+CANNOT_UPDATE = "cannot update: "
+ROLLED_BACK = "rolled back: "
 """How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
 
 

@@ -32,7 +32,7 @@ from orchestrator.model.action import (
 from orchestrator.model.option import Change
 from orchestrator.model.registry import Registry
 from orchestrator.model.resources import Resources
-from orchestrator.model.state import NameState
+from orchestrator.model.state import NameState, PublicState
 
 _VERBS: Mapping[type[Any], Verb] = {
     Keep: Verb.NOTHING,
@@ -94,13 +94,22 @@ class Recorded:
     """What was applied to its instance last."""
 
 
-def select_recorded(states: Iterable[NameState], living: Collection[str], *, agent_alive: bool) -> dict[str, NameState]:
-    """The names that there is something of, by the state files. Without an agent that is what runs: all else would be
-    started by the next one."""
+def select_recorded(
+    states: Iterable[NameState], living: Collection[str], *, agent_alive: bool, boot: str
+) -> dict[str, NameState]:
+    """The names that there is something of, by the state files. Without an agent that is what runs, and what has come to
+    rest in this boot: all else would be started by the next one. boot: the id of this boot."""
+
+    def rests(state: NameState) -> bool:
+        is_done = state.state in (PublicState.COMPLETED, PublicState.FAILED)
+        return is_done and state.standing is not None and state.standing.boot == boot
+
     return {
         state.name: state
         for state in states
-        if state.name in living or (agent_alive and (state.edit is not None or state.bundle is not None))
+        if state.name in living
+        or rests(state)
+        or (agent_alive and (state.edit is not None or state.bundle is not None))
     }
 
 

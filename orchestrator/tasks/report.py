@@ -70,7 +70,9 @@ class Reporter:
     def changed(self, state: NameState, *, settled: bool) -> None:
         """A name's state has changed."""
         for record in note_change(self._states.get(state.name), state, self._wall_clock()):
-            self._tell(record)
+            # At the agent's end problems are told of no more, but they are not mended by that.
+            if record.kind is not RecordKind.MENDED or not self._ending:
+                self._tell(record)
         self._states[state.name] = state
         if settled:
             self._unsettled.discard(state.name)

@@ -6,6 +6,7 @@ or an operator's word, is another trial.
 """
 
 from orchestrator.core.lifecycle import Event
+from orchestrator.core.naming import ROLLED_BACK
 from orchestrator.model.action import Target
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.policy import OnFailedUpdate
@@ -43,7 +44,7 @@ class Trial:
     @property
     def message(self) -> str:
         """Why what runs is not what the directory says, or an empty text."""
-        return f"rolled back: {self.refusal.reason}" if self.refusal is not None else ""
+        return f"{ROLLED_BACK}{self.refusal.reason}" if self.refusal is not None else ""
 
     def is_refused(self, target: Target) -> bool:
         """Whether this is, to the last word, what was refused."""

@@ -2,6 +2,7 @@
 
 import trio
 
+from orchestrator.core.naming import CANNOT_UPDATE
 from orchestrator.model.action import Target
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
@@ -21,7 +22,7 @@ class LiveUpdates:
     @property
     def refusal(self) -> str:
         """Why what is wanted does not hold, or empty."""
-        return f"cannot update: {self._refused.message}" if self._refused is not None else ""
+        return f"{CANNOT_UPDATE}{self._refused.message}" if self._refused is not None else ""
 
     def forget(self) -> None:
         """What was refused may be tried again: there is another target, or another instance."""

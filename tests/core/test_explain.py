@@ -206,6 +206,13 @@ def test_which_edit_is_live(live: Edit | None, file: Source | None, problems: tu
     assert told.replace("cannot read the file: no such file", "cannot read it") == shown
 
 
+@pytest.mark.parametrize("message", ["rolled back: it ended", "cannot update: it uses more", "cannot replace: x"])
+def test_an_edit_that_was_refused_was_acted_on(message: str) -> None:
+    told = describe_edit(EDIT, EDITED, (), lambda at: 0.0, message=message)
+    assert told.endswith(": not live, see why")
+    assert describe_edit(EDIT, EDITED, (), lambda at: 0.0, message="else").endswith(": not live, not acted on yet")
+
+
 @pytest.mark.parametrize(
     ("count", "shown"),
     [(0, "0"), (1023, "1023"), (1024, "1.0K"), (1536, "1.5K"), (256 * 2**20, "256.0M"), (3 * 2**40, "3.0T")],

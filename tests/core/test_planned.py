@@ -32,13 +32,14 @@ from orchestrator.model.action import (
     Verb,
 )
 from orchestrator.model.bundle import Bundle
+from orchestrator.model.life import Life
 from orchestrator.model.policy import Restart
 from orchestrator.model.policy import Stop as StopPolicy
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Edit
 from orchestrator.model.spec import Policy, SkeletonRoot
-from orchestrator.model.state import NameState, PublicState
+from orchestrator.model.state import NameState, PublicState, Standing
 from orchestrator.model.types import Duration, Size
 
 PROBLEM = Problem("web.toml", 3, 1, "env", "wrong", "write another")
@@ -138,13 +139,19 @@ def test_every_action_is_a_verb() -> None:
 
 def test_without_an_agent_only_what_lives_is_there() -> None:
     edit = Edit(file="web.toml", modified_at=0.0, digest="")
+    standing = Standing(life=Life(), policy=HAVE.policy, bundle="a", resources=Resources(), boot="this")
     states = [
+        NameState(name="rests", state=PublicState.COMPLETED, since=0, edit=edit, standing=standing),
+        NameState(
+            name="rested", state=PublicState.FAILED, since=0, edit=edit, standing=evolve(standing, boot="another")
+        ),
         NameState(name="done", state=PublicState.COMPLETED, since=0, edit=edit),
         NameState(name="runs", state=PublicState.RUNNING, since=0, edit=edit, bundle="a"),
         NameState(name="wrong", state=PublicState.INVALID, since=0, problems=(PROBLEM,)),
     ]
-    assert list(select_recorded(states, {"runs"}, agent_alive=False)) == ["runs"]
-    assert list(select_recorded(states, {"runs"}, agent_alive=True)) == ["done", "runs"]
+    assert list(select_recorded(states, {"runs"}, agent_alive=False, boot="this")) == ["rests", "runs"]
+    found = select_recorded(states, {"runs"}, agent_alive=True, boot="this")
+    assert list(found) == ["rests", "rested", "done", "runs"]
 
 
 def test_the_shape_for_programs() -> None:

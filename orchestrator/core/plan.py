@@ -54,7 +54,7 @@ def _plan_broken(instead: Target | None, seen: Observed | None) -> Action:
         return Keep()
     if seen is None or seen.held:
         return Start(instead)
-    return Keep(instead) if seen.target == instead else Keep()
+    return Keep(instead) if seen.target == instead else Keep(instead=instead)
 
 
 def _plan_running(want: Target, have: Target) -> Action:

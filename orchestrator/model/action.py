@@ -48,6 +48,8 @@ class Keep:
     one with problems."""
 
     target: Target | None = None
+    instead: Target | None = None
+    """Without ``target``: by what it is to be started once what runs has ended, if it is not known how to make that."""
 
 
 @frozen

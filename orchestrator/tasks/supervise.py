@@ -42,6 +42,8 @@ class Supervision:
         """What it was last told to be; None when it is not to run. For the planner: it may not have heard yet."""
         self.problems: tuple[Problem, ...] = ()
         """Those that its definition was last told to have."""
+        self.instead: Target | None = None
+        """What it was last told to be in its place, if that ends and cannot be made again."""
         self.held = False
         """Whether it was last told that an operator has stopped it."""
         self._name = name
@@ -106,7 +108,7 @@ class Supervision:
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
         self.target, self.held = follow(action, self.target, self.held)
-        self.problems = problems
+        self.problems, self.instead = problems, action.instead if isinstance(action, Keep) else None
         self._outside.report.expect(self._name)
         self._mailbox.send.send_nowait(Told(action, problems))
         self._place.tell(action)  # then, since what it wakes is to find it told
@@ -155,6 +157,7 @@ class Supervision:
                 self._problems, self.awaited = problems, False
                 self._act(action, nursery)
                 if self._life.phase is Phase.BLOCKED:
+                    self._take_again()
                     self._effects.perform(Effect.AWAIT, nursery, self._target, self._life.restarts)
             case Updated():
                 self._updates.note(message, self._effects.live)
@@ -242,15 +245,16 @@ class Supervision:
                     self._effects.current.retune(target)
                 if may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
-            case Keep(target):
-                if target is not None:
-                    # Of what was adopted the policy is the same, too, but for what it was compared with.
-                    self._target, self._policy = target, target.policy
-                    if is_made := self._is_made_from(target):
-                        self._effects.current.retell(target)
-                    self._trial.go_on(target, is_ready=is_made and self._life.was_ready)
-                    if self._trial.has_ended(self._life):
-                        self._roll_back(nursery)
+            case Keep(target) if target is not None:
+                # Of what was adopted the policy is the same, too, but for what it was compared with.
+                self._target, self._policy = target, target.policy
+                if is_made := self._is_made_from(target):
+                    self._effects.current.retell(target)
+                self._trial.go_on(target, is_ready=is_made and self._life.was_ready)
+                if self._trial.has_ended(self._life):
+                    self._roll_back(nursery)
+            case Keep(_, instead) if instead is not None:
+                self._trial.keep(instead)
 
     def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
         """The directory still says what was refused. After an earlier agent's roll-back what came back goes on; if that
@@ -268,6 +272,13 @@ class Supervision:
         self._updates.forget()
         if before is not None and before.bundle != target.bundle and not self._is_made_from(before):
             self._outside.sweep()  # nothing will be made from it any more
+
+    def _take_again(self) -> None:
+        """It is known how to make what it is to be, or what an earlier agent has left is followed by what can be."""
+        if self._target is None and (again := self._trial.take_again()) is not None:
+            self._take(again)
+            if again is self.instead:
+                self.target = again  # nothing else was told since
 
     def _halt(self, nursery: trio.Nursery) -> None:
         self._put_off, self._anew = "", False
@@ -313,8 +324,8 @@ class Supervision:
             self._roll_back(nursery)
         if happening.event is Event.CLEANED:
             self._forget_removed()
-        if Effect.AWAIT in effects and self._target is None and (again := self._trial.take_again()) is not None:
-            self._take(again)
+        if Effect.AWAIT in effects:
+            self._take_again()
         for effect in effects:
             self._effects.perform(effect, nursery, self._target, self._life.restarts)
 

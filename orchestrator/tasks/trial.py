@@ -79,12 +79,12 @@ class Trial:
         """What an earlier agent knew to be good."""
         self._good = good
 
-    def keep(self, refused: Target) -> None:
-        """What came back runs on, of an earlier agent's: if it ends, what was refused is all that can be made."""
-        self._again = refused
+    def keep(self, instead: Target) -> None:
+        """What an earlier agent has made runs on: if it ends, this is all that can be made, be it what was refused."""
+        self._again = instead
 
     def take_again(self) -> Target | None:
-        """Begin what was refused once more, if nothing else can be made."""
+        """Begin that, if there is nothing else."""
         again = self._again
         if again is not None:
             self.begin(again)

@@ -41,7 +41,7 @@ def make_target(digest: str = "a", memory: int | None = None, delay: float = 0.1
         (Broken(()), None, Keep()),
         (Broken((), make_target()), None, Start(make_target())),
         (Broken((), make_target()), make_target(), Keep(make_target())),
-        (Broken((), make_target("b")), make_target(), Keep()),
+        (Broken((), make_target("b")), make_target(), Keep(instead=make_target("b"))),
     ],
 )
 def test_one_name(want: Target | Broken | None, have: Target | None, action: Action) -> None:

@@ -22,7 +22,8 @@ from tests.tasks.helpers_history import (
     operator_of,
     settle_long,
 )
-from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
+from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
+from tests.tasks.helpers_takeover import open_next
 
 
 async def test_a_broken_file_runs_by_its_last_good_definition(autojump_clock: MockClock) -> None:
@@ -56,6 +57,36 @@ async def test_mended_as_it_was_nothing_is_replaced(autojump_clock: MockClock) -
         edit = stage.state("web").edit
         assert edit is not None
         assert edit.generation is None
+
+
+@pytest.mark.parametrize("ends", ["before the next agent", "later"])
+async def test_what_ends_that_cannot_be_made_again_runs_by_its_last_good_definition(
+    autojump_clock: MockClock, ends: str
+) -> None:
+    """An agent was killed before what it followed was a generation, and what it ran was broken then."""
+    async with open_stage({"web": WEB}) as stage:
+        await settle_long(stage)
+        stage.directory.write("web", OTHER)
+        await stage.settle()
+        assert cwd_of(stage, "web") == "/srv"
+        wreck = Wreck(stage)
+    assert len(wreck.generations.generations) == 1
+    process = wreck.runtime.process_of("web")
+    if ends == "before the next agent":
+        process.finish(code=1)
+    async with open_next({"web": BROKEN}, wreck) as stage:
+        if ends == "later":
+            assert cwd_of(stage, "web") == "/srv", "what runs goes on"
+            process.finish(code=1)
+        await settle_long(stage)
+        state = stage.state("web")
+        assert (state.state, cwd_of(stage, "web")) == (PublicState.RUNNING, None)
+        assert state.edit is not None
+        assert (state.edit.generation, len(state.problems)) == (1, 1)
+        pids = stage.pids()
+        stage.directory.write("web", WEB)
+        await settle_long(stage)
+        assert (stage.pids(), stage.state("web").problems) == (pids, ())
 
 
 async def test_what_was_never_good_is_invalid(autojump_clock: MockClock) -> None:

@@ -1,17 +1,14 @@
 """Does to the containers and their files what is to be done, and notes in the accounts what may follow from it."""
 
-import json
 import os
 import signal
 import time
-import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.faulty_agent import FaultyAgent
-from tests.faults.looks import find_applications
+from tests.faults.looks import find_applications, find_generations, read_accepted
 from tests.faults.wishes import DAMAGES, OPERATORS, Account, Deed, Verb
 
 GRACE = 0.6
@@ -27,7 +24,6 @@ class Doer:
         self._agent = agent
         self._accounts = accounts
         self._note = note
-        self._texts = Path(agent.layout.texts)
         self.done = Counter[str]()
         """How often each verb was."""
         self.pinned = False
@@ -40,8 +36,8 @@ class Doer:
         if deed.verb is Verb.PIN:
             self._pin()
         elif deed.verb is Verb.DAMAGE_GENERATION:
-            self._find_generations()[-1].write_text("damaged")
-            for name, version in self.find_accepted().items():
+            find_generations(self._agent.layout)[-1].write_text("damaged")
+            for name, version in read_accepted(self._agent.layout).items():
                 self._accounts[name].versions.add(version)
         else:
             self._do_to(self._accounts[deed.name], deed)
@@ -71,7 +67,7 @@ class Doer:
         # Every edit so far is seen to; what is followed is written down before a number is found to be none.
         if self._ask("plan") == 200 and self._ask("rollback", {"generation": NO_GENERATION}) == 409:
             self.pinned = True
-            self._ask("rollback", {"generation": int(self._find_generations()[-1].stem)})
+            self._ask("rollback", {"generation": int(find_generations(self._agent.layout)[-1].stem)})
             self.resume()
 
     def resume(self) -> None:
@@ -79,21 +75,6 @@ class Doer:
         status = self._ask("resume", {})
         assert status in (204, 409, None), f"resume: {status}"
         self.pinned = status is None
-
-    def _find_generations(self) -> list[Path]:
-        """Their files, the newest last."""
-        files = Path(self._agent.layout.generations).glob("*.jsonl")
-        return sorted(files, key=lambda path: int(path.stem))
-
-    def find_accepted(self) -> dict[str, int]:
-        """The version of each name in the newest generation that is in order: what a broken file may run by, though it
-        said something else since, which no agent has lived to write down."""
-        for path in reversed(self._find_generations()):
-            with suppress(ValueError):
-                accepted = [json.loads(line) for line in path.read_text().splitlines()][1:]
-                texts = {each["name"]: self._texts / each["digest"] for each in accepted}
-                return {name: int(tomllib.loads(text.read_text())["args"][4]) for name, text in texts.items()}
-        return {}
 
     def _ask(self, verb: str, body: object = None) -> int | None:
         status = self._agent.ask(verb, body)

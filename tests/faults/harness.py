@@ -20,7 +20,7 @@ from attrs import define, field
 
 from tests.faults.doer import Doer
 from tests.faults.faulty_agent import FaultyAgent
-from tests.faults.looks import Looker, at_rest, find_applications
+from tests.faults.looks import Looker, at_rest, find_applications, read_accepted
 from tests.faults.points import Reached, list_points
 from tests.faults.rounds import Round, deal_rounds
 from tests.faults.wishes import Verb, choose_deeds, first_accounts
@@ -245,7 +245,7 @@ class Harness:
                 assert begun[name] <= account.begun, f"{name} began {begun[name]} times, {account}"
             elif not account.disturbed and row is not None and before is not None:
                 assert row["restarts"] >= before["restarts"], f"{name} forgot its restarts: {before} {row}"
-        accepted = self._doer.find_accepted()
+        accepted = read_accepted(self._agent.layout)
         for name, account in self._accounts.items():
             held = rows[name]["held"] if name in rows else False
             account.note_look(versions.get(name), accepted.get(name), held=held)

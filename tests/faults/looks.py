@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -78,6 +79,22 @@ def find_applications(marks: Path) -> list[Application]:
     return found
 
 
+def find_generations(layout: Layout) -> list[Path]:
+    """Their files, the newest last."""
+    return sorted(Path(layout.generations).glob("*.jsonl"), key=lambda path: int(path.stem))
+
+
+def read_accepted(layout: Layout) -> dict[str, int]:
+    """The version of each name in the newest generation that is in order: what a broken file runs by once what ran has
+    ended, though it may have said something else since, which no agent has lived to write down."""
+    for path in reversed(find_generations(layout)):
+        with suppress(ValueError):
+            accepted = [json.loads(line) for line in path.read_text().splitlines()][1:]
+            texts = {each["name"]: Path(layout.texts, each["digest"]) for each in accepted}
+            return {name: int(tomllib.loads(text.read_text())["args"][4]) for name, text in texts.items()}
+    return {}
+
+
 def at_rest(agent: AgentProcess) -> Counter[str]:
     """What an agent has open, without numbers, and without the plan of its death that it may be reading."""
     return Counter(re.sub(r"\d+", "N", name) for name in list_descriptors(agent.pid) if "plan.json" not in name)
@@ -119,13 +136,14 @@ class Looker:
         there = {name for name, account in accounts.items() if account.there}
         if rows.keys() != there:
             yield f"status tells of {sorted(rows.keys() - there)} too and not of {sorted(there - rows.keys())}"
+        accepted = read_accepted(self._agent.layout) if any(each.wish.broken for each in accounts.values()) else {}
         for name in sorted(rows.keys() & there):
             row, account = rows[name], accounts[name]
-            why = self._judge_row(row, account)
+            why = self._judge_row(row, account, was_good=name in accepted)
             if why:
                 yield f"{name} {why}: {account.wish}, held {account.held}: {row}"
 
-    def _judge_row(self, row: Row, account: Account) -> str:
+    def _judge_row(self, row: Row, account: Account, *, was_good: bool) -> str:
         wish = account.wish
         if bool(row["problems"]) != wish.broken:
             return "has other problems than its file"
@@ -134,9 +152,9 @@ class Looker:
         if row["held"]:
             return "" if row["state"] in ("stopped", "completed") else "is held and not at rest"
         if wish.broken:
-            # What ran goes on; what had to be made anew cannot be.
-            goes_on = wish.role.stays and account.runs is not None and not account.disturbed
-            return "has ended for a file that is broken" if goes_on and row["state"] != "running" else ""
+            # What ran goes on; what had to be made anew is made by the last good definition.
+            goes_on = wish.role.stays and (was_good or (account.runs is not None and not account.disturbed))
+            return "does not run for a file that is broken" if goes_on and row["state"] != "running" else ""
         fits = STATES.get(wish.role, ("running",))
         if row["state"] not in fits:
             return f"is not {' or '.join(fits)}"

@@ -203,7 +203,7 @@ class Harness:
             if not wrong and not leaks:
                 break
             assert time.monotonic() < deadline, "\n".join([*wrong, *sorted(leaks or ())])
-            time.sleep(0.03)
+            time.sleep(0.05)
         self._check_lives()
         self.tally.looks += 1
 

@@ -117,8 +117,10 @@ class Looker:
         """Those that instances were in."""
 
     def find_wrong(self, accounts: Mapping[str, Account]) -> list[str]:
-        """What does not run, or is not told, as it is wished, or not yet."""
-        return list(self._compare_rows(self._agent.rows(), accounts)) or list(self._compare_processes(accounts))
+        """What does not run, or is not told, as it is wished, or not yet; the rest is not looked at then."""
+        rows = self._agent.rows()
+        wrong = list(self._compare_rows(rows, accounts)) or list(self._compare_processes(accounts))
+        return wrong or list(self._compare_limits(rows, accounts))
 
     def find_leaks(self, accounts: Mapping[str, Account], *, was_asked: bool) -> set[str]:
         """What there is without being needed, or is missing, thing by thing: what has leaked is found at every look,
@@ -136,14 +138,13 @@ class Looker:
         there = {name for name, account in accounts.items() if account.there}
         if rows.keys() != there:
             yield f"status tells of {sorted(rows.keys() - there)} too and not of {sorted(there - rows.keys())}"
-        accepted = read_accepted(self._agent.layout) if any(each.wish.broken for each in accounts.values()) else {}
         for name in sorted(rows.keys() & there):
             row, account = rows[name], accounts[name]
-            why = self._judge_row(row, account, was_good=name in accepted)
+            why = self._judge_row(row, account)
             if why:
                 yield f"{name} {why}: {account.wish}, held {account.held}: {row}"
 
-    def _judge_row(self, row: Row, account: Account, *, was_good: bool) -> str:
+    def _judge_row(self, row: Row, account: Account) -> str:
         wish = account.wish
         if bool(row["problems"]) != wish.broken:
             return "has other problems than its file"
@@ -152,17 +153,26 @@ class Looker:
         if row["held"]:
             return "" if row["state"] in ("stopped", "completed") else "is held and not at rest"
         if wish.broken:
+            if not wish.role.stays or row["state"] == "running":
+                return ""
             # What ran goes on; what had to be made anew is made by the last good definition.
-            goes_on = wish.role.stays and (was_good or (account.runs is not None and not account.disturbed))
-            return "does not run for a file that is broken" if goes_on and row["state"] != "running" else ""
+            goes_on = account.runs is not None and not account.disturbed
+            was_good = row["name"] in read_accepted(self._agent.layout)
+            return "does not run for a file that is broken" if goes_on or was_good else ""
         fits = STATES.get(wish.role, ("running",))
         if row["state"] not in fits:
             return f"is not {' or '.join(fits)}"
         if wish.role.stays and not row["ready"]:
             return "is not ready"
-        if wish.role.stays and memory_limits(row["cgroups_path"]) != {MEBIBYTES[wish.memory] << 20}:
-            return "has other limits than its file says"
         return ""
+
+    def _compare_limits(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
+        for name, row in sorted(rows.items()):
+            wish = accounts[name].wish
+            if wish.role.stays and not wish.broken and not row["held"]:
+                limits = memory_limits(row["cgroups_path"])
+                if limits != {MEBIBYTES[wish.memory] << 20}:
+                    yield f"{name} has other limits than its file says: {limits}, {wish}"
 
     def _compare_processes(self, accounts: Mapping[str, Account]) -> Iterable[str]:
         running: dict[str, list[Application]] = {}

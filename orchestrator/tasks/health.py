@@ -62,6 +62,7 @@ class Caretaker:
         self._opened = ExitStack()
         self._socket: NotifySocket | None = None
         self._care: Care | None = None
+        self._asked_to_end = False
         self._nursery: trio.Nursery | None = None
         self._tell: Callable[[Message], None] = lambda message: None
         self._probing: trio.CancelScope | None = None
@@ -88,6 +89,8 @@ class Caretaker:
         """It runs: look after it in tasks of ``nursery``. tell: who hears what its life is to know."""
         self._nursery, self._tell = nursery, tell
         began = begin_care(self._policy, trio.current_time(), self._patient.state.proven)
+        if self._asked_to_end:  # while it began, or by an earlier agent
+            began = note_end(began)
         self._care = evolve(began, status_text=self.status_text)
         if self._policy.notifies:
             nursery.start_soon(self._listen_for_ever)
@@ -102,7 +105,8 @@ class Caretaker:
         self._take(*note_edit(self._care, before, self._policy, now=trio.current_time()))
 
     def end(self) -> None:
-        """It is asked to end: it is not probed any more. What it says is still heard."""
+        """It is asked to end: it is not probed any more. What it says is still heard. May be called before `begin`."""
+        self._asked_to_end = True
         if self._care is None:
             return
         self._care = note_end(self._care)
@@ -155,14 +159,18 @@ class Caretaker:
         """Ask once; whether it is there still."""
         health, began = self._policy.health, trio.current_time()
         assert health is not None, "a probe is due"
+        why, trouble = None, ""
         try:
             why = await self._outside.prober.probe(health, self._patient.state)
         except NotAsked as error:
-            self._take(note_not_asked(self._known, str(error), began=began))
-            return True
-        if why is not None:
+            trouble = str(error)
+        # What is never broken off may answer after all: of a health that is edited by now that says nothing.
+        await trio.lowlevel.checkpoint_if_cancelled()
+        if trouble:
+            self._take(note_not_asked(self._known, trouble, began=began))
+        elif why is not None:
             self._take(*note_probe(self._known, self._policy, why, began=began, now=trio.current_time()))
-        return why is not None
+        return bool(trouble) or why is not None
 
     async def _listen_for_ever(self) -> None:
         socket = self._socket or await self._listen_at_last()

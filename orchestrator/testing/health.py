@@ -23,6 +23,8 @@ class FakeProber:
         """Probes that have begun and not answered."""
         self.takes = 0.0
         """Seconds that an answer takes."""
+        self.unbroken = False
+        """Whether an answer comes in spite of a cancel, as where a runtime is at work that is never broken off."""
         self._why: dict[str, str | None] = {}
         self._trouble: dict[str, str] = {}
 
@@ -43,7 +45,7 @@ class FakeProber:
         self.asked.append((trio.current_time(), instance.name, health))
         self.under_way += 1
         try:
-            with trio.move_on_after(health.timeout):
+            with trio.CancelScope(deadline=trio.current_time() + health.timeout, shield=self.unbroken):
                 await trio.sleep(self.takes)
                 if trouble := self._trouble.get(instance.name, ""):
                     raise NotAsked(trouble)

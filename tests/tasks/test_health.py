@@ -15,13 +15,14 @@ from orchestrator.model.policy import Ready
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import PublicState
 from orchestrator.model.types import Duration
+from orchestrator.ports import Operation
 from orchestrator.tasks.health import LISTEN_AGAIN_AFTER
 from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_reconcile import Stage as WholeStage
 from tests.tasks.helpers_reconcile import Wreck
 from tests.tasks.helpers_reconcile import open_stage as open_whole_stage
 from tests.tasks.helpers_supervise import POLICY, Stage, make_target, open_stage
-from tests.tasks.helpers_takeover import open_next
+from tests.tasks.helpers_takeover import open_next, operator_of
 
 HEALTH = TcpHealth(port=80, period=Duration(10.0), start_period=Duration(1.0), failures=3)
 PROBED = evolve(POLICY, health=HEALTH)
@@ -147,6 +148,24 @@ async def test_an_edit_breaks_off_a_probe_that_asks_something_else(autojump_cloc
         assert [health for _, _, health in stage.prober.asked][1:] == [other]
 
 
+@pytest.mark.parametrize("trouble", ["", "cannot probe it: no room"], ids=["answered", "not asked"])
+@pytest.mark.parametrize("health", [None, HttpHealth(port=80)], ids=["without health", "with another"])
+async def test_an_answer_that_comes_after_the_edit_says_nothing(
+    autojump_clock: MockClock, health: HttpHealth | None, trouble: str
+) -> None:
+    def slow(stage: Stage) -> None:
+        stage.prober.takes, stage.prober.unbroken = 2.0, True
+        stage.prober.hinder("web", trouble)
+
+    async with running(PROBED, slow) as stage:
+        await let_pass(1)
+        stage.web.tell(Retune(make_target(policy=evolve(PROBED, health=health))))
+        await let_pass(1)
+        assert (stage.state.instance, stage.state.healthy, stage.state.message) == ("web-000", None, "")
+        assert stage.prober.under_way == (0 if health is None else 1)
+        assert [asked for _, _, asked in stage.prober.asked] == [HEALTH, *([health] if health else [])]
+
+
 @pytest.mark.parametrize("after", [PROBED, POLICY], ids=["with health", "without"])
 async def test_an_edit_of_what_makes_it_ready_holds_at_once(autojump_clock: MockClock, after: Policy) -> None:
     async with running(READY_BY_PROBE, lambda stage: stage.prober.fail("web", REFUSED)) as stage:
@@ -177,6 +196,23 @@ async def test_a_probe_under_way_is_broken_off_by_a_stop(autojump_clock: MockClo
         stage.web.tell(Stop())
         await let_pass(1)
         assert stage.prober.under_way == 0
+
+
+async def test_what_is_stopped_while_it_starts_is_never_probed(autojump_clock: MockClock) -> None:
+    def slow(stage: Stage) -> None:
+        deaf(stage)
+        stage.runtime.delays["start"] = 5.0
+
+    async with open_stage(slow) as stage:
+        stage.web.tell(Start(make_target(policy=evolve(PROBED, watchdog=3.0))))
+        await let_pass(1)
+        stage.web.tell(Stop())
+        await stage.reach(PublicState.STOPPING)
+        await let_pass(9)
+        assert stage.state.pid is not None
+        assert (stage.prober.asked, stage.notify_sockets.opened) == ([], {"web-000"})
+        await stage.until(lambda: stage.web.gone)
+        assert stage.prober.asked == []
 
 
 async def test_what_has_ended_is_not_asked_again(autojump_clock: MockClock) -> None:
@@ -344,6 +380,20 @@ async def test_a_next_agent_goes_on_with_what_was_well(autojump_clock: MockClock
         await trio.sleep(21)
         await stage.reporter.wait_settled()
         assert told(stage)[0] == "web-001"
+
+
+async def test_a_next_agent_does_not_probe_what_is_being_stopped(autojump_clock: MockClock) -> None:
+    text = DEFINED + 'health = { type = "tcp", port = 80 }\n'
+    ignoring = FakeProgram(ignores=frozenset({signal.SIGTERM}))
+    async with open_whole_stage({"web": text}, lambda stage: stage.runtime.set_program("web", ignoring)) as stage:
+        operator_of(stage).operate(Operation.STOP, ["web"])
+        await let_pass(1)
+        wreck = Wreck(stage)
+    async with open_next({"web": text}, wreck, settled=False) as stage:
+        await let_pass(8)
+        assert stage.state("web").state is PublicState.STOPPING
+        await let_pass(2)
+        assert (stage.state("web").state, stage.prober.asked) == (PublicState.STOPPED, [])
 
 
 async def test_a_next_agent_listens_to_what_an_earlier_one_listened_to(autojump_clock: MockClock) -> None:

@@ -58,12 +58,14 @@ def read_process(instance: InstanceState) -> Mapping[str, Any]:
 @contextlib.contextmanager
 def make_scratch(instance: InstanceState, mark: str) -> Iterator[str]:
     """A folder for the runtime's command, private since an environment may hold what is not to be read. What one that
-    was killed has left is removed. Raises OSError."""
+    was killed has left is removed, and what one of this mark had no descriptors left to remove. Raises OSError."""
     parent = instance.folder
     for name in os.listdir(parent):
         if name.startswith(_SCRATCH) and is_orphan(name.removeprefix(_SCRATCH)):
             shutil.rmtree(f"{parent}/{name}", ignore_errors=True)
     folder = f"{parent}/{_SCRATCH}{mark}"
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
     os.mkdir(folder, 0o700)
     try:
         yield folder

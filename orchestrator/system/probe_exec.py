@@ -32,16 +32,33 @@ _CHUNK = 65536
 class ExecProbe:
     """One command in one container."""
 
-    def __init__(self, health: ExecHealth, instance: InstanceState, children: Children, cgroups: Cgroups) -> None:
+    def __init__(
+        self,
+        health: ExecHealth,
+        instance: InstanceState,
+        children: Children,
+        cgroups: Cgroups,
+        runtimes: trio.CapacityLimiter,
+    ) -> None:
+        """runtimes: how many runtimes may be at work at a time."""
         self._health = health
         self._instance = instance
         self._children = children
         self._cgroups = cgroups
+        self._runtimes = runtimes
         self._mark = make_mark()
         self._leaders: set[int] = set()
 
     async def ask(self) -> str:
         """Why it is not well, in one line, or an empty text. Raises NotAsked, OSError, other OutsideErrors."""
+        with contextlib.ExitStack() as place:
+            await self._runtimes.acquire()
+            place.callback(self._runtimes.release)
+            return await self._ask(place)
+
+    async def _ask(self, place: contextlib.ExitStack) -> str:
+        """place: among the runtimes at work, to be left when this one has ended."""
+        # Not before: what was waited for until now are others.
         deadline = trio.current_time() + self._health.timeout
         with _Pipe() as pipe, self._children.record() as reaped:
             begun: int | None = None
@@ -49,6 +66,7 @@ class ExecProbe:
                 with trio.CancelScope(shield=True):
                     pid = begun = await self._begin(pipe.writer)
                 # No await since the runtime has ended: the reaper has had it by now, or leaves it to us from here on.
+                place.close()
                 pipe.close_writer()
                 self._leaders = {pid}
                 ended = reaped.get(pid) or await self._attend(pid, pipe, deadline)

@@ -27,7 +27,7 @@ class HostProber:
         self._children = children
         self._cgroups = cgroups
         # A runtime takes 10 MB and more, so not more of them than can be at work at a time.
-        self._commands = trio.CapacityLimiter(len(os.sched_getaffinity(0)))
+        self._runtimes = trio.CapacityLimiter(len(os.sched_getaffinity(0)))
 
     async def probe(self, health: Health, instance: InstanceState) -> str | None:
         """See `orchestrator.ports.Prober`."""
@@ -41,8 +41,7 @@ class HostProber:
 
     async def _ask(self, health: Health, instance: InstanceState) -> str | None:
         if isinstance(health, ExecHealth):
-            async with self._commands:
-                return await ExecProbe(health, instance, self._children, self._cgroups).ask()
+            return await ExecProbe(health, instance, self._children, self._cgroups, self._runtimes).ask()
         assert instance.pid is not None, "what runs has a process"
         assert instance.pid_start_time is not None, "as above"
         family = socket.AF_INET6 if ":" in health.host else socket.AF_INET

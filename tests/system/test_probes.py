@@ -29,10 +29,12 @@ from orchestrator.model.types import Duration, ProbeHost, UrlPath
 from orchestrator.ports import NotAsked
 from orchestrator.system import netns, probe_exec
 from orchestrator.system.cgroup import Cgroups
+from orchestrator.system.exec_begin import make_scratch
 from orchestrator.system.netns import make_socket
 from orchestrator.system.probes import HostProber
 from orchestrator.system.procstat import read_start_time
 from orchestrator.system.reaper import Children, reap_orphans
+from orchestrator.system.strays import make_mark
 from tests.system.helpers_runtime import Bench, Program, look_at_host, open_bench
 
 SOON = Duration(0.2)
@@ -308,6 +310,10 @@ def few_descriptors(spare: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def open_descriptors() -> list[str]:
+    return sorted(os.listdir("/proc/self/fd"))
+
+
 @pytest.mark.real
 async def test_without_descriptors_nobody_is_blamed() -> None:
     ours = own_namespace()
@@ -357,12 +363,25 @@ async def test_how_a_child_has_ended_that_the_reaper_was_quicker_with() -> None:
     assert (reaped[pid].si_code, reaped[pid].si_status) == (os.CLD_EXITED, 5)
 
 
+def test_what_could_not_be_removed_for_want_of_descriptors_is_removed_later(tmp_path: Path) -> None:
+    state, mark = state_of(os.getpid(), folder=str(tmp_path)), make_mark()
+    with contextlib.ExitStack() as without:
+        with make_scratch(state, mark) as folder:
+            Path(folder, "process.json").write_text("{}")
+            without.enter_context(few_descriptors(0))
+        assert os.path.isdir(folder)
+        with pytest.raises(OSError, match="Too many open files"), make_scratch(state, mark):
+            raise AssertionError("there was nothing to make it with")
+    with make_scratch(state, mark) as again:
+        assert (again, os.listdir(again)) == (folder, [])
+    assert os.listdir(tmp_path) == []
+
+
 class Box:
     """A container whose processes are asked."""
 
-    def __init__(self, bench: Bench, instance: Instance, pid: int) -> None:
-        self.bench, self.instance, self.pid = bench, instance, pid
-        self.prober = HostProber(bench.children, bench.cgroups)
+    def __init__(self, bench: Bench, instance: Instance, pid: int, prober: HostProber) -> None:
+        self.bench, self.instance, self.pid, self.prober = bench, instance, pid, prober
         self.state = state_of(
             pid,
             instance=instance.id,
@@ -381,14 +400,19 @@ class Box:
 
 
 @asynccontextmanager
-async def open_box(folder: Path, program: Program = Program.STAYS) -> AsyncIterator[Box]:
-    async with open_bench("runc", folder) as bench:
-        instance = bench.make_instance(program)
-        process = await bench.run(instance)
-        yield Box(bench, instance, process.pid)
-        await bench.remove(instance)
-        await process.wait()
-        process.close()
+async def open_box(folder: Path) -> AsyncIterator[Box]:
+    async with open_bench("runc", folder) as bench, fill_box(bench, HostProber(bench.children, bench.cgroups)) as box:
+        yield box
+
+
+@asynccontextmanager
+async def fill_box(bench: Bench, prober: HostProber) -> AsyncIterator[Box]:
+    instance = bench.make_instance(Program.STAYS)
+    process = await bench.run(instance)
+    yield Box(bench, instance, process.pid, prober)
+    await bench.remove(instance)
+    await process.wait()
+    process.close()
 
 
 @pytest.mark.real
@@ -440,6 +464,40 @@ async def test_a_probe_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
                 await box.ask("sleep 1000 & sleep 1000")
             assert scope.cancelled_caught
             assert box.pids() == {box.pid}
+
+
+@pytest.mark.real
+async def test_a_command_that_hangs_keeps_no_other_container_from_being_asked(tmp_path: Path) -> None:
+    async with open_box(tmp_path) as hung, fill_box(hung.bench, hung.prober) as other:
+        hung.prober._runtimes.total_tokens = 1
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(hung.ask, "sleep 1000", 1000.0)
+            while len(hung.pids()) < 2:  # noqa: ASYNC110 - a control group has no event
+                await trio.sleep(0.005)
+            with trio.fail_after(LONG):
+                assert await other.ask("exit 0") == ""
+            nursery.cancel_scope.cancel()
+        assert hung.pids() == {hung.pid}
+
+
+@pytest.mark.real
+async def test_the_wait_for_a_place_is_not_the_application_s_time(tmp_path: Path) -> None:
+    async with open_box(tmp_path) as box:
+        places = box.prober._runtimes
+        places.total_tokens = 1
+        answers: list[str | None] = []
+
+        async def ask() -> None:
+            answers.append(await box.ask("exit 0", seconds=2.0))
+
+        async with trio.open_nursery() as nursery, places:
+            before = open_descriptors()
+            nursery.start_soon(ask)
+            await trio.sleep(2.0)
+            assert (places.statistics().tasks_waiting, answers) == (1, [])
+            # And costs nothing.
+            assert open_descriptors() == before
+        assert answers == [""]
 
 
 @pytest.mark.real

@@ -5,6 +5,7 @@ Floor: core.
 
 import hashlib
 
+from orchestrator.core.health import NOT_READY
 from orchestrator.model.action import Target
 from orchestrator.model.bundle import LogTarget
 from orchestrator.model.health import HealthReport
@@ -54,7 +55,6 @@ def describe_name(
     if life.phase is Phase.BACKOFF and life.deadline is not None:
         retry_at = before.next_retry_at if same and before is not None else wall_clock + life.deadline - now
     lives = instance is not None and instance.exit is None
-    runs = life.phase is Phase.RUNNING
     log_target = _find_log_target(instance, target)
     return NameState(
         name=name,
@@ -70,7 +70,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.trouble or order or (health.message if runs else "") or life.message,
+        message=refusal or life.trouble or order or _explain_health(life, health) or life.message,
         problems=problems,
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
@@ -83,6 +83,12 @@ def describe_name(
         status_text=health.status_text if lives else "",
         standing=standing,
     )
+
+
+def _explain_health(life: Life, health: HealthReport) -> str:
+    """Why what runs is not ready or not well. What is taken for ready has not said so, which is no trouble any more."""
+    known_better = life.ready_since is not None and health.message.startswith(NOT_READY)
+    return health.message if life.phase is Phase.RUNNING and not known_better else ""
 
 
 def _find_log_target(instance: InstanceState | None, target: Target | None) -> LogTarget:

@@ -9,6 +9,7 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from orchestrator.core.lifecycle import TAKEN_FOR_READY
 from orchestrator.model.action import Replace, Retune, Start, Stop
 from orchestrator.model.health import HttpHealth, Notification, Proven, TcpHealth
 from orchestrator.model.policy import Ready
@@ -380,6 +381,22 @@ async def test_a_next_agent_goes_on_with_what_was_well(autojump_clock: MockClock
         await trio.sleep(21)
         await stage.reporter.wait_settled()
         assert told(stage)[0] == "web-001"
+
+
+async def test_what_is_taken_for_ready_is_not_said_to_be_silent(autojump_clock: MockClock) -> None:
+    text = DEFINED + 'ready = "notify"\nstart_timeout = "20s"\n'
+    async with open_whole_stage({"web": text}) as stage:
+        await let_pass(5)
+        assert stage.state("web").state is PublicState.RUNNING
+        wreck = Wreck(stage)
+    async with open_next({"web": text}, wreck, settled=False) as stage:
+        await let_pass(19)
+        assert (told(stage)[1], stage.state("web").message) == (False, "not ready: it has not sent READY=1")
+        await let_pass(2)
+        assert (told(stage)[1], stage.state("web").message) == (True, TAKEN_FOR_READY)
+        stage.notify_sockets.say("web", Notification(reloading=True))
+        await let_pass(0)
+        assert (told(stage)[1], stage.state("web").message) == (False, "not ready: it reloads")
 
 
 async def test_a_next_agent_does_not_probe_what_is_being_stopped(autojump_clock: MockClock) -> None:

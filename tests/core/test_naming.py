@@ -1,0 +1,52 @@
+"""What people are told of a name: which of several messages."""
+
+import pytest
+
+from orchestrator.core.lifecycle import TAKEN_FOR_READY
+from orchestrator.core.naming import describe_name
+from orchestrator.model.health import HealthReport
+from orchestrator.model.life import Life, Phase
+from orchestrator.model.state import NameState
+
+SILENT = "not ready: it has not sent READY=1"
+FAILING = "unhealthy: HTTP 503"
+
+
+def describe(life: Life, message: str) -> NameState:
+    """A name with this life, of whose health this is known."""
+    return describe_name(
+        "web",
+        life,
+        None,
+        None,
+        None,
+        None,
+        problems=(),
+        refusal="",
+        held=False,
+        standing=None,
+        health=HealthReport(message=message),
+        waits_for=(),
+        order="",
+        log=None,
+        now=0.0,
+        wall_clock=0.0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("ready_since", "health", "told"),
+    [
+        (None, SILENT, SILENT),
+        (1.0, SILENT, TAKEN_FOR_READY),
+        (1.0, FAILING, FAILING),
+        (1.0, "", TAKEN_FOR_READY),
+    ],
+)
+def test_what_is_ready_is_never_said_not_to_be(ready_since: float | None, health: str, told: str) -> None:
+    state = describe(Life(phase=Phase.RUNNING, ready_since=ready_since, message=TAKEN_FOR_READY), health)
+    assert (state.ready, state.message) == (ready_since is not None, told)
+
+
+def test_what_does_not_run_is_not_unhealthy() -> None:
+    assert describe(Life(phase=Phase.STOPPING, message="exited with code 3"), FAILING).message == "exited with code 3"

@@ -41,6 +41,7 @@ from orchestrator.system.entrypoints import load_registry, read_plugin_versions
 from orchestrator.system.facts import HostWorld, probe_host
 from orchestrator.system.fdstore import SystemdStore
 from orchestrator.system.generations import HostGenerations
+from orchestrator.system.left import observe_instance, read_files
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
@@ -52,7 +53,7 @@ from orchestrator.system.probes import HostProber
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.sdnotify import ManagerSocket, SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
-from orchestrator.system.states import read_boot_id, read_instances, read_names, read_origin, read_start_time
+from orchestrator.system.states import read_boot_id, read_origin, read_start_time
 from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.history import History
@@ -62,7 +63,7 @@ from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
-from orchestrator.tasks.report import LOGS, STATE_FILES, Reporter
+from orchestrator.tasks.report import LOGS, STATE_FILES, STRANGERS, Reporter
 from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.trim import trim_log
@@ -171,7 +172,12 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     disk.forget_names({one.name for one in left.adopted})
     disk.forget_unfinished()
 
-    sweeper = Sweeper(lambda: disk.sweep_bundles(reconciler.bundles_in_use()), reporter.say)
+    def sweep() -> None:
+        in_use = reconciler.bundles_in_use()
+        if "" not in in_use and not left.unknown:  # else it could be the one that somebody runs in
+            disk.sweep_bundles(in_use)
+
+    sweeper = Sweeper(sweep, reporter.say)
     outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
     world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
     history = History(HostGenerations(opened.layout), read_plugin_versions(), reporter, time.time)
@@ -238,25 +244,25 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
 async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
     """What an earlier agent has left. A damaged file is set aside and told of."""
-    layout, disk = opened.layout, opened.disk
-    instances, names = read_instances(layout), read_names(layout)
-    for damaged in (*instances.damaged, *names.damaged):
-        try:
-            say(f"{damaged}; moved to {disk.set_aside(damaged.file)}")
-        except OutsideError as error:
-            say(f"{damaged}; {error}")
+    layout = opened.layout
+    files = read_files(layout, opened.disk, say)
     stocktaking = Stocktaking(
         runtime=opened.runtime,
         processes=opened.processes,
-        read_origin=lambda identity: read_origin(layout, identity),
+        read_origin=partial(read_origin, layout),
+        observe=partial(observe_instance, layout=layout, groups=opened.groups, runtime=opened.runtime),
         start_time=read_start_time,
         say=say,
         now=trio.current_time(),
         shift=-clock_shift,
         boot=read_boot_id(),
     )
-    folders = (*disk.list_strays(), *(damaged.name for damaged in instances.damaged))
-    return await stocktaking.take_stock(instances.states, names.states, folders)
+    left = await stocktaking.take_stock(files.instances, files.names, files.folders)
+    if left.unknown:
+        ids, runtime = ", ".join(left.unknown), f"{opened.runtime.command} --root {opened.runtime.root}"
+        message = f"left running, since nothing is known of what it is: {ids} (to end it: {runtime} kill ID KILL)"
+        opened.reporter.trouble(STRANGERS, message)
+    return left
 
 
 def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float) -> Outside:

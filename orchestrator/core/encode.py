@@ -1,8 +1,9 @@
 """State files as text: a state of the model becomes JSON, and JSON becomes the state again or is refused.
 
 The attrs classes of `orchestrator.model.state` are the schema; nothing is named a second time here. Reading is strict:
-no value is converted from another type, an unknown key is refused. A key that is missing takes its field's default,
-so that a field that is added later needs no migration; whatever else changes needs another `SCHEMA`.
+no value is converted from another type. But a key that is missing takes its field's default, and an unknown one is
+passed over: a field that is added later needs no migration, and an older agent reads what a newer one has written.
+Whatever else changes needs another `SCHEMA`.
 By hand and not by cattrs, since `status` reads these files and cattrs takes 60 ms to import.
 Where the files lie and how they are put in place is left to `orchestrator.system`. Floor: core.
 """
@@ -40,7 +41,7 @@ def encode_state(state: State) -> str:
 def decode_state(kind: type[StateT], text: str) -> StateT:
     """The state that a file's text holds.
 
-    Raises DamagedState: not JSON, another schema version, a wrong type, a key that is missing or unknown.
+    Raises DamagedState: not JSON, another schema version, a wrong type, a key that is missing.
     """
     try:
         data = json.loads(text, parse_constant=_refuse_constant)
@@ -210,9 +211,6 @@ def _object_reader(kind: type) -> _Reader:
         if not isinstance(data, dict):
             raise _mismatch(path, "object", data)
         head = f"{path}." if path else ""
-        tag = {"type"} if _tag_of(kind) else set()
-        if unknown := sorted(data.keys() - fields.keys() - tag):
-            raise DamagedState(f"{head}{unknown[0]}: the key is unknown")
         values = {}
         for name, (field, reader) in fields.items():
             if name in data:

@@ -58,6 +58,8 @@ def _plan_broken(instead: Target | None, seen: Observed | None) -> Action:
 
 
 def _plan_running(want: Target, have: Target) -> Action:
+    if not have.bundle.digest:
+        return Retune(want)  # nobody knows what it was made from: no reason to end it
     if want.bundle != have.bundle:
         return Replace(want)
     if want.resources != have.resources:

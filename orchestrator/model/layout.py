@@ -73,6 +73,10 @@ class Layout:
         """The copy of the state that an instance began with; for a time when its state file is damaged."""
         return f"{self.instances}/{instance}/state.json"
 
+    def made_from(self, instance: str) -> str:
+        """A link to the stored bundle that an instance is made from; for a time when nothing else tells."""
+        return f"{self.instances}/{instance}/bundle"
+
     @property
     def damaged(self) -> str:
         """Folder of state files that could not be read, for whoever wants to know why."""
@@ -103,7 +107,8 @@ class Layout:
 
     @property
     def held(self) -> str:
-        """Folder of the operator's stops: an empty file for each name that is not to run until it is started."""
+        """Folder of the operator's stops: a file for each name that is not to run until it is started, or the host is
+        booted; it holds the boot id."""
         return f"{self.run}/held"
 
     @property

@@ -92,6 +92,7 @@ class HostDisk:
             try:
                 write_new(f"{instance.folder}/config.json", render_instance(instance, variables).encode(), 0o600)
                 write_files(instance.folder, instance.bundle.files)
+                os.symlink(self.layout.bundle(instance.bundle.digest), self.layout.made_from(instance.id))
                 if instance.notify:
                     make_folders(instance.notify, 0o755)  # whoever the application runs as is to find the socket
                 if isinstance(instance.bundle.root, SkeletonRoot) and not instance.bundle.readonly:

@@ -241,7 +241,7 @@ class Supervision:
                 self._take(target)
                 if self._put_off:
                     self._replace(target, nursery)
-                elif self._is_made_from(target):
+                elif self._is_made_from(target) or "" in self._effects.bundles:
                     self._effects.current.retune(target)
                 if may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)

@@ -1,7 +1,7 @@
 """Takes stock of what an earlier agent has left, before anything is started: what goes on, and what is to be undone.
 
 The state files say what there was, the processes and the runtime what there is; how to go on is decided in
-`orchestrator.core.adoption`. Nothing is touched here but damaged files, which are set aside. Floor: tasks.
+`orchestrator.core.adoption`. Nothing is touched here. Floor: tasks.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -42,10 +42,13 @@ class Adopted:
 @frozen(kw_only=True)
 class Left:
     """What an earlier agent has left. ``adopted`` has one for each name; ``strays`` are ids of instances that are no
-    name's; ``groups`` are the control groups of those that have a state file."""
+    name's and are to be ended; ``groups`` are the control groups of those that have a state file."""
 
     adopted: tuple[Adopted, ...]
     strays: tuple[str, ...]
+    unknown: tuple[str, ...]
+    """Ids of instances that run and are no name's, and of which nothing that was written down can be read: who knows
+    whether they are to be ended, so they are let be."""
     groups: Mapping[str, str]
 
 
@@ -57,6 +60,9 @@ class Stocktaking:
     processes: Processes
     read_origin: Callable[[str], InstanceState | None]
     """The copy of its state that an instance began with, by id; None where that cannot be read either."""
+    observe: Callable[[str, int], InstanceState]
+    """What can be seen of an instance that runs, by id and process id, where nothing that was written down can be read.
+    Its name is empty where it has none, and so is its bundle."""
     start_time: Callable[[int], int | None]
     """When a process began, field 22 of /proc/PID/stat; None where there is none."""
     say: Callable[[str], None]
@@ -77,9 +83,14 @@ class Stocktaking:
         states = {state.instance: state for state in instances if state.boot == self.boot}
         known = {state.name: self._distrust_other_boots(state) for state in names}
         ids = {*folders, *(state.instance for state in instances), *await self.runtime.list_instances()}
+        unknown = set()
         for identity in sorted(ids - states.keys()):
             found = await self._find_again(identity)
-            if found is not None:
+            if found is None:
+                continue
+            if self.read_origin(identity) is None:
+                unknown.add(identity)
+            if found.name:
                 states[identity] = found
         chosen = choose_instances(states.values(), known.values())
         adopted = []
@@ -89,20 +100,28 @@ class Stocktaking:
                 adopted.append(one)
         ours = {one.instance.instance for one in adopted if one.instance is not None}
         groups = {state.instance: state.cgroups_path for state in instances}
-        return Left(adopted=tuple(adopted), strays=tuple(sorted(ids - ours)), groups=groups)
+        return Left(
+            adopted=tuple(adopted),
+            strays=tuple(sorted(ids - ours - unknown)),
+            unknown=tuple(sorted(unknown - ours)),
+            groups=groups,
+        )
 
     def _distrust_other_boots(self, state: NameState) -> NameState:
         standing = state.standing
         return state if standing is None or standing.boot == self.boot else evolve(state, standing=None)
 
     async def _find_again(self, identity: str) -> InstanceState | None:
-        """The state of an instance whose file is gone or damaged, by the copy that it began with and by what the
-        runtime says of it. None where it does not run: then it is a stray."""
+        """The state of an instance whose file is gone or damaged, by the copy that it began with, or else by what can
+        be seen of it, and by what the runtime says of it. None where it does not run: then it is a stray."""
         status = await self.runtime.query(identity)
         if status is None or not status.started or not status.pid:
             return None
-        origin, began = self.read_origin(identity), self.start_time(status.pid)
-        if origin is None or origin.boot != self.boot or began is None:
+        began = self.start_time(status.pid)
+        if began is None:
+            return None
+        origin = self.read_origin(identity) or self.observe(identity, status.pid)
+        if origin.boot != self.boot:
             return None
         self.say(f"found {identity} again: it runs, though its state file does not say so")
         # Its limits may be others by now, so they are not taken for known.

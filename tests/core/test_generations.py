@@ -205,7 +205,7 @@ TEXT = encode_generation(make_one(web=A, db=A))
         (lambda text: text[:-3], "it is not JSON"),
         (lambda text: text + text.splitlines()[1], "it has 3 definitions instead of 2"),
         (lambda text: text.replace('"schema":1', '"schema":2'), "its schema version is 2, known is 1"),
-        (lambda text: text.replace('"bundle"', '"bungle"', 1), "bungle: the key is unknown"),
+        (lambda text: text.replace('"bundle"', '"bungle"', 1), "bundle: the key is missing"),
         (lambda text: text.replace('"number":1', '"number":"1"'), "number: expected int"),
     ],
 )

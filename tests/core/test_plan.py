@@ -36,6 +36,7 @@ def make_target(digest: str = "a", memory: int | None = None, delay: float = 0.1
         (make_target(memory=2**24), make_target(), Update(make_target(memory=2**24))),
         (make_target(memory=2**24, delay=5), make_target(), Update(make_target(memory=2**24, delay=5))),
         (make_target("b", 2**24), make_target(), Replace(make_target("b", 2**24))),
+        (make_target("b", 2**24), make_target(""), Retune(make_target("b", 2**24))),  # of what nothing is known
         (None, make_target(), Stop()),
         (Broken(()), make_target(), Keep()),
         (Broken(()), None, Keep()),

@@ -1,6 +1,7 @@
 """An agent after one that was killed, over state files that are damaged or gone: no container is lost by that."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -72,23 +73,35 @@ def test_a_damaged_file_that_cannot_be_moved_away_ends_no_agent(leaving: AgentPr
     assert leaving.wait_end() == 0
 
 
-def test_what_nothing_is_known_of_is_ended_whole(leaving: AgentProcess) -> None:
-    script = "sleep 100000 & trap 'echo asked' TERM; echo up; while :; do wait; done"
+@pytest.mark.parametrize("lost", ["its files", "its bundle", "its folder"])
+def test_what_nothing_is_known_of_goes_on_by_the_name_in_its_id(leaving: AgentProcess, lost: str) -> None:
     leaving.start()
-    row = leaving.start_container("left", definition(script, readonly=False))
-    leaving.wait_log("left", "up")
+    text = definition(readonly=False, resources={"memory": "64M"})
+    row, other = leaving.start_container("left", text), leaving.start_container("other")
     began, cgroup = read_start_time(row["pid"]), leaving.cgroup("left")
     leaving.kill()
-    for path in (leaving.layout.instance_state(row["instance"]), leaving.layout.origin(row["instance"])):
+    layout, instance = leaving.layout, row["instance"]
+    for path in (layout.instance_state(instance), layout.origin(instance), layout.name_state("left")):
         os.unlink(path)
-    os.unlink(leaving.layout.name_state("left"))
+    match lost:
+        case "its bundle":
+            os.unlink(layout.made_from(instance))
+        case "its folder":
+            shutil.rmtree(layout.instance(instance))
     leaving.start()
-    assert not is_running(row["pid"], began)
-    assert not find_cgroups(cgroup)
-    assert f"ended {row['instance']}, left by an earlier agent" in leaving.output()
-    new = leaving.row("left")
-    assert (new["state"], new["message"], new["restarts"]) == ("running", "", 0)
+    assert f"found {instance} again" in leaving.output()
+    leaving.let_it_look()
+    after = leaving.row("left")
+    assert is_running(row["pid"], began)
+    assert (after["pid"], after["instance"], after["state"]) == (row["pid"], instance, "running")
+    expect_instances(leaving, after, other)
+    # An edit is carried out as ever, and nothing is left of it then.
+    leaving.define("left", definition(readonly=False, env={"NEW": "1"}))
+    new = leaving.wait_replaced("left", row)
+    leaving.wait_until(lambda: not is_running(row["pid"], began), "the old one to end")
+    leaving.wait_until(lambda: not find_cgroups(cgroup), "its control group to be removed")
+    leaving.wait_until(lambda: os.listdir(layout.roots) == [new["instance"]], "its writable root to be removed")
+    leaving.remove("other")
     expect_instances(leaving, new)
-    assert os.listdir(leaving.layout.roots) == [new["instance"]]
     assert leaving.call("shutdown").returncode == 0
     assert leaving.wait_end() == 0

@@ -135,7 +135,8 @@ def test_an_instance_gets_its_own_config(disk: HostDisk, layout: Layout) -> None
     disk.prepare_instance(instance)
     assert mode_of(instance.folder) == 0o700
     assert Path(f"{instance.folder}/config.json").read_text() == render_instance(instance)
-    assert listing(instance.folder) == ["config.json"]
+    assert listing(instance.folder) == ["bundle", "config.json"]
+    assert os.readlink(layout.made_from(instance.id)) == layout.bundle(instance.bundle.digest)
     assert os.listdir(layout.roots) == []
     assert os.path.isdir(layout.logs)
 
@@ -244,7 +245,7 @@ def test_an_id_that_is_used_twice_takes_nothing_from_the_first(disk: HostDisk, l
     disk.prepare_instance(instance)
     with pytest.raises(DiskFailed, match=r"^cannot make the instance web-1 in .*: File exists$"):
         disk.prepare_instance(instance)
-    assert listing(instance.folder) == ["config.json"]
+    assert listing(instance.folder) == ["bundle", "config.json"]
 
 
 def test_the_sweep_takes_writable_roots_of_another_boot(disk: HostDisk, layout: Layout) -> None:

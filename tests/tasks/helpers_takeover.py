@@ -8,7 +8,10 @@ import trio
 from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.layout import Layout
-from orchestrator.model.state import InstanceState, NameState
+from orchestrator.model.policy import OnExit, Restart, Stop
+from orchestrator.model.resources import Resources
+from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState, NameState, Step
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.undo import undo_strays
@@ -21,6 +24,28 @@ ONESHOT = WEB + 'type = "oneshot"\n'
 def start_time_of(pid: int) -> int | None:
     """As the fake processes have it."""
     return pid * 100
+
+
+def observe(stage: Stage, identity: str) -> InstanceState:
+    """What can be seen of a container: the bundle only where its folder is there."""
+    prepared = stage.disk.prepared.get(identity)
+    return InstanceState(
+        name=identity.rpartition("-")[0],
+        instance=identity,
+        bundle=prepared.bundle.digest if prepared is not None else "",
+        runtime=stage.runtime.command,
+        root=stage.runtime.root,
+        folder=f"/run/instances/{identity}",
+        rootfs="/x",
+        cgroups_path=f"/agent/{identity}",
+        log="/l",
+        step=Step.RUNNING,
+        created_at=0.0,
+        resources=Resources(),
+        limits_known=False,
+        policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
+        boot=BOOT,
+    )
 
 
 async def take_stock(
@@ -39,6 +64,7 @@ async def take_stock(
         runtime=stage.runtime,
         processes=stage.runtime,
         read_origin=disk.origins.get,
+        observe=lambda identity, _: observe(stage, identity),
         start_time=start_time_of,
         say=stage.lines.append,
         now=trio.current_time(),

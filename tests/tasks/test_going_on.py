@@ -45,6 +45,24 @@ async def test_what_runs_is_left_alone_and_nothing_is_told_of_it(autojump_clock:
         assert stage.state("db").pid == before["db"].pid
 
 
+async def test_what_nothing_is_known_of_runs_on_until_it_is_edited(autojump_clock: MockClock) -> None:
+    text = WEB + 'stop.signal = "SIGUSR1"\n'
+    wreck = await leave({"web": text})
+    disk, state = wreck.disk, wreck.disk.names["web"]
+    for kept in (disk.instances, disk.origins, disk.prepared, disk.names):
+        kept.clear()
+    async with open_next({"web": text}, wreck) as stage:
+        await trio.sleep(100)
+        assert (stage.state("web").pid, stage.state("web").state) == (state.pid, PublicState.RUNNING)
+        (written,) = stage.disk.instances.values()
+        assert (written.instance, written.policy.stop.signal) == (state.instance, "SIGUSR1"), "as its definition says"
+        process = stage.runtime.process_of("web")
+        stage.directory.write("web", text + 'cwd = "/srv"\n')
+        await stage.settle()
+        assert process.signals == [signal.SIGUSR1]
+        assert stage.state("web").instance != state.instance
+
+
 async def test_a_second_next_agent_goes_on_as_well(autojump_clock: MockClock) -> None:
     wreck = await leave({"web": WEB + 'env.A = "1"\n'})
     before, calls = wreck.disk.names["web"], list(wreck.runtime.calls)

@@ -109,7 +109,47 @@ async def test_all_of_a_name_that_is_damaged_is_found_again(autojump_clock: Mock
     assert left.strays == ()
 
 
-@pytest.mark.parametrize("lost", ["process", "start", "origin", "boot"])
+async def test_what_runs_and_nothing_is_known_of_goes_on_by_the_name_in_its_id(autojump_clock: MockClock) -> None:
+    stage = await leave()
+    state = instance_of(stage, "web")
+    del stage.disk.instances[state.instance], stage.disk.names["web"], stage.disk.origins[state.instance]
+    left = await take_stock(stage)
+    (web,) = (one for one in left.adopted if one.name == "web")
+    assert web.process is stage.runtime.process_of("web")
+    assert web.instance is not None
+    assert (web.instance.bundle, web.instance.pid, web.instance.limits_known) == (state.bundle, state.pid, False)
+    assert (left.strays, left.unknown) == ((), ())
+
+
+async def test_what_nothing_is_known_of_is_let_be_where_its_name_has_another(autojump_clock: MockClock) -> None:
+    stage = await leave()
+    state = instance_of(stage, "web")
+    del stage.disk.instances[state.instance], stage.disk.origins[state.instance]
+    other = stage.runtime.containers["web-other"] = stage.runtime.containers[instance_of(stage, "db").instance]
+    stage.disk.instances["web-other"] = evolve(state, instance="web-other", pid=other.process.pid)
+    stage.disk.names["web"] = evolve(stage.disk.names["web"], instance="web-other")
+    left = await take_stock(stage)
+    assert [one.instance.instance for one in left.adopted if one.instance and one.name == "web"] == ["web-other"]
+    assert (left.strays, left.unknown) == ((), (state.instance,))
+
+
+async def test_what_has_no_name_is_let_be(autojump_clock: MockClock) -> None:
+    stage = await leave()
+    stage.runtime.containers["nameless"] = stage.runtime.containers[instance_of(stage, "db").instance]
+    left = await take_stock(stage)
+    assert (names_of(left), left.strays, left.unknown) == (["db", "web"], (), ("nameless",))
+
+
+async def test_what_never_ran_and_nothing_is_known_of_is_a_stray(autojump_clock: MockClock) -> None:
+    stage = await leave()
+    state = instance_of(stage, "web")
+    del stage.disk.instances[state.instance], stage.disk.names["web"], stage.disk.origins[state.instance]
+    stage.runtime.containers[state.instance].started = False
+    left = await take_stock(stage)
+    assert (names_of(left), left.strays, left.unknown) == (["db"], (state.instance,), ())
+
+
+@pytest.mark.parametrize("lost", ["process", "start", "boot"])
 async def test_what_cannot_be_found_again_is_a_stray(autojump_clock: MockClock, lost: str) -> None:
     stage = await leave()
     state = instance_of(stage, "web")
@@ -119,8 +159,6 @@ async def test_what_cannot_be_found_again_is_a_stray(autojump_clock: MockClock, 
             stage.runtime.process_of("web").finish(code=1)
         case "start":
             stage.runtime.containers[state.instance].started = False
-        case "origin":
-            del stage.disk.origins[state.instance]
         case "boot":
             stage.disk.origins[state.instance] = evolve(stage.disk.origins[state.instance], boot="another")
     left = await take_stock(stage)

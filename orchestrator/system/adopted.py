@@ -61,8 +61,11 @@ class HostProcesses:
             # It tells how the process has ended, too, if it has meanwhile.
             with contextlib.suppress(ProcessGone):
                 return adopt_pidfd(kept, state.pid, state.pid_start_time, self._children)
+            self._store.give_up(state.instance)  # it is another's
         try:
-            return open_process(state.pid, self._children, state.pid_start_time)
+            process = open_process(state.pid, self._children, state.pid_start_time)
+            self._store.keep(state.instance, process.descriptor)
+            return process
         except ProcessGone:
             if is_alive(state.pid, state.pid_start_time):
                 raise

@@ -45,6 +45,13 @@ class OneKept(FakeStore):
         super().__init__()
         self.descriptor = descriptor
         self.taken: list[str] = []
+        self.calls: list[tuple[str, str]] = []
+
+    def keep(self, name: str, descriptor: int) -> None:
+        self.calls.append(("keep", name))
+
+    def give_up(self, name: str) -> None:
+        self.calls.append(("give_up", name))
 
     def take(self, name: str) -> int | None:
         self.taken.append(name)
@@ -72,9 +79,11 @@ def test_both_are_the_port() -> None:
 
 async def test_one_that_runs_is_held() -> None:
     with sleeping() as (child, began):
-        process = find(state_of(child.pid, began))
+        state, store = state_of(child.pid, began), FakeStore()
+        process = find(state, store)
         assert isinstance(process, PidfdProcess)
         assert (process.pid, process.start_time) == (child.pid, began)
+        assert store.kept == {state.instance}, "the next agent is to know how it ends"
         process.send_signal(signal.SIGKILL)
         assert (await exit_of(process)).signal == signal.SIGKILL
         process.close()
@@ -120,6 +129,7 @@ async def test_a_descriptor_of_another_that_was_kept_is_not_gone_by() -> None:
         state, store = state_of(child.pid, began), OneKept(os.pidfd_open(other.pid))
         process = find(state, store)
         assert process.pid == child.pid
+        assert store.calls == [("give_up", state.instance), ("keep", state.instance)]
         process.close()
         assert other.poll() is None
 

@@ -152,19 +152,13 @@ class Looker:
             return "is not held as it was asked for"
         if row["held"]:
             return "" if row["state"] in ("stopped", "completed") else "is held and not at rest"
-        if wish.broken:
-            if not wish.role.stays or row["state"] == "running":
-                return ""
-            # What ran goes on; what had to be made anew is made by the last good definition.
-            goes_on = account.runs is not None and not account.disturbed
-            was_good = row["name"] in read_accepted(self._agent.layout)
-            return "does not run for a file that is broken" if goes_on or was_good else ""
         fits = STATES.get(wish.role, ("running",))
         if row["state"] not in fits:
-            return f"is not {' or '.join(fits)}"
-        if wish.role.stays and not row["ready"]:
-            return "is not ready"
-        return ""
+            # What ran goes on; what had to be made anew is made by the last good definition.
+            goes_on = wish.role.stays and account.runs is not None and not account.disturbed
+            is_known = not wish.broken or goes_on or row["name"] in read_accepted(self._agent.layout)
+            return f"is not {' or '.join(fits)}" if is_known else ""
+        return "is not ready" if wish.role.stays and not wish.broken and not row["ready"] else ""
 
     def _compare_limits(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
         for name, row in sorted(rows.items()):

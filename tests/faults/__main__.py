@@ -48,6 +48,7 @@ def kill(base: Path, seed: int, given: argparse.Namespace) -> int:
         try:
             harness.run(given.kills)
         except Wrong as wrong:
+            report(harness, complete=False)
             print(f"{wrong}\nFAILED with seed {seed}", flush=True)
             return 1
         return report(harness, complete=given.kills >= KILLS)

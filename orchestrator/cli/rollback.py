@@ -26,8 +26,8 @@ RESUMED = "the directory is followed again"
 def command(number: int | None, resume: bool, state: str, run: str) -> int:
     """Follow generation N (the one before the live one), and not the directory any more.
 
-    It is pinned, over the agent's end and a boot too: edits are checked and told of, and change nothing, until
-    `rollback --resume`. What an operator has stopped stays so.
+    It is pinned, over the agent's end and a boot too: edits are checked, their problems are told, and they change
+    nothing, until `rollback --resume`. What an operator has stopped stays so.
     """
     if resume and number is not None:
         raise click.UsageError("give a generation or --resume, not both")

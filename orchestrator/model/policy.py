@@ -123,7 +123,7 @@ class Stop:
     )
     timeout: Duration = option(
         default=Duration(10.0),
-        doc="After so long everything in the container is killed.",
+        doc="After so long everything in the container is killed, unless it asks for more time (EXTEND_TIMEOUT_USEC).",
         change=Change.RETUNE,
         minimum=0.0,
         maximum=86400.0,

@@ -4,6 +4,10 @@
 the next probe is due, and when a watchdog has been silent for too long, is read off it, so that an edit of the policy
 holds at once. Probing, listening and waiting are left to `orchestrator.tasks.health`. Floor: core.
 
+An application may say a hundred times a second that it reloads and that it is ready, and each change that is told is a
+record, a line and a file. So what changes is told at a `Pace`: it is held back until that allows, and then the last of
+it is told.
+
 A probe that fails before the first that has succeeded does not count until `start_timeout` is over, as nobody knows
 then what the application needs to begin. With ``ready = "healthy"`` an instance is ready as long as its last probe has
 succeeded: one that fails takes that away, and one that succeeds gives it back; only `failures` in a row end it.
@@ -14,6 +18,7 @@ import math
 from attrs import evolve, field, frozen
 
 from orchestrator.core.lifecycle import Event, Happening
+from orchestrator.core.pace import Pace
 from orchestrator.model.health import Health, HealthReport, Notification, Proven
 from orchestrator.model.policy import Ready
 from orchestrator.model.spec import Policy
@@ -55,22 +60,28 @@ class Care:
     """Since when its watchdog is silent; None while nothing is expected of it yet."""
     told: bool | None = None
     """What its life was told last: whether it is ready."""
+    telling: Pace = field(factory=Pace)
+    shown: HealthReport = field(factory=HealthReport)
+    """What people are told."""
+    showing: Pace = field(factory=Pace)
     over: bool = False
     """It is being ended: it is not asked any more, and owes no sign of life."""
 
 
-def begin_care(policy: Policy, now: float, proven: Proven | None = None) -> Care:
+def begin_care(policy: Policy, now: float, proven: Proven | None = None, status_text: str = "") -> Care:
     """What is known of an instance that has begun, or of one that an earlier agent has left, which has ``proven``
-    this much."""
+    this much and said this."""
     proven = proven or Proven()
     started = policy.ready is Ready.STARTED
     expects = started or proven.ready
-    return Care(
+    care = Care(
         began_at=now,
         proven=evolve(proven, ready=expects),
+        status_text=status_text,
         heard_at=now if expects else None,
         told=True if started else None,
     )
+    return evolve(care, shown=report_health(care, policy))
 
 
 def next_probe(care: Care, policy: Policy) -> float:
@@ -86,6 +97,18 @@ def silence_ends(care: Care, policy: Policy) -> float:
     """When its watchdog has been silent for too long; infinity where nothing is expected of it."""
     seconds = _watchdog(care, policy)
     return math.inf if care.over or care.heard_at is None or not seconds else care.heard_at + seconds
+
+
+def next_time(care: Care, policy: Policy, *, heard: bool) -> float:
+    """When time alone changes something (`note_time`, `show_health`); infinity where it does not. heard: whether
+    somebody listens: of what nobody hears, no sign of life is expected."""
+    is_held_back = _is_ready(care, policy) not in (None, care.told)
+    is_shown = care.shown == report_health(care, policy)
+    return min(
+        silence_ends(care, policy) if heard else math.inf,
+        care.telling.next_at if is_held_back else math.inf,
+        math.inf if is_shown else care.showing.next_at,
+    )
 
 
 def note_probe(care: Care, policy: Policy, why: str, *, began: float, now: float) -> tuple[Care, tuple[Happening, ...]]:
@@ -141,15 +164,19 @@ def _listen(care: Care, said: Notification, now: float) -> Care:
     return care
 
 
-def note_time(care: Care, policy: Policy, *, now: float) -> tuple[Care, tuple[Happening, ...]]:
-    """Time has passed."""
-    if now < silence_ends(care, policy):
-        return care, ()
-    return _end(care, f"its watchdog was silent for {_watchdog(care, policy):g} s")
+def note_time(care: Care, policy: Policy, *, now: float, heard: bool = True) -> tuple[Care, tuple[Happening, ...]]:
+    """Time has passed. heard: see `next_time`."""
+    care, happened = _tell(care, policy, now)
+    if heard and now >= silence_ends(care, policy):
+        care, ended = _end(care, f"its watchdog was silent for {_watchdog(care, policy):g} s")
+        happened += ended
+    return care, happened
 
 
 def note_edit(care: Care, before: Policy, after: Policy, *, now: float) -> tuple[Care, tuple[Happening, ...]]:
-    """Its policy is another. What asks it something else begins anew, with the patience of a start."""
+    """Its policy is another. What asks it something else begins anew, with the patience of a start. What follows from
+    an edit is no doing of the application, and is told at once."""
+    care = evolve(care, telling=Pace(), showing=Pace())
     if not _asks_the_same(before.health, after.health):
         care = evolve(
             care,
@@ -174,9 +201,17 @@ def note_listening(care: Care, *, now: float) -> Care:
     return care if care.heard_at is None else evolve(care, heard_at=now)
 
 
+def show_health(care: Care, policy: Policy, *, now: float) -> Care:
+    """Show people what is known, if it is another than what they see and they were not told too often of late."""
+    report = report_health(care, policy)
+    if report == care.shown or now < care.showing.next_at:
+        return care
+    return evolve(care, shown=report, showing=care.showing.note(now))
+
+
 def report_health(care: Care, policy: Policy) -> HealthReport:
-    """What people are told."""
-    message = care.trouble or _explain_unready(care, policy)
+    """What is known of its health. As long as its life is not told that it is not ready, people are not, either."""
+    message = care.trouble or ("" if care.told else _explain_unready(care, policy))
     if not message and care.healthy is False:
         message = f"{UNHEALTHY}{care.why}"
     return HealthReport(healthy=care.healthy, status_text=care.status_text, message=message)
@@ -228,15 +263,19 @@ def _is_ready(care: Care, policy: Policy) -> bool | None:
 
 
 def _tell(care: Care, policy: Policy, now: float) -> tuple[Care, tuple[Happening, ...]]:
-    """Whether it is ready, if that is another than what its life was told last."""
+    """Whether it is ready, if that is another than what its life was told last, and that was not too often of late."""
     ready = _is_ready(care, policy)
-    if ready is None or ready is care.told:
+    if ready is None or ready is care.told or now < care.telling.next_at:
         return care, ()
-    care = evolve(care, told=ready)
-    if not ready:
-        return care, (Happening(event=Event.UNREADY, message=_explain_unready(care, policy)),)
-    heard_at = now if care.heard_at is None else care.heard_at
-    return evolve(care, heard_at=heard_at, proven=evolve(care.proven, ready=True)), (Happening(event=Event.READY),)
+    care = evolve(care, told=ready, telling=care.telling.note(now))
+    happening = Happening(event=Event.READY)
+    if ready:
+        heard_at = now if care.heard_at is None else care.heard_at
+        care = evolve(care, heard_at=heard_at, proven=evolve(care.proven, ready=True))
+    else:
+        happening = Happening(event=Event.UNREADY, message=_explain_unready(care, policy))
+    # What people see goes with it: they are told anyway.
+    return evolve(care, shown=report_health(care, policy)), (happening,)
 
 
 def _end(care: Care, why: str) -> tuple[Care, tuple[Happening, ...]]:

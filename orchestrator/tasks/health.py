@@ -10,12 +10,12 @@ from contextlib import ExitStack
 from typing import Any, Protocol
 
 import trio
-from attrs import evolve
 
 from orchestrator.core.health import (
     Care,
     begin_care,
     next_probe,
+    next_time,
     note_edit,
     note_end,
     note_listening,
@@ -23,8 +23,7 @@ from orchestrator.core.health import (
     note_probe,
     note_time,
     note_word,
-    report_health,
-    silence_ends,
+    show_health,
 )
 from orchestrator.core.lifecycle import Happening
 from orchestrator.model.health import HealthReport
@@ -68,12 +67,12 @@ class Caretaker:
         self._probing: trio.CancelScope | None = None
         """The probe that is waited for or under way, as long as there are any."""
         self._alarm: trio.CancelScope | None = None
-        """When its watchdog bites, as long as a task waits for that."""
+        """When its watchdog bites, or what was held back is told, as long as a task waits for that."""
 
     @property
     def report(self) -> HealthReport:
         """What people are told."""
-        return HealthReport() if self._care is None else report_health(self._care, self._policy)
+        return HealthReport() if self._care is None else self._care.shown
 
     @property
     def _policy(self) -> Policy:
@@ -88,10 +87,9 @@ class Caretaker:
     def begin(self, nursery: trio.Nursery, tell: Callable[[Message], None]) -> None:
         """It runs: look after it in tasks of ``nursery``. tell: who hears what its life is to know."""
         self._nursery, self._tell = nursery, tell
-        began = begin_care(self._policy, trio.current_time(), self._patient.state.proven)
-        if self._asked_to_end:  # while it began, or by an earlier agent
-            began = note_end(began)
-        self._care = evolve(began, status_text=self.status_text)
+        began = begin_care(self._policy, trio.current_time(), self._patient.state.proven, self.status_text)
+        # It may have been asked to end while it began, or by an earlier agent.
+        self._care = note_end(began) if self._asked_to_end else began
         if self._policy.notifies:
             nursery.start_soon(self._listen_for_ever)
         self._take(self._care)
@@ -112,8 +110,7 @@ class Caretaker:
         self._care = note_end(self._care)
         if self._probing is not None:
             self._probing.cancel()
-        if self._alarm is not None:
-            self._alarm.deadline = math.inf
+        self._see_to_tasks(self._care)
 
     def close(self) -> None:
         """Give up its socket. May be called twice."""
@@ -122,14 +119,14 @@ class Caretaker:
 
     def _take(self, care: Care, happened: tuple[Happening, ...] = ()) -> None:
         """More is known of it."""
-        told = self.report
-        self._care = care
+        shown = self.report
+        self._care = care = show_health(care, self._policy, now=trio.current_time())
         cared_for = self._policy.health is not None or self._policy.notifies
         if cared_for and care.proven != self._patient.state.proven:
             self._patient.note(proven=care.proven)
         for happening in happened:
             self._tell(happening)
-        if self.report != told:
+        if care.shown != shown:
             self._tell(HealthChanged())
         self._see_to_tasks(care)
 
@@ -139,13 +136,12 @@ class Caretaker:
         if self._probing is None and next_probe(care, self._policy) < math.inf:
             self._probing = trio.CancelScope()
             self._nursery.start_soon(self._probe_for_ever)
-        # Of what nobody hears, no sign of life is expected.
-        silent_at = silence_ends(care, self._policy) if self._socket is not None else math.inf
+        rings_at = next_time(care, self._policy, heard=self._socket is not None)
         if self._alarm is not None:
-            self._alarm.deadline = silent_at
-        elif silent_at < math.inf:
-            self._alarm = trio.CancelScope(deadline=silent_at)
-            self._nursery.start_soon(self._wait_for_silence, self._alarm)
+            self._alarm.deadline = rings_at
+        elif rings_at < math.inf:
+            self._alarm = trio.CancelScope(deadline=rings_at)
+            self._nursery.start_soon(self._wait_for_alarm, self._alarm)
 
     async def _probe_for_ever(self) -> None:
         lives = True
@@ -194,11 +190,12 @@ class Caretaker:
                 self._take(note_listening(self._known, now=trio.current_time()))
                 return self._socket
 
-    async def _wait_for_silence(self, alarm: trio.CancelScope) -> None:
+    async def _wait_for_alarm(self, alarm: trio.CancelScope) -> None:
         with alarm:
             await trio.sleep_forever()
         self._alarm = None
-        self._take(*note_time(self._known, self._policy, now=trio.current_time()))
+        heard = self._socket is not None
+        self._take(*note_time(self._known, self._policy, now=trio.current_time(), heard=heard))
 
     @property
     def _known(self) -> Care:

@@ -12,6 +12,7 @@ from orchestrator.core.health import (
     Care,
     begin_care,
     next_probe,
+    next_time,
     note_edit,
     note_end,
     note_listening,
@@ -20,11 +21,12 @@ from orchestrator.core.health import (
     note_time,
     note_word,
     report_health,
+    show_health,
     silence_ends,
 )
 from orchestrator.core.lifecycle import Event, Happening
 from orchestrator.core.notify import parse_notification
-from orchestrator.model.health import HttpHealth, Notification, Proven, TcpHealth
+from orchestrator.model.health import HealthReport, HttpHealth, Notification, Proven, TcpHealth
 from orchestrator.model.policy import OnExit, Ready, Restart, Stop
 from orchestrator.model.spec import Policy
 from orchestrator.model.types import Duration
@@ -40,16 +42,20 @@ READY = Happening(event=Event.READY)
 
 
 class Patient:
-    """One instance under care, and all that its life was told."""
+    """One instance under care, all that its life was told, and all that people saw."""
 
     def __init__(self, policy: Policy, proven: Proven | None = None, *, now: float = 100.0) -> None:
         self.policy, self.now = policy, now
         self.care = begin_care(policy, now, proven)
         self.told: list[Happening] = []
+        self.seen: list[HealthReport] = []
 
     def _take(self, result: tuple[Care, tuple[Happening, ...]]) -> None:
-        self.care, happened = result
+        care, happened = result
         self.told += happened
+        before, self.care = self.care.shown, show_health(care, self.policy, now=self.now)
+        if self.care.shown != before:
+            self.seen.append(self.care.shown)
 
     def probe(self, *answers: str) -> None:
         """Be asked as often as there are answers, each time when it is due."""
@@ -65,6 +71,12 @@ class Patient:
     def let_pass(self, seconds: float) -> None:
         self.now += seconds
         self._take(note_time(self.care, self.policy, now=self.now))
+
+    def wait(self) -> None:
+        """Until time alone changes nothing any more, its watchdog aside."""
+        while (at := next_time(self.care, self.policy, heard=False)) < math.inf:
+            assert at > self.now, "what is due is done"
+            self.let_pass(at - self.now)
 
     def edit(self, policy: Policy) -> None:
         before, self.policy = self.policy, policy
@@ -260,6 +272,7 @@ def test_it_says_itself_when_it_is_ready() -> None:
     assert report_health(patient.care, patient.policy).status_text == "serving"
     patient.say("RELOADING=1")
     assert patient.told == [READY, unready("it reloads")]
+    patient.let_pass(60.0)
     patient.say("READY=1")
     patient.say("STOPPING=1")
     assert patient.told[2:] == [READY, unready("it stops")]
@@ -273,6 +286,76 @@ def test_who_is_ready_by_something_else_is_not_asked_for_its_word() -> None:
         patient.say("RELOADING=1")
         assert patient.told == []
         assert report_health(patient.care, patient.policy).status_text == "up"
+
+
+def test_a_reload_is_told_at_once_and_many_at_a_pace() -> None:
+    patient = Patient(READY_BY_WORD)
+    patient.say("READY=1")
+    patient.let_pass(60.0)
+    patient.told.clear()
+    patient.say("RELOADING=1")
+    patient.say("READY=1")
+    assert patient.told == [unready("it reloads"), READY]
+    patient.say("STOPPING=1")
+    assert (patient.told[2:], patient.care.shown.message) == ([], "")
+    assert next_time(patient.care, patient.policy, heard=True) == 161.0
+    patient.let_pass(0.9)
+    assert patient.told[2:] == []
+    patient.let_pass(0.1)
+    assert (patient.told[2:], patient.care.shown.message) == ([unready("it stops")], "not ready: it stops")
+
+
+def test_what_is_taken_back_while_it_is_held_back_is_never_told() -> None:
+    patient = Patient(READY_BY_WORD)
+    for word in ("READY=1", "RELOADING=1", "READY=1", "RELOADING=1"):
+        patient.say(word)
+    assert next_time(patient.care, patient.policy, heard=True) == math.inf
+    patient.let_pass(60.0)
+    assert (patient.told, patient.message) == ([READY, unready("it reloads")], "not ready: it reloads")
+
+
+@pytest.mark.parametrize("last", ["READY=1", "RELOADING=1"])
+@pytest.mark.parametrize("reloads", [10, 1000])
+def test_one_that_never_stops_reloading(reloads: int, last: str) -> None:
+    patient = Patient(READY_BY_WORD)
+    for _ in range(reloads):
+        for word in ("READY=1", "RELOADING=1"):
+            patient.say(word)
+            patient.let_pass(1 / 128)
+    patient.say(last)
+    patient.wait()
+    seconds = patient.now - 100.0
+    assert len(patient.told) <= seconds + 2
+    assert len(patient.seen) <= 2 * (seconds + 2)
+    assert patient.told[-1] == (READY if last == "READY=1" else unready("it reloads"))
+    assert patient.care.shown.message == ("" if last == "READY=1" else "not ready: it reloads")
+
+
+def test_flapping_probes_are_told_at_a_pace() -> None:
+    often = evolve(HEALTH, period=Duration(0.125), start_period=Duration(0.125))
+    patient = Patient(evolve(READY_BY_PROBE, health=often))
+    patient.probe(*["", REFUSED] * 40)
+    patient.wait()
+    assert len(patient.told) <= patient.now - 100.0 + 2
+    assert patient.told[-1] == unready(REFUSED)
+
+
+def test_what_it_says_of_itself_is_shown_at_a_pace() -> None:
+    patient = Patient(PLAIN)
+    for number in range(1280):
+        patient.say(f"STATUS={number}")
+        patient.let_pass(1 / 128)
+    assert len(patient.seen) <= 10 + 2
+    patient.wait()
+    assert patient.care.shown.status_text == "1279"
+
+
+def test_an_edit_is_told_at_once_whatever_was_told_of_late() -> None:
+    patient = Patient(READY_BY_WORD)
+    for word in ("READY=1", "RELOADING=1"):
+        patient.say(word)
+    patient.edit(PLAIN)
+    assert (patient.told[2:], patient.care.shown.message) == ([READY], "")
 
 
 def test_more_time_is_asked_for() -> None:
@@ -411,7 +494,7 @@ def test_whatever_happens(policy: Policy, steps: list[tuple[str, Any]]) -> None:
             case "edit":
                 patient.edit(given_to)
             case "not asked":
-                patient.care = note_not_asked(patient.care, "no room", began=patient.now)
+                patient._take((note_not_asked(patient.care, "no room", began=patient.now), ()))
             case _:
                 patient.care = note_end(patient.care)
         assert "\n" not in patient.message
@@ -423,6 +506,8 @@ def test_whatever_happens(policy: Policy, steps: list[tuple[str, Any]]) -> None:
             assert ready is not happening.message.startswith("not ready: ")
             believed = ready
     assert patient.care.told is believed
+    patient.wait()
+    assert patient.care.shown == report_health(patient.care, patient.policy)
     ends = [happening.message for happening in patient.told if happening.event is Event.UNWELL]
     assert len(ends) <= 1
     assert all(ends)

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 import trio
@@ -247,6 +248,25 @@ async def test_what_it_says_is_heard(autojump_clock: MockClock) -> None:
         stage.web.tell(Stop())
         await stage.until(lambda: stage.web.gone)
         assert stage.notify_sockets.opened == set()
+
+
+@pytest.mark.parametrize("last", [Notification(ready=True), Notification(reloading=True)], ids=["ready", "reloading"])
+async def test_one_that_never_stops_reloading_is_told_at_a_pace(autojump_clock: MockClock, last: Notification) -> None:
+    async with running(READY_BY_WORD) as stage:
+        written, told = len(stage.disk.calls_of("write_name")), len(stage.report.states)
+        for number in range(500):
+            stage.notify_sockets.say("web", Notification(ready=True, status=str(number)))
+            stage.notify_sockets.say("web", Notification(reloading=True))
+            await let_pass(0.02)
+        stage.notify_sockets.say("web", last)
+        await let_pass(3)
+        assert len(stage.disk.calls_of("write_name")) - written < 30
+        ready = [state.ready for state in stage.report.states[told:]]
+        assert sum(before is not after for before, after in pairwise(ready)) <= 15
+        assert (stage.state.ready, stage.state.status_text) == (last.ready, "499")
+        assert stage.state.message == ("" if last.ready else "not ready: it reloads")
+        # Nothing is left to wait for.
+        assert trio.lowlevel.current_statistics().seconds_to_next_deadline == float("inf")
 
 
 async def test_what_is_said_before_the_runtime_has_answered_is_heard(autojump_clock: MockClock) -> None:

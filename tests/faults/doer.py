@@ -67,6 +67,12 @@ class Doer:
         # Every edit so far is seen to; what is followed is written down before a number is found to be none.
         if self._ask("plan") == 200 and self._ask("rollback", {"generation": NO_GENERATION}) == 409:
             self.pinned = True
+            for name, version in read_accepted(self._agent.layout).items():
+                account = self._accounts[name]
+                if account.there and account.wish.broken and account.runs != version:
+                    # Its file was broken before what runs became a generation: what is pinned has the version before.
+                    account.versions.add(version)
+                    account.disturb()
             self._ask("rollback", {"generation": int(find_generations(self._agent.layout)[-1].stem)})
             self.resume()
 

@@ -79,8 +79,8 @@ class StateFiles:
                 remove_file(self._spare)
 
     def _try_again(self) -> None:
-        with suppress(OSError):  # the first that cannot be written: the others are no better off
-            for path, data in list(self._unwritten.items()):
+        for path, data in list(self._unwritten.items()):
+            with suppress(OSError):  # why it could not be is noted
                 self.write(path, data)
 
     def _replace_by_spare(self, path: str, data: bytes) -> None:
@@ -89,6 +89,9 @@ class StateFiles:
         try:
             write_all(descriptor, data)
             os.ftruncate(descriptor, len(data))
+        except OSError:
+            self._make_spare()  # there is more to write than it has room for
+            raise
         finally:
             os.close(descriptor)
         os.rename(self._spare, path)

@@ -6,6 +6,9 @@ that the kernel gives with it (SCM_CREDENTIALS, unix(7)): a process of the conta
 ended before it was looked at is believed, since a short-lived command (``systemd-notify``) may well have: nobody but
 the container, and root, who may do as he likes, can reach the folder. What root sends by mistake is dropped, as long as
 its sender is there to be looked at.
+
+It goes with the agent, and is not kept in systemd's descriptor store: nobody would read it there, and an application
+that goes on telling of itself would be held up by a full queue. So a word is refused while there is no agent.
 """
 
 import contextlib

@@ -44,6 +44,10 @@ class Effects:
         live = self.live.state.bundle if self.live is not None else None
         return frozenset(digest for digest in (live, self.successor.bundle) if digest is not None)
 
+    def is_made_from(self, target: Target) -> bool:
+        """Whether the instance that there is was made from the bundle of ``target``."""
+        return self.live is not None and self.live.state.bundle == target.bundle.digest
+
     def take_removed(self) -> str | None:
         """The bundle of the instance that was cleaned away since this was asked last, if any."""
         removed, self._removed = self._removed, None

@@ -9,7 +9,6 @@ import trio
 from attrs import evolve
 
 from orchestrator.core.lifecycle import Effect, Event, Happening, step
-from orchestrator.core.naming import PUT_OFF
 from orchestrator.core.outcome import may_start_now, retime
 from orchestrator.core.plan import follow
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
@@ -18,13 +17,14 @@ from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
 from orchestrator.model.spec import Policy
-from orchestrator.ports import OutsideError, Refused
+from orchestrator.ports import Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.mailbox import Mailbox
 from orchestrator.tasks.messages import Hurry, InTurn, Message, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.place import Place
 from orchestrator.tasks.publish import NamePublisher
+from orchestrator.tasks.replacement import Replacement
 from orchestrator.tasks.takeover import Adopted
 from orchestrator.tasks.trial import Trial
 from orchestrator.tasks.update import LiveUpdates
@@ -59,13 +59,10 @@ class Supervision:
         self._problems: tuple[Problem, ...] = ()
         self._hurried = False
         self._gone = False
-        self._put_off = ""
-        """Why the replacement that is wanted has not begun: the old one runs meanwhile."""
-        self._anew = False
-        """An operator wants another instance, though what runs is what it is to be."""
         self._mailbox = Mailbox()
         self._updates = LiveUpdates(self._mailbox.send)
         self._effects = Effects(name, outside, self._mailbox.send, adopted)
+        self._replacement = Replacement(self._effects)
         self._trial = Trial(adopted.standing if adopted is not None else None)
         self._place = Place(name, outside.order, self._mailbox)
         if adopted is not None:
@@ -173,7 +170,7 @@ class Supervision:
                     self._effects.live.note()
             case TryAgain():
                 self._updates.try_again()
-                if self._put_off and self._target is not None:
+                if self._replacement.put_off and self._target is not None:
                     self._replace(self._target, nursery)
         if self._hurried and self._life.phase is Phase.STOPPING:
             self._step(Happening(event=Event.DEADLINE), nursery)
@@ -211,7 +208,8 @@ class Supervision:
             case Start(target):
                 self._trial.begin(target)
                 self._take(target)
-                if self._put_off or (self._life.phase is Phase.RUNNING and not self._is_made_from(target)):
+                another_runs = self._life.phase is Phase.RUNNING and not self._effects.is_made_from(target)
+                if another_runs or self._replacement.put_off:
                     self._replace(target, nursery)
                 else:
                     self._step(Happening(event=Event.GO), nursery)
@@ -222,7 +220,7 @@ class Supervision:
             case Renew(target):
                 self._trial.begin(target)
                 self._take(target)
-                self._anew = True
+                self._replacement.want_anew()
                 self._replace(target, nursery)
             case Hold(target):
                 self._take(target)
@@ -239,16 +237,16 @@ class Supervision:
                 self._keep_rolled_back(target, nursery)
             case Update(target) | Retune(target):
                 self._take(target)
-                if self._put_off:
+                if self._replacement.put_off:
                     self._replace(target, nursery)
-                elif self._is_made_from(target) or "" in self._effects.bundles:
+                elif self._effects.is_made_from(target) or "" in self._effects.bundles:
                     self._effects.current.retune(target)
                 if may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
             case Keep(target) if target is not None:
                 # Of what was adopted the policy is the same, too, but for what it was compared with.
                 self._target, self._policy = target, target.policy
-                if is_made := self._is_made_from(target):
+                if is_made := self._effects.is_made_from(target):
                     self._effects.current.retell(target)
                 self._trial.go_on(target, is_ready=is_made and self._life.was_ready)
                 if self._trial.has_ended(self._life):
@@ -270,7 +268,7 @@ class Supervision:
         self._life = retime(self._life, self._policy, target.policy, trio.current_time())
         before, self._target, self._policy = self._target, target, target.policy
         self._updates.forget()
-        if before is not None and before.bundle != target.bundle and not self._is_made_from(before):
+        if before is not None and before.bundle != target.bundle and not self._effects.is_made_from(before):
             self._outside.sweep()  # nothing will be made from it any more
 
     def _take_again(self) -> None:
@@ -281,31 +279,14 @@ class Supervision:
                 self.target = again  # nothing else was told since
 
     def _halt(self, nursery: trio.Nursery) -> None:
-        self._put_off, self._anew = "", False
-        self._effects.successor.drop()
+        self._replacement.drop()
         self._take_turn(nursery)
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:
-        """Make the new instance ready, then end the old one; what cannot be made ready costs nothing that runs."""
-        self._put_off = ""
-        if self._life.phase is Phase.RUNNING and self._is_made_from(target) and not self._anew:
-            # An edit that was put off has been taken back.
-            self._effects.successor.drop()
-            self._effects.current.retune(target)
-            return
-        if self._life.phase is Phase.RUNNING:
-            try:
-                self._effects.successor.build(target)
-            except OutsideError as error:
-                self._put_off = str(error)
-                self._mailbox.begin_clock(nursery)
-                return
-        self._anew = False
-        self._step(Happening(event=Event.REPLACE), nursery)
-
-    def _is_made_from(self, target: Target) -> bool:
-        """Whether the instance that there is was made from the bundle of ``target``."""
-        return self._effects.live is not None and self._effects.live.state.bundle == target.bundle.digest
+        if self._replacement.prepare(target, runs=self._life.phase is Phase.RUNNING):
+            self._step(Happening(event=Event.REPLACE), nursery)
+        elif self._replacement.put_off:
+            self._mailbox.begin_clock(nursery)
 
     def _step(self, happening: Happening, nursery: trio.Nursery) -> None:
         if self._policy is None:
@@ -315,10 +296,10 @@ class Supervision:
         policy = self._policy if live is None else evolve(self._policy, stop=live.state.policy.stop)
         now, chance = trio.current_time(), self._outside.chance()
         self._life, effects = step(self._life, happening, policy, now=now, chance=chance)
-        if happening.event is Event.EXITED and self._put_off and self._target is not None:
+        if happening.event is Event.EXITED and self._replacement.put_off and self._target is not None:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
-        if self._life.was_ready and self._target is not None and self._is_made_from(self._target):
+        if self._life.was_ready and self._target is not None and self._effects.is_made_from(self._target):
             self._trial.note_ready(self._target)
         if self._trial.has_failed(happening.event, self._life):
             self._roll_back(nursery)
@@ -339,13 +320,12 @@ class Supervision:
         removed = self._effects.take_removed()
         if removed is None:
             return
-        self._put_off, self._anew = "", False
+        self._replacement.forget()
         self._updates.forget()
         if self._target is None or self._target.bundle.digest != removed:
             self._outside.sweep()
 
     def _publish(self) -> None:
-        refusal = f"{PUT_OFF}{self._put_off}" if self._put_off else self._updates.refusal or self._trial.message
         live = self._effects.live
         self._publisher.publish(
             self._life,
@@ -353,7 +333,7 @@ class Supervision:
             live.state if live is not None else None,
             self.shown_target,
             problems=self._problems,
-            refusal=refusal,
+            refusal=self._replacement.message or self._updates.refusal or self._trial.message,
             held=self.held,
             told=self._target or self.target,
             trial=self._trial,

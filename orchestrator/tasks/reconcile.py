@@ -346,6 +346,5 @@ def _is_told(action: Keep, known: Supervision, held: bool) -> bool:
     """Whether what is to be kept has the same text, too, and what was never valid is held as it was."""
     if known.target is None:
         return known.held == held
-    if action.target is None:
-        return action.instead == known.instead
-    return action.target.source == known.target.source
+    same = action.instead == known.instead
+    return same if action.target is None else action.target.source == known.target.source

@@ -29,7 +29,7 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.settings import Settings
-from orchestrator.ports import OutsideError, Processes, Runtime, single_errors
+from orchestrator.ports import OutsideError, Processes, Runtime, RuntimeFailed, single_errors
 from orchestrator.system.adopted import HostProcesses
 from orchestrator.system.agentfile import agent_file
 from orchestrator.system.cgroup import Cgroups
@@ -45,12 +45,12 @@ from orchestrator.system.left import observe_instance, read_files
 from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
-from orchestrator.system.manager import is_going_down, list_drivers
+from orchestrator.system.manager import is_going_down
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
-from orchestrator.system.probe_runtime import choose_runtime
 from orchestrator.system.probes import HostProber
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
+from orchestrator.system.runtimes import AGAIN_AFTER, await_runtime, take_runtimes
 from orchestrator.system.sdnotify import ManagerSocket, SystemdNotifier
 from orchestrator.system.spawn import keep_descriptors_private
 from orchestrator.system.states import read_boot_id, read_origin, read_start_time
@@ -63,9 +63,10 @@ from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
-from orchestrator.tasks.report import LOGS, STATE_FILES, STRANGERS, Reporter
+from orchestrator.tasks.remake import Remaking
+from orchestrator.tasks.report import LOGS, RUNTIME, STATE_FILES, STOCK, STRANGERS, Reporter
 from orchestrator.tasks.sweeper import Sweeper
-from orchestrator.tasks.takeover import Left, Stocktaking
+from orchestrator.tasks.takeover import Left, Stocktaking, describe_unknown
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import undo_strays
 
@@ -96,7 +97,8 @@ class _Opened:
 
 
 async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = lambda: None) -> int:
-    """Run until SIGTERM or SIGINT, or with ``once`` until all has settled; the containers end before it returns.
+    """Run until SIGTERM or SIGINT, or with ``once`` until all has settled. Whether the containers end before it returns
+    follows from the settings, from who asked for its end, and from whether the system goes down.
 
     when_settled: called with ``once`` when all has settled and still runs. Returns the exit code: with ``once`` 1 if
     anything is wrong, else 0. Raises OutsideError, alone or in a group, when it cannot begin.
@@ -123,17 +125,8 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
             background.start_soon(logs.run)
             background.start_soon(manager.run)
             await background.start(disk.empty_trash_for_ever, say)
-            runtime = await choose_runtime(
-                settings.runtime,
-                root=layout.runtime_root,
-                scratch=layout.probe,
-                parent_group=layout.cgroup_root,
-                children=children,
-                cgroups=cgroups,
-                say=say,
-                drivers=list_drivers(),
-            )
-            with agent_file(layout.agent, disk, settings, runtime) as agent:
+            taken = await take_runtimes(settings.runtime, layout, children, cgroups, say)
+            with agent_file(layout.agent, disk, settings, taken.own) as agent:
                 opened = _Opened(
                     settings=settings,
                     layout=layout,
@@ -142,8 +135,8 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     logs=logs,
                     locks=(lock, state_lock),
                     control=control,
-                    runtime=runtime,
-                    groups=InstanceGroups(layout.cgroup_root, runtime.driver),
+                    runtime=taken.runtimes,
+                    groups=InstanceGroups(layout.cgroup_root, taken.own.driver),
                     processes=HostProcesses(children, store),
                     store=store,
                     children=children,
@@ -152,6 +145,9 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     reporter=Reporter(agent, disk, SystemdNotifier(manager), say),
                     ending=Ending(signals, say, leave=settings.leave and not settings.once),
                 )
+                if not taken.works:
+                    tell = partial(opened.reporter.trouble, RUNTIME)
+                    background.start_soon(await_runtime, taken.own, layout, children, cgroups, tell)
                 code = await _run_containers(opened, when_settled)
             background.cancel_scope.cancel()
     return code
@@ -162,6 +158,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     disk, reporter, ending = opened.disk, opened.reporter, opened.ending
     clock_shift = time.monotonic() - trio.current_time()
     left = await _take_stock(opened, clock_shift)
+    if left is None:
+        return 0
     starts_at_a_time = len(os.sched_getaffinity(0))
 
     def find_group(instance: str) -> str:
@@ -192,12 +190,20 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
             done()
 
     def look_after_directories(message: str, problems: tuple[Problem, ...]) -> None:
-        trouble = _make_removed_again(opened, reconciler, holds, history)
-        reporter.directory("; ".join(filter(None, (message, trouble))), problems)
+        reporter.directory("; ".join(filter(None, (message, remaking.make_removed_again()))), problems)
 
     layout = opened.layout
     ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
     reconciler = Reconciler(opened.directory, world, parser, outside, holds, history, look_after_directories, ours)
+    remaking = Remaking(
+        locks=opened.locks,
+        control=opened.control,
+        is_there=partial(os.path.exists, layout.agent),
+        make_folders=disk.make_folders,
+        write_again=(reporter.write_again, reconciler.write_again_all, holds.write_again, history.write_again),
+        say=reporter.say,
+        what=f"{layout.run} or {layout.state}",
+    )
     operator = AgentOperator(reconciler, holds, history, reporter, parser, lambda: ending.ask("an operator", stop=True))
     reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
@@ -242,11 +248,32 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     return code
 
 
-async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
-    """What an earlier agent has left. A damaged file is set aside and told of."""
+async def _take_stock(opened: _Opened, clock_shift: float) -> Left | None:
+    """What an earlier agent has left; None where this one was asked to end before the runtime said what runs. A damaged
+    file is set aside and told of."""
+    reporter, ending = opened.reporter, opened.ending
+    files, left = read_files(opened.layout, opened.disk, say), None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ending.listen, lambda: None, lambda: None)
+        while left is None and not ending.asked.is_set():
+            try:
+                left = await _make_stocktaking(opened, clock_shift).take_stock(
+                    files.instances, files.names, files.folders
+                )
+            except RuntimeFailed as error:
+                reporter.trouble(STOCK, f"{error}; nothing is taken over before that")
+                with trio.move_on_after(AGAIN_AFTER):
+                    await ending.asked.wait()
+        nursery.cancel_scope.cancel()
+    if left is not None:
+        reporter.trouble(STOCK, "")
+        reporter.trouble(STRANGERS, describe_unknown(left, opened.runtime))
+    return left
+
+
+def _make_stocktaking(opened: _Opened, clock_shift: float) -> Stocktaking:
     layout = opened.layout
-    files = read_files(layout, opened.disk, say)
-    stocktaking = Stocktaking(
+    return Stocktaking(
         runtime=opened.runtime,
         processes=opened.processes,
         read_origin=partial(read_origin, layout),
@@ -257,12 +284,6 @@ async def _take_stock(opened: _Opened, clock_shift: float) -> Left:
         shift=-clock_shift,
         boot=read_boot_id(),
     )
-    left = await stocktaking.take_stock(files.instances, files.names, files.folders)
-    if left.unknown:
-        ids, runtime = ", ".join(left.unknown), f"{opened.runtime.command} --root {opened.runtime.root}"
-        message = f"left running, since nothing is known of what it is: {ids} (to end it: {runtime} kill ID KILL)"
-        opened.reporter.trouble(STRANGERS, message)
-    return left
 
 
 def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float) -> Outside:
@@ -291,28 +312,6 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, cloc
         trim_log=trim,
         sweep=sweeper.ask,
     )
-
-
-def _make_removed_again(opened: _Opened, reconciler: Reconciler, holds: Holds, history: History) -> str:
-    """Who removes a directory of ours must not make room for a second agent, nor leave `status` without a word. Returns
-    why they cannot be made again, or an empty text."""
-    layout, reporter = opened.layout, opened.reporter
-    try:
-        lost = [lock for lock in opened.locks if not lock.is_held()]
-        if lost or not os.path.exists(layout.agent):
-            reporter.say(f"somebody has removed {layout.run} or {layout.state}: making them again")
-            opened.disk.make_folders()
-            for lock in lost:
-                lock.take_again()
-            reporter.write_again()
-            reconciler.write_again_all()
-            holds.write_again()
-            history.write_again()
-        if not opened.control.is_bound():
-            opened.control.bind_again()
-    except OutsideError as error:
-        return str(error)
-    return ""
 
 
 async def _trim_events(opened: _Opened) -> None:

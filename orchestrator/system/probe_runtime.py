@@ -51,6 +51,7 @@ async def choose_runtime(
     children: Children,
     cgroups: Cgroups,
     say: Callable[[str], None],
+    preferred: Sequence[str] = (),
     drivers: Sequence[CgroupDriver] = (CgroupDriver.CGROUPFS,),
     environ: Mapping[str, str] | None = None,
     wrapper: tuple[str, ...] = (),
@@ -59,14 +60,15 @@ async def choose_runtime(
 
     wanted: ``auto``, a program's name, or its absolute path. root: the ``--root`` that it will be given. scratch: an
     absolute folder for the container of the probe, made and removed here, with what the probe of an agent that was
-    killed in it has left. parent_group: what `InstanceGroups` calls the root, as ``/orchestrator``. drivers: who may
-    make control groups; the first that works is taken, and told where it is not the first. The reaper must be at work.
+    killed in it has left. preferred: absolute paths that ``auto`` tries before all others. parent_group: what
+    `InstanceGroups` calls the root, as ``/orchestrator``. drivers: who may make control groups; the first that works is
+    taken, and told where it is not the first. The reaper must be at work.
     Raises RuntimeFailed in one line that says of each candidate why it will not do, and DiskFailed where scratch cannot
     be written.
     """
     environ = os.environ if environ is None else environ
     refusals = []
-    for candidate in CANDIDATES if wanted == "auto" else (wanted,):
+    for candidate in _list_candidates(preferred, environ) if wanted == "auto" else (wanted,):
         trial = await try_runtime(
             candidate,
             root=root,
@@ -86,6 +88,11 @@ async def choose_runtime(
         refusals.append(f"{candidate if trial.runtime is None else trial.runtime.command}: {trial.refusal}")
     hint = "install one with 'apt-get install crun' or 'apt-get install runc', or name another with --runtime"
     raise RuntimeFailed(f"no OCI runtime works on this host: {'; '.join(refusals)} ({hint})")
+
+
+def _list_candidates(preferred: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
+    """None twice, by whatever name."""
+    return (*preferred, *(name for name in CANDIDATES if find_command(name, environ) not in preferred))
 
 
 @frozen

@@ -22,6 +22,8 @@ WRITE_AGAIN_AFTER = 5.0
 EVENT_LOG = "the event log is written"
 STATE_FILES = "the state files are written"
 LOGS = "logs are looked at when they are written"
+RUNTIME = "the OCI runtime works"
+STOCK = "the OCI runtime tells what runs"
 STRANGERS = "all containers are known"
 """What troubles are about."""
 EXTEND_BY = 30.0

@@ -52,6 +52,14 @@ class Left:
     groups: Mapping[str, str]
 
 
+def describe_unknown(left: Left, runtime: Runtime) -> str:
+    """What people are told of what is let be; an empty text where there is nothing."""
+    if not left.unknown:
+        return ""
+    command = f"{runtime.command} --root {runtime.root} kill ID KILL"
+    return f"left running, since nothing is known of what it is: {', '.join(left.unknown)} (to end it: {command})"
+
+
 @frozen(kw_only=True)
 class Stocktaking:
     """The way to look at what is left, see `take_stock`."""

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from orchestrator import agent
 from orchestrator.ports import Runtime
+from orchestrator.system import runtimes
 from orchestrator.system.probe_runtime import choose_runtime
 from tests.faults.points import Points, PointsFolder
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         return runtime
 
     with ExitStack() as stack:
-        stack.enter_context(patch.object(agent, "choose_runtime", choose))
+        stack.enter_context(patch.object(runtimes, "choose_runtime", choose))
         for each, port in MADE_BY_THE_AGENT.items():
             stack.enter_context(patch.object(agent, each, watched(getattr(agent, each), port)))
         return agent.main([settings])

@@ -148,23 +148,69 @@ def test_without_its_program_what_runs_goes_on(upgraded: UpgradedAgent, why: str
     assert "Traceback" not in agent.output()
 
 
-def test_an_agent_that_starts_without_its_runtime_leaves_what_runs(upgraded: UpgradedAgent) -> None:
+@pytest.mark.parametrize("why", HARM, ids=HARM.values())
+def test_an_agent_that_starts_without_its_runtime_goes_on_with_what_runs(upgraded: UpgradedAgent, why: str) -> None:
     agent, before = upgraded, start_all(upgraded)
-    began = {row["pid"]: read_start_time(row["pid"]) for row in before.values()}
     agent.kill()
-    agent.harm("No such file or directory")
-    started = agent.run_here()
-    assert started.returncode == 1
-    (line,) = started.stderr.splitlines()
-    assert agent.program in line
-    assert all(is_running(pid, start_time) for pid, start_time in began.items())
+    agent.harm(why)
+    agent.start()
+    pids = {name: row["pid"] for name, row in before.items()}
+    assert {name: row["pid"] for name, row in agent.rows().items()} == pids
+    trouble = f"the OCI runtime does not work, and what runs goes on: {agent.program}: "
+    agent.wait_until(lambda: trouble in agent.call("status").stderr, "the trouble to be told")
+    assert agent.output().count(trouble) == 1
+    assert agent.call("stop", "stopped").returncode == 0
+    agent.define("late", definition(restart=QUICK))
+    agent.wait_row("late", lambda row: row["state"] == "backoff" and why in row["message"], why)
+    os.kill(before["crashing"]["pid"], signal.SIGKILL)
+    agent.wait_state("crashing", "backoff")
 
     agent.mend()
-    agent.start()
-    assert {name: row["pid"] for name, row in agent.rows().items()} == {
-        name: row["pid"] for name, row in before.items()
+    agent.wait_until(lambda: "the OCI runtime works again" in agent.output(), "the runtime to be found again")
+    assert trouble not in agent.call("status").stderr
+    for name in ("late", "crashing"):
+        agent.wait_state(name, "running")
+    assert {name: agent.row(name)["pid"] for name in ("kept", "edited", "limited")} == {
+        name: pids[name] for name in ("kept", "edited", "limited")
     }
     assert agent.end() == 0
+    assert not find_cgroups(agent.cgroup_root)
+
+
+def test_an_agent_takes_over_nothing_before_its_runtime_says_what_runs(upgraded: UpgradedAgent) -> None:
+    agent = upgraded
+    agent.start()
+    rows = {name: agent.start_container(name) for name in ("starting", "kept")}
+    agent.kill()
+    path = Path(agent.layout.instance_state(rows["starting"]["instance"]))
+    path.write_text(path.read_text().replace('"step":"running"', '"step":"starting"'))
+    agent.harm("No such file or directory")
+    agent.start(settled=False)
+    trouble = "nothing is taken over before that"
+    agent.wait_until(lambda: trouble in agent.call("status").stderr, "the trouble to be told")
+    agent.mend()
+    agent.wait_settled()
+    assert {name: row["pid"] for name, row in agent.rows().items()} == {name: row["pid"] for name, row in rows.items()}
+    agent.kill()
+    path.write_text(path.read_text().replace('"step":"running"', '"step":"starting"'))
+    agent.harm("No such file or directory")
+    began = {row["pid"]: read_start_time(row["pid"]) for row in rows.values()}
+    agent.start(settled=False)
+    agent.wait_until(lambda: agent.output().count(trouble) == 2, "the trouble to be told")
+    assert agent.end() == 0, "it can be ended meanwhile"
+    assert all(is_running(pid, start_time) for pid, start_time in began.items())
+    agent.mend()
+    agent.start()
+    assert agent.end() == 0
+    assert not find_cgroups(agent.cgroup_root)
+
+
+def test_an_agent_with_nothing_to_take_over_does_not_begin_without_its_runtime(upgraded: UpgradedAgent) -> None:
+    upgraded.harm("No such file or directory")
+    started = upgraded.run_here()
+    assert started.returncode == 1
+    (line,) = started.stderr.splitlines()
+    assert upgraded.program in line
 
 
 def test_a_runtime_that_hangs_costs_nothing_that_runs(hanging: HangingAgent) -> None:

@@ -183,16 +183,19 @@ class History:
         """Make a generation of what was accepted, if it is another than the newest. What cannot be written is told
         once, and kept for another attempt."""
         async with self._writing:
-            names, self._accepted = self._accepted, None
-            if names is None:
-                return
-            try:
-                await self._write({name: each.result for name, each in names.items()})
-            except DiskFailed as error:
-                self._accepted = self._accepted or names
-                self._set_trouble(str(error))
-            else:
-                self._set_trouble("")
+            await self._write_accepted()
+
+    async def _write_accepted(self) -> None:
+        names, self._accepted = self._accepted, None
+        if names is None:
+            return
+        try:
+            await self._write({name: each.result for name, each in names.items()})
+        except DiskFailed as error:
+            self._accepted = self._accepted or names
+            self._set_trouble(str(error))
+        else:
+            self._set_trouble("")
 
     def write_again(self) -> None:
         """What was written down may be gone: look, and write down what is accepted next if so."""
@@ -261,8 +264,9 @@ class History:
     async def roll_back(self, number: int | None, parser: Parser, world: World) -> RolledBack:
         """Follow a generation (None: the one before that which is live) instead of the directory, from the next look
         on. Raises Refused, Damaged and DiskFailed before anything is changed."""
-        async with self._wish:
-            await self.write_now()
+        # Until it is pinned nothing is cleared out: what is chosen stays.
+        async with self._wish, self._writing:
+            await self._write_accepted()
             chosen = choose_generation(number, self._store.list_numbers(), self.pinned)
             if isinstance(chosen, str):
                 raise Refused(chosen)

@@ -48,6 +48,7 @@ IN_RUN = {
 IN_STATE = {
     "bundles",
     "events.log",
+    "events.log.dropped",
     "generations",
     "lock",
     "logs",

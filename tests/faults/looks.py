@@ -48,7 +48,6 @@ IN_RUN = {
 IN_STATE = {
     "bundles",
     "events.log",
-    "events.log.dropped",
     "generations",
     "lock",
     "logs",
@@ -56,7 +55,7 @@ IN_STATE = {
     "skeletons",
 }
 """What it has in its state directory."""
-COME_AND_GO = {"damaged", "trash"}
+COME_AND_GO = {"damaged", "events.log.dropped", "trash"}
 """What is in them only when there is something in itself."""
 
 

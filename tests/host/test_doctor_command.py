@@ -58,6 +58,7 @@ def find(findings: Findings, subject: str, found: str) -> dict[str, str]:
 
 def test_a_running_agent_is_not_disturbed(agent: AgentProcess) -> None:
     row = agent.start_container("web")
+    agent.wait_until(lambda: "web: started" in agent.output(), "its line, which comes after its state")
     files, output = list_files(agent.layout), agent.output()
     code, findings = ask(agent)
     assert code == 0, findings

@@ -36,7 +36,9 @@ class Doer:
         if deed.verb is Verb.PIN:
             self._pin()
         elif deed.verb is Verb.DAMAGE_GENERATION:
-            find_generations(self._agent.layout)[-1].write_text("damaged")
+            # There may be none, where each agent so far died before it wrote one, or the only one was damaged before.
+            for newest in find_generations(self._agent.layout)[-1:]:
+                newest.write_text("damaged")
             for name, version in read_accepted(self._agent.layout).items():
                 self._accounts[name].versions.add(version)
         else:

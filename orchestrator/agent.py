@@ -46,6 +46,7 @@ from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.manager import is_going_down
+from orchestrator.system.nixbuild import HostNix
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
 from orchestrator.system.probes import HostProber
@@ -58,13 +59,14 @@ from orchestrator.system.streams import HostStreams
 from orchestrator.tasks.ending import SIGNALS, Ending
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.nixfiles import NixFiles
 from orchestrator.tasks.once import announce, settle_once
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.remake import Remaking
-from orchestrator.tasks.report import LOGS, RUNTIME, STATE_FILES, STOCK, STRANGERS, Reporter
+from orchestrator.tasks.report import LOGS, RUNTIME, STATE_FILES, STOCK, STORE_ROOTS, STRANGERS, Reporter
 from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking, describe_unknown
 from orchestrator.tasks.trim import trim_log
@@ -174,11 +176,13 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         in_use = reconciler.bundles_in_use()
         if "" not in in_use and not left.unknown:  # else it could be the one that somebody runs in
             disk.sweep_bundles(in_use)
+            disk.sweep_store_roots(in_use, generations.list_bundles)
 
     sweeper = Sweeper(sweep, reporter.say)
     outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
-    world, parser, holds = HostWorld.probe(), Parser(load_registry()), Holds(disk)
-    history = History(HostGenerations(opened.layout), read_plugin_versions(), reporter, time.time)
+    world, parser, holds = HostWorld.probe(opened.children), Parser(load_registry()), Holds(disk)
+    generations = HostGenerations(opened.layout)
+    history = History(generations, read_plugin_versions(), reporter, time.time, disk.keep_store_paths)
     await history.recall_pin()
 
     def look_again() -> None:
@@ -194,7 +198,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
     layout = opened.layout
     ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
-    reconciler = Reconciler(opened.directory, world, parser, outside, holds, history, look_after_directories, ours)
+    nix = NixFiles(HostNix(world.host.store, opened.children, os.environ, layout.builds))
+    reconciler = Reconciler(opened.directory, world, parser, outside, holds, history, nix, look_after_directories, ours)
     remaking = Remaking(
         locks=opened.locks,
         control=opened.control,
@@ -211,6 +216,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         reports.start_soon(reporter.run)
         reports.start_soon(disk.write_again_for_ever, partial(reporter.trouble, STATE_FILES))
         opened.logs.tell(partial(reporter.trouble, LOGS))
+        disk.store_roots.tell(partial(reporter.trouble, STORE_ROOTS))
         reports.start_soon(sweeper.run)
         reports.start_soon(reporter.feed_watchdog, reconciler.is_stuck)
         reports.start_soon(ending.listen, look_again, reconciler.hurry_all)
@@ -218,6 +224,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         async with trio.open_nursery() as supervisions:
             reconciler.take_over(left.adopted, supervisions)
             async with trio.open_nursery() as following:
+                await following.start(nix.run, reconciler.follow_again, reconciler.note_building)
                 await following.start(reconciler.run, supervisions)
                 # Not before there are names: a client waits for an answer that is true.
                 reports.start_soon(serve, operator, HostStreams(opened.layout), opened.control, say)

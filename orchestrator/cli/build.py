@@ -8,6 +8,7 @@ import trio
 
 from orchestrator.cli.errors import FAILED, warn, write_output
 from orchestrator.cli.names import complete_files
+from orchestrator.cli.nixbuilds import compile_all
 from orchestrator.cli.progress import show_progress
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
@@ -19,7 +20,6 @@ from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.export import count_files, export_bundle
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_source
-from orchestrator.tasks.compile import compile_sources
 
 
 @click.command("build")
@@ -52,5 +52,5 @@ async def _compile(source: Source) -> Target | Broken:
     problem = check_source_name(source)
     if problem is not None:
         return Broken((problem,))
-    compiled = await compile_sources([source], {}, Parser(load_registry()), HostWorld.probe())
+    compiled = await compile_all([source], Parser(load_registry()), HostWorld.probe())
     return compiled[source.name].result

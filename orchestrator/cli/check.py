@@ -10,6 +10,7 @@ from attrs import asdict, frozen
 
 from orchestrator.cli.errors import FAILED, write_output
 from orchestrator.cli.names import complete_files
+from orchestrator.cli.nixbuilds import compile_all
 from orchestrator.cli.settings import default_config
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import refuse_doubled, sort_sources
@@ -23,7 +24,7 @@ from orchestrator.system.directory import SUFFIXES
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_source, read_sources
-from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.compile import Compiled
 from orchestrator.tasks.linking import LinkCheck
 
 
@@ -89,11 +90,11 @@ async def _check(batches: Iterable[_Batch]) -> _Checked:
         files = sort_sources(source for source in batch.sources if source not in foreign)
         problems += files.misnamed
         # What two files say of one name is checked all the same: one of them will be left.
-        compiled = await compile_sources(files.sources.values(), {}, parser, world)
+        compiled = await compile_all(files.sources.values(), parser, world)
         for name, doubled in files.doubled.items():
             compiled[name] = Compiled(doubled[0], refuse_doubled(doubled))
             for source in doubled:
-                problems += _list_problems(await compile_sources([source], {}, parser, world))
+                problems += _list_problems(await compile_all([source], parser, world))
         problems += _list_problems(LinkCheck().check(compiled) if batch.is_whole else compiled)
     return _Checked(count, tuple(sorted(problems)), texts)
 

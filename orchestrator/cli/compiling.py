@@ -6,23 +6,24 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import trio
 from attrs import frozen
 
+from orchestrator.cli.nixbuilds import compile_all
 from orchestrator.core.listing import Sorted, refuse_doubled, sort_sources
-from orchestrator.core.locate import locate_faults
+from orchestrator.core.locate import locate_in_source
 from orchestrator.core.parse import Parser
-from orchestrator.core.questions import ask_questions
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
 from orchestrator.model.problem import Fault, Problem
 from orchestrator.model.registry import Registry
-from orchestrator.model.source import Source
+from orchestrator.model.source import Form, Source
 from orchestrator.model.spec import ReadySpec, Spec
 from orchestrator.ports import OutsideError, Refused, UnknownName
 from orchestrator.system.directory import SUFFIXES
 from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_sources
-from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.compile import Compiled
+from orchestrator.tasks.gather import Asked, gather_facts
 from orchestrator.tasks.history import is_another, put_beside
 from orchestrator.tasks.linking import LinkCheck
 
@@ -66,7 +67,7 @@ def _compile(sources: Iterable[Source]) -> dict[str, Compiled]:
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
-        return trio.run(compile_sources, sources, {}, parser, world)
+        return trio.run(compile_all, sources, parser, world)
     finally:
         gc.enable()
 
@@ -90,17 +91,27 @@ def read_definition(path: str, name: str) -> ReadDefinition:
     if source is None:
         raise UnknownName(name, {*files.sources, *files.doubled})
     parser = Parser(load_registry())
+    if source.form is Form.NIX:
+        source = _build(source, parser)
     definition = parser.parse(source)
     if not isinstance(definition, Definition):
         raise _refuse(source, definition)
     return ReadDefinition(source, definition, parser.registry)
 
 
+def _build(source: Source, parser: Parser) -> Source:
+    """A Nix expression with what it is built to. Raises Refused with why it is not."""
+    compiled = trio.run(compile_all, [source], parser, HostWorld.probe())[source.name]
+    if compiled.source.built is None and isinstance(compiled.result, Broken):
+        raise Refused(f"the definition of {source.name} has problems", compiled.result.problems)
+    return compiled.source
+
+
 def resolve_definition(read: ReadDefinition) -> Spec | ReadySpec:
     """What a definition is resolved to on this host, now. Raises Refused with the problems that the host shows,
     ProfileUnusable."""
     name = read.source.name
-    facts = trio.run(HostWorld.probe().gather, ask_questions(name, read.definition))
+    facts = trio.run(gather_facts, {name: Asked(read.definition)}, HostWorld.probe()).facts
     spec = resolve_spec(name, read.definition, facts)
     if isinstance(spec, tuple):
         raise _refuse(read.source, spec)
@@ -115,5 +126,5 @@ def _sort_directory(path: str) -> Sorted:
 
 
 def _refuse(source: Source, faults: tuple[Fault, ...]) -> Refused:
-    problems = locate_faults(source.file, source.text, faults, form=source.form)
+    problems = locate_in_source(source, faults)
     return Refused(f"the definition of {source.name} has problems", problems)

@@ -18,7 +18,7 @@ from orchestrator.core.choice import TYPE, make_kind_hook
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
 from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
-from orchestrator.core.together import check_readiness, check_together
+from orchestrator.core.together import check_together, check_values
 from orchestrator.core.values import check_depth
 from orchestrator.model.definition import Definition
 from orchestrator.model.health import HEALTH_KINDS, ExecHealth, Health
@@ -83,7 +83,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     ):
         _register_exact(converter, wanted, hook)
     checks: Mapping[str, Check] = {"args": _check_args, "cmd": _check_cmd, "cwd": check_depth, "mounts": _check_mounts}
-    whole = make_table_hook(Definition, hook_of, checks, check_together, check_readiness)
+    whole = make_table_hook(Definition, hook_of, checks, check_together, check_values)
     _register_exact(converter, Definition, whole)
     return converter
 

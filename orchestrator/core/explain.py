@@ -86,6 +86,8 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
         yield "next try", f"in {format_age(row.next_retry_at - seen.now + 0.999)}"
     yield "edit", describe_edit(row.edit, seen.file, row.problems, seen.offset_of, message=row.message)
     yield "instance", _describe_instance(row, seen)
+    for link in row.store_links:
+        yield "store", f"{link.path} → {link.target}"
     yield "bundle", (row.bundle or "")[:_SHOWN_DIGEST]
     yield "restarts", str(row.restarts) if row.restarts else ""
     unknown = row.last_exit is not None and row.last_exit.code is row.last_exit.signal is None

@@ -25,6 +25,7 @@ from orchestrator.model.option import Change, options_of
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import dotted
 from orchestrator.model.registry import Group, Registry
+from orchestrator.model.store import StoreUse
 from orchestrator.model.types import Duration, RlimitValue, Size, Umask
 
 LONGEST_VALUE = 2000
@@ -65,6 +66,11 @@ def describe_fields(
     """
     leaves = _Writer(registry, digests or {}).walk(definition, Definition, definition, ())
     return {dotted(path): _shorten(value) for path, value in leaves}
+
+
+def describe_links(use: StoreUse | None) -> dict[str, Any]:
+    """Where in a store the links lead that a definition names, by path: what of the host it is made from."""
+    return {f"{HOST_PREFIX}{link.path}": link.target for link in use.links} if use is not None else {}
 
 
 def describe_whole(definition: Definition, registry: Registry) -> dict[str, Any]:

@@ -3,6 +3,7 @@ into a root that is left as it is. Writing them is left to `orchestrator.system.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 from orchestrator.core import defaults
 from orchestrator.core.rootfs import is_below
@@ -58,3 +59,13 @@ def mount_files(files: Iterable[BundleFile], folder: str) -> tuple[Mount, ...]:
     return tuple(
         Mount(file.path, "bind", f"{place}/{number}", defaults.HOST_BIND_OPTIONS) for number, file in enumerate(files)
     )
+
+
+def render_mount(mount: Mount) -> dict[str, Any]:
+    """A mount as config.json has it (runtime-spec config.md, "Mounts")."""
+    return {
+        "destination": mount.destination,
+        "type": mount.type,
+        "source": mount.source,
+        "options": list(mount.options),
+    }

@@ -11,10 +11,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+from attrs import evolve
+
 from orchestrator.core.encode import DamagedState, from_plain, to_plain
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.generation import GENERATION_SCHEMA, Accepted, Changed, Generation, Head, Pin
-from orchestrator.model.source import Source
+from orchestrator.model.source import Form, Source
 
 KindT = TypeVar("KindT", Accepted, Head, Pin)
 
@@ -66,6 +68,7 @@ def make_source(accepted: Accepted, text: str, generation: int) -> Source:
         form=accepted.form,
         modified_at=accepted.modified_at,
         generation=generation,
+        links=accepted.links,
     )
 
 
@@ -142,8 +145,12 @@ def decode_pin(text: str) -> Pin:
 
 
 def _source_of(want: Target | Broken) -> Source | None:
+    """What a name is made from. A Nix expression is kept as what it was built to: built again it may be another."""
     target = want.instead if isinstance(want, Broken) else want
-    return target.source if target is not None else None
+    source = target.source if target is not None else None
+    if source is None or source.built is None:
+        return source
+    return evolve(source, text=source.built.text, form=Form.JSON, built=None)
 
 
 def _accept(name: str, want: Target | Broken, before: Accepted | None, number: int) -> Accepted | None:
@@ -162,6 +169,7 @@ def _accept(name: str, want: Target | Broken, before: Accepted | None, number: i
         file=source.file,
         modified_at=source.modified_at,
         since=before.since if same and before is not None else number,
+        links=target.bundle.store.links if target.bundle.store is not None else (),
     )
 
 

@@ -11,7 +11,7 @@ from orchestrator.core.spots import Spot
 from orchestrator.core.suggest import complete_hint
 from orchestrator.model.place import KeyPath, Place
 from orchestrator.model.problem import At, Fault, Problem, dotted
-from orchestrator.model.source import Form, form_of
+from orchestrator.model.source import Form, NixPlace, Source, form_of
 
 MOST_TOLD = 100
 """Problems of one file that are told; a person mends the first ones first."""
@@ -55,6 +55,22 @@ def locate_faults(
     return tuple(problems)
 
 
+def locate_in_source(source: Source, faults: Iterable[Fault]) -> tuple[Problem, ...]:
+    """Each fault as a problem of a source, as `locate_faults` has it; of a Nix expression at the places that Nix knows,
+    in whichever file these are."""
+    if source.built is None:
+        return locate_faults(source.file, source.text, faults, form=source.form)
+    places = source.built.places or {}
+    top = NixPlace(source.file, _TOP)
+    problems = []
+    for fault in tuple(faults)[:MOST_TOLD]:
+        known = (places.get(fault.path[:length]) for length in range(len(fault.path), 0, -1))
+        found = next((each for each in known if each is not None), top)
+        line, column, hint = found.place.line, found.place.column, complete_hint(fault, Form.NIX)
+        problems.append(Problem(found.file, line, column, dotted(_cut(fault.path)), fault.message, hint))
+    return tuple(sorted(problems))
+
+
 def _cut(path: KeyPath) -> KeyPath:
     """The path as it is shown: a key may be as long as a file, and have a hundred problems below it."""
     return tuple(
@@ -74,6 +90,6 @@ def _find_spots(form: Form, text: str, sought: Iterable[KeyPath]) -> dict[KeyPat
     match form:
         case Form.TOML:
             from orchestrator.core.locate_toml import find_spots
-        case Form.JSON:
+        case Form.JSON | Form.NIX:
             from orchestrator.core.locate_json import find_spots
     return find_spots(text, sought)

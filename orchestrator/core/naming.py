@@ -14,6 +14,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit, Source
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, PublicState, Standing
+from orchestrator.model.store import StoreLink
 
 PUT_OFF = "cannot replace: "
 CANNOT_UPDATE = "cannot update: "
@@ -32,6 +33,7 @@ def describe_name(
     problems: tuple[Problem, ...],
     refusal: str,
     held: bool,
+    building: str,
     standing: Standing | None,
     health: HealthReport,
     waits_for: tuple[str, ...],
@@ -43,13 +45,16 @@ def describe_name(
     """The state of a name.
 
     target: what the instance was made from, or the next one would be. before: what was written last, whose times stand
-    as long as the state is the same. refusal: why an edit has not taken effect though it is valid, or empty. held: an
-    operator has stopped it. standing: what a next agent goes on from. health: of the instance.
+    as long as the state is the same. building: how far a build of its definition is, or empty. refusal: why an edit
+    has not taken effect though it is valid, or empty. held: an operator has stopped it. standing: what a next agent
+    goes on from. health: of the instance.
     waits_for: the names that its start waits for. order: why others keep it as it is, or empty.
     log: where its log file would be. now: the monotonic clock that ``life`` goes by.
     wall_clock: epoch seconds.
     """
     word = public_state(life, has_problems=bool(problems), held=held)
+    if building and word in (PublicState.IDLE, PublicState.INVALID):
+        word = PublicState.BUILDING
     same = before is not None and before.state is word
     retry_at = None
     if life.phase is Phase.BACKOFF and life.deadline is not None:
@@ -70,7 +75,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.trouble or order or _explain_health(life, health) or life.message,
+        message=refusal or life.trouble or order or building or _explain_health(life, health) or life.message,
         problems=problems,
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
@@ -81,6 +86,7 @@ def describe_name(
         waits_for=waits_for,
         healthy=health.healthy if lives else None,
         status_text=health.status_text if lives else "",
+        store_links=_find_links(target, before),
         standing=standing,
     )
 
@@ -89,6 +95,15 @@ def _explain_health(life: Life, health: HealthReport) -> str:
     """Why what runs is not ready or not well. What is taken for ready has not said so, which is no trouble any more."""
     known_better = life.ready_since is not None and health.message.startswith(NOT_READY)
     return health.message if life.phase is Phase.RUNNING and not known_better else ""
+
+
+def _find_links(target: Target | None, before: NameState | None) -> tuple[StoreLink, ...]:
+    """Of what an earlier agent was told only the digest is known, and what was written down then."""
+    if target is None:
+        return ()
+    if target.bundle.store is not None:
+        return target.bundle.store.links
+    return before.store_links if before is not None and before.bundle == target.bundle.digest else ()
 
 
 def _find_log_target(instance: InstanceState | None, target: Target | None) -> LogTarget:

@@ -33,7 +33,12 @@ class Parser:
         """The definition that ``source`` holds, or all its faults. Never raises for anything that a file may hold."""
         if source.text is None:
             return (Fault((), source.error or "cannot be read"),)
-        table = _read_table(source.text, source.form)
+        if source.form is Form.NIX:
+            if source.built is None:
+                return (Fault((), "it is not built yet"),)
+            table = read_json(source.built.text)
+        else:
+            table = _read_table(source.text, source.form)
         if isinstance(table, tuple):
             return table
         try:
@@ -48,7 +53,7 @@ def _read_table(text: str, form: Form) -> dict[str, object] | tuple[Fault, ...]:
         case Form.TOML:
             table = read_toml(text)
             return (table,) if isinstance(table, Fault) else table
-        case Form.JSON:
+        case _:
             return read_json(text)
 
 

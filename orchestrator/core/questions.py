@@ -4,20 +4,37 @@ Every answer that `orchestrator.core.resolve` looks up was asked here. Floor: co
 """
 
 from orchestrator.core.output import log_questions
+from orchestrator.core.references import choose_store, is_closure, place_questions
 from orchestrator.core.rootfs import is_of_host
 from orchestrator.core.suggest import quote
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import DeviceQuestion, DigestQuestion, PathQuestion, Question, TextQuestion
+from orchestrator.model.facts import (
+    ClosureQuestion,
+    DeviceQuestion,
+    DigestQuestion,
+    Facts,
+    PathQuestion,
+    PlaceQuestion,
+    Question,
+    TextQuestion,
+)
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
-from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
+from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
+from orchestrator.model.store import NIX_STORE, Store
 
 
-def ask_questions(name: str, definition: Definition) -> tuple[Question, ...]:
-    """The questions of the definition called ``name``, each once, in the order of its fields."""
+def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STORE) -> tuple[Question, ...]:
+    """The questions of the definition called ``name``, each once, in the order of its fields.
+
+    host_store: as `HostFacts.store`. What can only be asked once these are answered: `closure_questions`."""
     questions: list[Question] = [*log_questions(definition.log)]
     if definition.bundle is not None:
-        return (*questions, *bundle_questions(definition.bundle))
+        questions += bundle_questions(definition.bundle)
+        questions.append(bundle_place(definition.bundle, host_store))
+        questions += [mount_point(definition.bundle, path) for path in definition.mounts]
+        questions += [question for mount in definition.mounts.values() for question in mount.questions()]
+        return tuple(dict.fromkeys(questions))
     questions += [DigestQuestion(file.path) for file in definition.env_files]
     match definition.rootfs:
         case HostRootfs():
@@ -28,6 +45,10 @@ def ask_questions(name: str, definition: Definition) -> tuple[Question, ...]:
         case DirectoryRootfs(path=path):
             questions.append(PathQuestion(path))
             questions += account_questions(path)
+        case ClosureRootfs() | None:
+            # Names of users are the host's: a closure has none of its own.
+            questions += account_questions("/")
+            questions += place_questions(definition, choose_store(definition, host_store))
     for mount in definition.mounts.values():
         questions += mount.questions()
     if definition.network is not None:
@@ -38,14 +59,19 @@ def ask_questions(name: str, definition: Definition) -> tuple[Question, ...]:
     return tuple(dict.fromkeys(questions))
 
 
-def content_questions(definition: Definition) -> tuple[Question, ...]:
-    """Those of its questions whose answer is what a file says that is as good as a part of the definition: another
-    answer is an edit. What passwd(5) says is none: a package upgrade on the host must replace no container."""
+def content_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]:
+    """Those of its questions whose answer is as good as a part of the definition, so that another answer is an edit:
+    what a file says, and where in the store a link leads. What passwd(5) says is none: a package upgrade on the host
+    must replace no container."""
     if definition.bundle is not None:
-        return bundle_questions(definition.bundle)[-1:]
+        place = bundle_place(definition.bundle, facts.host.store)
+        return (*bundle_questions(definition.bundle)[-1:], *((place,) if facts.places[place] is not None else ()))
     questions: list[Question] = [DigestQuestion(file.path) for file in definition.env_files if file.watch]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
+    if is_closure(definition):
+        asked = place_questions(definition, choose_store(definition, facts.host.store))
+        questions += [question for question in asked if facts.places[question] is not None]
     return tuple(questions)
 
 
@@ -54,6 +80,16 @@ def bundle_questions(path: str) -> tuple[PathQuestion, PathQuestion, TextQuestio
     nothing."""
     config = f"{path.rstrip('/')}/config.json"
     return PathQuestion(path), PathQuestion(config), TextQuestion(config)
+
+
+def bundle_place(path: str, host_store: Store) -> PlaceQuestion:
+    """Where in the host's store a ready bundle is, if it is there."""
+    return PlaceQuestion(host_store, path, whole=True)
+
+
+def mount_point(path: str, destination: str) -> PathQuestion:
+    """What stands where something is to be mounted in the root file system of a ready bundle, as most have it."""
+    return PathQuestion(f"{path.rstrip('/')}/rootfs{destination}")
 
 
 def account_questions(root: str) -> tuple[TextQuestion, TextQuestion]:
@@ -66,7 +102,23 @@ def profile_questions(path: str) -> tuple[PathQuestion, TextQuestion]:
     return PathQuestion(path), TextQuestion(path)
 
 
+def no_place(path: KeyPath, question: PlaceQuestion) -> Fault:
+    """The fault of the key that names a path of which it is not known in time where it leads."""
+    return Fault(path, f"cannot look where {quote(question.path)} leads: it does not answer")
+
+
 def no_answer(path: KeyPath, question: TextQuestion) -> Fault:
     """The fault of the key at ``path`` for which a text was asked that could not be read in time."""
     below = "" if question.root == "/" else f" below {quote(question.root)}"
     return Fault(path, f"cannot read {quote(question.path)}{below}: it does not answer")
+
+
+def find_watched(question: Question) -> tuple[str, ...]:
+    """The paths of the host whose change may be another answer."""
+    match question:
+        case TextQuestion(path=path, root=root):
+            return (f"{root.rstrip('/')}{path}",)
+        case ClosureQuestion(store=store, paths=paths):
+            return (*map(store.find_real, paths), f"{store.state}/db/db.sqlite")
+        case _:
+            return (question.path,)

@@ -7,17 +7,21 @@ the OCI runtime-spec's, config.md. Floor: core.
 
 import json
 import posixpath
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from orchestrator.core.files import render_mount
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
-from orchestrator.core.questions import bundle_questions, no_answer
+from orchestrator.core.questions import bundle_place, bundle_questions, mount_point, no_answer
 from orchestrator.core.suggest import quote
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, PathKind
-from orchestrator.model.problem import Fault
+from orchestrator.model.oci import Mount
+from orchestrator.model.problem import At, Fault
 from orchestrator.model.spec import FolderRoot, Policy, ReadySpec
+from orchestrator.model.store import Store, StoreLink, StoreUse
 
 _AT = ("bundle",)
 
@@ -31,12 +35,18 @@ class _Unfit(Exception):
 
 
 def resolve_ready(
-    name: str, definition: Definition, bundle: str, facts: Facts, policy: Policy
+    name: str, definition: Definition, bundle: str, mounts: Sequence[Mount], facts: Facts, policy: Policy
 ) -> ReadySpec | tuple[Fault, ...]:
-    """The spec of a definition whose bundle stands at ``bundle``, or all its faults."""
+    """The spec of a definition whose bundle stands at ``bundle``, or all its faults.
+
+    mounts: what is mounted beside what its config.json says. In a store the root file system is read-only, whatever
+    that says: what is there belongs to all who use the store."""
     platform = check_platform(definition.os, definition.arch, facts.host.machine)
     resources = find_resource_faults(definition.resources, facts.host.controllers)
     faults = (*platform, *find_log_faults(definition.log, facts), *resources)
+    place = facts.places[bundle_place(bundle, facts.host.store)]
+    if place is not None:
+        faults += _find_missing_points(bundle, definition.mounts, facts)
     found = _read_config(bundle, facts)
     if isinstance(found, Fault):
         return (*faults, found)
@@ -47,6 +57,9 @@ def resolve_ready(
         return (*faults, Fault(_AT, f"cannot run the bundle {quote(bundle)}: {unfit}", unfit.hint))
     if faults:
         return faults
+    if place is not None:
+        config["root"]["readonly"] = True
+    config["mounts"] = [*config["mounts"], *map(render_mount, mounts)]
     return ReadySpec(
         name=name,
         folder=folder,
@@ -55,6 +68,29 @@ def resolve_ready(
         resources=definition.resources,
         log=definition.log,
         policy=policy,
+        store=_keep(bundle, place, facts.host.store) if place is not None else None,
+    )
+
+
+def _keep(bundle: str, place: str, store: Store) -> StoreUse:
+    """What has to be kept of a bundle that lies in a store: with it, all that it needs."""
+    path = store.cut(place)
+    links = () if bundle == place else (StoreLink(bundle, place),)
+    return StoreUse(store, (path,) if path is not None else (), links)
+
+
+def _find_missing_points(bundle: str, destinations: Iterable[str], facts: Facts) -> tuple[Fault, ...]:
+    """What a runtime would make in the store, where nothing may be changed."""
+    return tuple(
+        Fault(
+            ("mounts", destination),
+            f"cannot mount on {quote(destination)}: there is no such place in the root file system of the bundle, and "
+            "nothing can be made there, since it is in a store",
+            "let what builds the bundle make it",
+            At.KEY,
+        )
+        for destination in destinations
+        if facts.paths[mount_point(bundle, destination).path].kind is PathKind.MISSING
     )
 
 

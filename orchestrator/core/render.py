@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
 from orchestrator.core.envfile import merge_variables
-from orchestrator.core.files import mount_files
+from orchestrator.core.files import mount_files, render_mount
 from orchestrator.core.limits import render_resources
 from orchestrator.core.notify import mount_notify
 from orchestrator.model.bundle import Bundle, Instance, LogTarget, OpenFiles
@@ -32,7 +32,7 @@ def _render_ready(spec: ReadySpec) -> Bundle:
     log = LogTarget(spec.log.type)
     digest = digest_of({"config": spec.config, "folder": spec.folder, "log": log.value})
     readonly = bool(spec.config["root"].get("readonly"))
-    return Bundle(digest=digest, config=spec.config, root=spec.root, readonly=readonly, log=log)
+    return Bundle(digest=digest, config=spec.config, root=spec.root, readonly=readonly, log=log, store=spec.store)
 
 
 def _render_whole(spec: Spec) -> Bundle:
@@ -41,7 +41,7 @@ def _render_whole(spec: Spec) -> Bundle:
         "hostname": spec.hostname,
         "process": _render_process(spec),
         "root": {"readonly": spec.readonly},
-        "mounts": [_render_mount(mount) for mount in spec.mounts],
+        "mounts": [render_mount(mount) for mount in spec.mounts],
         "linux": _render_linux(spec),
     }
     if spec.annotations:
@@ -69,6 +69,7 @@ def _render_whole(spec: Spec) -> Bundle:
         own_env=spec.own_env,
         log=log,
         notify=spec.policy.notifies,
+        store=spec.store,
     )
 
 
@@ -94,7 +95,7 @@ def render_instance(instance: Instance, variables: Mapping[str, str] | None = No
     if variables:
         process = {**process, "env": merge_variables(process["env"], variables, bundle.own_env)}
     own_mounts = (*mount_files(bundle.files, instance.folder), *mount_notify(instance.notify))
-    files = [_render_mount(mount) for mount in own_mounts]
+    files = [render_mount(mount) for mount in own_mounts]
     return canonical_json(
         {
             **config,
@@ -205,15 +206,6 @@ def _render_device(device: Device) -> dict[str, Any]:
 def _allow_device(device: Device) -> dict[str, Any]:
     numbers = {"type": device.type, "major": device.major, "minor": device.minor}
     return {"allow": True, **numbers, "access": device.access}
-
-
-def _render_mount(mount: Mount) -> dict[str, Any]:
-    return {
-        "destination": mount.destination,
-        "type": mount.type,
-        "source": mount.source,
-        "options": list(mount.options),
-    }
 
 
 def _render_namespace(namespace: Namespace) -> dict[str, str]:

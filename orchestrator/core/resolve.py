@@ -8,9 +8,10 @@ import attrs
 from attrs import frozen
 
 from orchestrator.core import defaults
+from orchestrator.core.closure import Named, find_named, follow_links, lay_out_closure
 from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
-from orchestrator.core.files import choose_args, entry_files, find_command, script_files
+from orchestrator.core.files import choose_args, entry_files, script_files
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
@@ -18,6 +19,7 @@ from orchestrator.core.platform import check_platform
 from orchestrator.core.policy import choose_policy
 from orchestrator.core.questions import account_questions, no_answer
 from orchestrator.core.ready import resolve_ready
+from orchestrator.core.references import is_closure
 from orchestrator.core.rootfs import (
     build_skeleton,
     find_obstacle,
@@ -36,8 +38,9 @@ from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
-from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
+from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import BundleFile, FolderRoot, ReadySpec, SkeletonRoot, Spec
+from orchestrator.model.store import StoreUse
 
 
 @frozen
@@ -53,6 +56,9 @@ class _Layout:
     root: SkeletonRoot | FolderRoot
     mounts: tuple[Mount, ...]
     files: tuple[BundleFile, ...] = ()
+    store: StoreUse | None = None
+    path: str = ""
+    """$PATH where neither the definition nor a kind sets it; empty: the default's."""
 
 
 def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | ReadySpec | tuple[Fault, ...]:
@@ -61,16 +67,19 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     ``facts`` must have the answers to all that `ask_questions` asks of this definition.
     """
     if definition.bundle is not None:
-        return resolve_ready(name, definition, definition.bundle, facts, choose_policy(definition))
+        return _resolve_bundle(name, definition, definition.bundle, facts)
+    named = find_named(definition, facts) if is_closure(definition) else None
+    if named is not None:
+        definition = follow_links(definition, named)
     parts = _contribute(name, definition, facts)
     faults = [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
-    layout = _lay_out(definition, parts, facts)
     account = _find_account(definition, facts)
-    contributions = tuple(part.contribution for part in parts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
-    uid = 0 if isinstance(account, tuple) else account.user.uid
+    who = Account(User(0, 0), "/") if isinstance(account, tuple) else account
+    layout = _lay_out(definition, named, parts, who, facts)
+    contributions = tuple(part.contribution for part in parts)
     plugged = (capability for each in contributions for capability in each.capabilities)
-    confinement = choose_confinement(definition, uid, plugged, facts)
+    confinement = choose_confinement(definition, who.user.uid, plugged, facts)
     env_files, env_faults = choose_env_files(definition.env_files, facts)
     faults += (*env_faults, *find_log_faults(definition.log, facts))
     faults += find_resource_faults(definition.resources, facts.host.controllers)
@@ -83,7 +92,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         return tuple(faults)
     hostname = definition.hostname or name
     policy = choose_policy(definition)
-    env = {"PATH": defaults.PATH, "HOME": account.home, "HOSTNAME": str(hostname), **notify_variables(policy)}
+    path = layout.path or defaults.PATH
+    env = {"PATH": path, "HOME": account.home, "HOSTNAME": str(hostname), **notify_variables(policy)}
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
@@ -112,7 +122,18 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
         policy=policy,
+        store=layout.store,
     )
+
+
+def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts) -> ReadySpec | tuple[Fault, ...]:
+    parts = _contribute(name, definition, facts)
+    faults = tuple(fault.below(*part.path) for part in parts for fault in part.contribution.faults)
+    mounts = merge_mounts((), (mount for part in parts for mount in part.contribution.mounts))
+    spec = resolve_ready(name, definition, bundle, mounts, facts, choose_policy(definition))
+    if isinstance(spec, tuple):
+        return (*faults, *spec)
+    return faults or spec
 
 
 def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
@@ -145,7 +166,7 @@ def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault
                 # The missing folder is the one mistake; that it lists no users is not another.
                 return nobody
         case _:
-            return nobody
+            root = "/"
     questions = account_questions(root)
     for question in questions:
         if question in facts.unanswered:
@@ -154,32 +175,28 @@ def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault
     passwd, group = (facts.texts[question] for question in questions)
     account = find_account(definition.user, passwd, group)
     known = nobody if isinstance(account, Fault) else account
+    if is_closure(definition):
+        known = attrs.evolve(known, home="/")  # of the host's users it has the names and numbers, and not the folders
     joined, faults = join_groups(known, definition.groups, group)
     if isinstance(account, Fault):
         return (account, *faults)
     return faults or joined
 
 
-def _lay_out(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+def _lay_out(
+    definition: Definition, named: Named | None, parts: tuple[_Part, ...], account: Account, facts: Facts
+) -> _Layout | tuple[Fault, ...]:
     match definition.rootfs:
         case HostRootfs():
             return _lay_out_host(definition, parts, facts)
         case DirectoryRootfs(path=path):
             return _lay_out_folder(path, parts, facts)
-        case ClosureRootfs():
-            return (_closure_fault(("rootfs",)),)
-        case None:
-            key, texts = find_command(definition)
-            stores = tuple(f"{folder.rstrip('/')}/" for folder in facts.host.store_dirs)
-            if any(store in text for store in stores for text in texts):
-                return (_closure_fault((key,)),)
-            message = f"no rootfs, and no store path in {key} whose closure could be one"
-            return (Fault((key,), message, 'write rootfs = "host" for the host\'s own programs'),)
-
-
-def _closure_fault(path: KeyPath) -> Fault:
-    hint = 'write rootfs = "host" or rootfs = { type = "directory", path = ... }'
-    return Fault(path, "closures are not supported by this version", hint)
+    assert named is not None, "what is neither is a closure"
+    contributions = tuple(part.contribution for part in parts)
+    layout = lay_out_closure(definition, named, contributions, account, facts)
+    if isinstance(layout, tuple):
+        return layout
+    return _Layout(layout.root, layout.mounts, store=layout.use, path=layout.path)
 
 
 def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:

@@ -58,8 +58,9 @@ def merge_mounts(defaults: Iterable[Mount], own: Iterable[Mount]) -> tuple[Mount
     """The defaults that no mount of the definition is at or above, and its own, by destination: parents first. Of two
     with one destination the last stands."""
     chosen = {mount.destination: mount for mount in own}
+    hiding = tuple(chosen)
     for mount in defaults:
-        if not any(is_below(mount.destination, path) for path in chosen):
+        if not any(is_below(mount.destination, path) for path in hiding):
             chosen[mount.destination] = mount
     return tuple(sorted(chosen.values(), key=lambda mount: mount.destination.split("/")))
 

@@ -17,6 +17,7 @@ from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit
 from orchestrator.model.state import NameState, PublicState
+from orchestrator.model.store import StoreLink
 
 _SETTLED = frozenset(
     {PublicState.STOPPED, PublicState.FAILED, PublicState.COMPLETED, PublicState.INVALID, PublicState.IDLE}
@@ -56,6 +57,7 @@ class StatusRow:
     healthy: bool | None
     status_text: str
     waits_for: tuple[str, ...]
+    store_links: tuple[StoreLink, ...]
 
 
 def make_rows(names: Iterable[NameState], living: Collection[str], agent_alive: bool) -> tuple[StatusRow, ...]:
@@ -94,6 +96,7 @@ def _row_of(state: NameState) -> StatusRow:
         healthy=state.healthy,
         status_text=state.status_text,
         waits_for=state.waits_for,
+        store_links=state.store_links,
     )
 
 

@@ -41,7 +41,7 @@ def rewrite_hint(hint: str, form: Form) -> str:
     ``write delay = "10s"`` becomes ``write "delay": "10s"``. Values are alike, and a dotted key is left as it is.
     """
     match form:
-        case Form.TOML:
+        case Form.TOML | Form.NIX:
             return hint
         case Form.JSON:
             return _KEY_OR_TEXT.sub(_write_json_key, hint)

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from orchestrator.model.definition import Definition
 from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.problem import At, Fault
+from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 
 RUNS = ("args", "cmd", "bundle")
 """The keys that say what is run."""
 
 BESIDE_BUNDLE = frozenset(
-    {"type", "resources", "restart", "stop", "log", "os", "arch", "health", "ready", "start_timeout"}
+    {"type", "resources", "restart", "stop", "log", "os", "arch", "health", "ready", "start_timeout", "mounts"}
     | {"after", "requires", "on_failed_update"}
 )
 """What a ready bundle does not say itself."""
@@ -37,8 +38,22 @@ def check_together(keys: Sequence[str]) -> Iterator[Fault]:
         yield Fault(("shell",), "there is no cmd for it to run", "write cmd, or take it away", At.KEY)
 
 
-def check_readiness(definition: Definition) -> Iterator[Fault]:
-    """What is wrong with how a definition is to become ready, whose values are each good by themselves."""
+def check_values(definition: Definition) -> Iterator[Fault]:
+    """What is wrong with values that stand together, each of which is good by itself."""
+    yield from _check_readiness(definition)
+    yield from _check_packages(definition)
+
+
+def _check_packages(definition: Definition) -> Iterator[Fault]:
+    """Packages are mounted into a closure; the other roots are as they are."""
+    if definition.packages and isinstance(definition.rootfs, HostRootfs | DirectoryRootfs):
+        kind = definition.rootfs.type
+        message = f"packages are of a closure, and the root file system is {kind}"
+        yield Fault(("packages",), message, "take rootfs away, or the packages", At.KEY)
+
+
+def _check_readiness(definition: Definition) -> Iterator[Fault]:
+    """How it is to become ready."""
     oneshot = definition.type is ContainerType.ONESHOT
     if oneshot and definition.ready is not Ready.STARTED:
         yield Fault(("ready",), "a oneshot is ready once it has completed", "take it away")

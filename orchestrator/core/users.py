@@ -21,10 +21,11 @@ _PATH = ("user",)
 
 @frozen
 class Account:
-    """A user as a process needs it, and where it is at home."""
+    """A user as a process needs it, and where it is at home; ``name`` is empty for a number that is not listed."""
 
     user: User
     home: str
+    name: str = ""
 
 
 @frozen
@@ -63,20 +64,21 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
             return _unknown("user", name, "/etc/passwd", passwd, (line.name for line in lines))
         uid = line.uid
     home = line.home if line is not None and line.home.startswith("/") else "/"
+    listed = line.name if line is not None else ""
     if _is_number(group_name):
         if not _is_id(group_name):
             return _above_highest("gid", group_name)
-        return Account(User(uid, int(group_name)), home)
+        return Account(User(uid, int(group_name)), home, listed)
     if group_name:
         entry = next((entry for entry in groups if entry.name == group_name), None)
         if entry is None:
             return _unknown("group", group_name, "/etc/group", group, (entry.name for entry in groups))
-        return Account(User(uid, entry.gid), home)
+        return Account(User(uid, entry.gid), home, listed)
     if line is None:
         return Account(User(uid, 0), home)
     own = line.name
     supplementary = sorted({entry.gid for entry in groups if own in entry.members and entry.gid != line.gid})
-    return Account(User(uid, line.gid, tuple(supplementary)), home)
+    return Account(User(uid, line.gid, tuple(supplementary)), home, listed)
 
 
 def join_groups(account: Account, wanted: Sequence[GroupName], group: str | None) -> tuple[Account, tuple[Fault, ...]]:

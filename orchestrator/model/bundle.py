@@ -9,6 +9,7 @@ from attrs import field, frozen
 from orchestrator.model.cgroups import Scope
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import BundleFile, EnvFileUse, FolderRoot, SkeletonRoot
+from orchestrator.model.store import StoreUse
 
 
 class LogTarget(Enum):
@@ -43,6 +44,8 @@ class Bundle:
     log: LogTarget = field(default=LogTarget.FILE, eq=False)
     notify: bool = field(default=False, eq=False)
     """Whether an instance is offered a socket for what its application says of itself (sd_notify(3))."""
+    store: StoreUse | None = field(default=None, eq=False)
+    """What of a Nix store has to be kept for it. (What is mounted of it is in the config.)"""
 
 
 @frozen

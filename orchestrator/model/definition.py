@@ -88,6 +88,12 @@ class Definition:
         change=Change.REPLACE,
         example='"host"',
     )
+    packages: tuple[AbsolutePath, ...] = option(
+        default=(),
+        doc="Nix packages for a closure: store paths, links to them, or profiles. Their programs are in PATH.",
+        change=Change.REPLACE,
+        example='["/nix/var/nix/profiles/default"]',
+    )
     env: Mapping[EnvName, str] = option(
         factory=dict,
         doc="Environment variables. PATH, HOME and the container's name as HOSTNAME are set where the table is silent.",

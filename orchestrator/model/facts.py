@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
+
+from orchestrator.model.store import NIX_STORE, ClosureAnswer, Store
 
 
 class PathKind(Enum):
@@ -49,7 +51,39 @@ class DeviceQuestion:
     path: str
 
 
-Question = PathQuestion | TextQuestion | DigestQuestion | DeviceQuestion
+@frozen
+class StampQuestion:
+    """Which state of the file ``path`` is there, links followed? Another answer may be another content."""
+
+    path: str
+
+
+@frozen
+class PlaceQuestion:
+    """Where in ``store`` does ``path`` of the host lead?
+
+    With ``whole`` every link is followed. Without, those of its folders are, but of the links at its end only those
+    that lead from outside into the store or from one store path into another: a program that goes by the name that it
+    is called by keeps it (``bin/ls`` may be a link to ``coreutils`` beside it).
+    """
+
+    store: Store
+    path: str
+    whole: bool = False
+
+
+@frozen
+class ClosureQuestion:
+    """What do these store paths of ``store`` need, and what do these packages, paths in the store, offer?"""
+
+    store: Store
+    paths: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+
+
+Question = (
+    PathQuestion | TextQuestion | DigestQuestion | DeviceQuestion | PlaceQuestion | ClosureQuestion | StampQuestion
+)
 
 
 @frozen
@@ -68,6 +102,15 @@ class DigestAnswer:
 
     digest: str | None
     detail: str = ""
+
+
+@frozen
+class StampAnswer:
+    """A state of a file: stat(2). ``modified_at`` is in nanoseconds since the epoch."""
+
+    modified_at: int
+    size: int
+    inode: int
 
 
 @frozen
@@ -106,8 +149,8 @@ class HostFacts:
     """The capabilities that the agent may give: a bit for each number, as in CapBnd of /proc/PID/status (proc(5))."""
     controllers: frozenset[str] = frozenset({"memory", "swap", "cpu", "pids", "io"})
     """What the kernel's control groups can limit: ``swap`` is memory and swap together, ``io`` the weight of disks."""
-    store_dirs: tuple[str, ...] = ("/nix/store",)
-    """Where Nix stores are, to tell a store path when one is named."""
+    store: Store = NIX_STORE
+    """The Nix store that definitions mean which name no other (NIX_STORE_DIR); it need not be there."""
 
 
 @frozen
@@ -122,6 +165,25 @@ class Facts:
     """By path."""
     devices: Mapping[str, DeviceAnswer] = field(factory=dict)
     """By path."""
+    places: Mapping[PlaceQuestion, str | None] = field(factory=dict)
+    """A path in the store, as the store writes it; None where it leads to none, or got no answer."""
+    closures: Mapping[ClosureQuestion, ClosureAnswer] = field(factory=dict)
+    stamps: Mapping[str, StampAnswer | None] = field(factory=dict)
+    """By path; None where there is no such file, or no answer."""
     unanswered: frozenset[Question] = frozenset()
     """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
     would be to decide by a disk's speed."""
+
+    def join(self, more: "Facts") -> "Facts":
+        """These and what was asked after them."""
+        return evolve(
+            self,
+            paths={**self.paths, **more.paths},
+            texts={**self.texts, **more.texts},
+            digests={**self.digests, **more.digests},
+            devices={**self.devices, **more.devices},
+            places={**self.places, **more.places},
+            closures={**self.closures, **more.closures},
+            stamps={**self.stamps, **more.stamps},
+            unanswered=self.unanswered | more.unanswered,
+        )

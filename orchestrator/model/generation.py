@@ -12,6 +12,7 @@ from attrs import field, frozen
 from orchestrator.model.action import FieldChange
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Form
+from orchestrator.model.store import StoreLink
 
 GENERATION_SCHEMA = 1
 """The version of a generation's file, and of the pin's."""
@@ -33,6 +34,8 @@ class Accepted:
     """That file's mtime in epoch seconds."""
     since: int = field(eq=False)
     """The number of the generation that brought this text."""
+    links: tuple[StoreLink, ...] = field(default=(), eq=False)
+    """Where the links into a store led that it names."""
 
 
 @frozen(kw_only=True)

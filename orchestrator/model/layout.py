@@ -122,6 +122,16 @@ class Layout:
         return f"{self.state}/events.log"
 
     @property
+    def builds(self) -> str:
+        """Folder of the builds of definitions that are Nix expressions: for each name its log and a root."""
+        return f"{self.state}/builds"
+
+    @property
+    def store_roots(self) -> str:
+        """Folder of links to the folders of roots that bundles have in Nix stores, by digest."""
+        return f"{self.state}/gcroots"
+
+    @property
     def generations(self) -> str:
         """Folder of the generations: ``NUMBER.jsonl`` for each, and the pin."""
         return f"{self.state}/generations"

@@ -33,6 +33,13 @@ class ClosureRootfs:
     """The Nix store paths that the definition names, with all they need, and nothing else of the store."""
 
     type: ClassVar[str] = "closure"
+    store: AbsolutePath | None = option(
+        default=None,
+        doc="Another store than the host's: the folder that holds its paths, if it is called `store`, else the root of "
+        "a chroot store (`nix --store`).",
+        change=Change.REPLACE,
+        example='"/srv/chroot"',
+    )
 
 
 Rootfs = HostRootfs | DirectoryRootfs | ClosureRootfs

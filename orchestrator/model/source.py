@@ -1,8 +1,12 @@
 """A source: the text of one file of the watched directory, as it is now. Floor: model."""
 
+from collections.abc import Mapping
 from enum import Enum
 
 from attrs import field, frozen
+
+from orchestrator.model.place import KeyPath, Place
+from orchestrator.model.store import StoreLink
 
 
 class Form(Enum):
@@ -10,6 +14,8 @@ class Form(Enum):
 
     TOML = ".toml"
     JSON = ".json"
+    NIX = ".nix"
+    """An expression of the Nix language, to be built by the host's nix: see `Built`."""
 
 
 def form_of(file: str) -> Form:
@@ -29,6 +35,24 @@ class Edit:
 
 
 @frozen
+class NixPlace:
+    """Where a key stands that a Nix expression gives: not always in the file itself, but in one that it imports."""
+
+    file: str
+    place: Place
+
+
+@frozen
+class Built:
+    """What a Nix expression was built to: ``output`` is the store path of the definition as JSON, ``text`` what that
+    says. ``places`` is where Nix has its keys from, as far as it knows, None until that is asked."""
+
+    output: str
+    text: str
+    places: Mapping[KeyPath, NixPlace] | None = field(default=None, hash=False)
+
+
+@frozen
 class Source:
     """One file that may hold a definition.
 
@@ -45,6 +69,10 @@ class Source:
     """The file's mtime in epoch seconds. Not compared: a file that is written anew with the same text is the same."""
     generation: int | None = field(default=None, eq=False)
     """The generation that has kept the text, where it is not what the directory says now."""
+    links: tuple[StoreLink, ...] = field(default=(), eq=False)
+    """Where links into a store led when that was kept: it is gone back to these store paths, and not to others."""
+    built: Built | None = None
+    """Of a Nix expression, once it was built."""
 
 
 @frozen

@@ -11,6 +11,7 @@ from orchestrator.model.log import Log
 from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
 from orchestrator.model.policy import OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
+from orchestrator.model.store import StoreUse
 
 
 @frozen(kw_only=True)
@@ -111,6 +112,8 @@ class Spec:
     resources: Resources
     log: Log
     policy: Policy
+    store: StoreUse | None = None
+    """What of a Nix store it is made from."""
 
 
 @frozen(kw_only=True)
@@ -126,3 +129,5 @@ class ReadySpec:
     resources: Resources
     log: Log
     policy: Policy
+    store: StoreUse | None = None
+    """As of `Spec`: the bundle itself may lie in a store."""

@@ -19,6 +19,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Edit
 from orchestrator.model.spec import Policy
+from orchestrator.model.store import StoreLink
 
 SCHEMA = 1
 """The version of both kinds of file."""
@@ -165,6 +166,8 @@ class NameState:
     """What its last probes said; None where none has answered yet, or there are none."""
     status_text: str = ""
     """What the application says of itself: STATUS= of sd_notify(3)."""
+    store_links: tuple[StoreLink, ...] = ()
+    """Where in a Nix store the links lead that its definition names."""
     standing: Standing | None = None
 
 

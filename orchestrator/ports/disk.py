@@ -12,7 +12,14 @@ class Disk(Protocol):
     """The state directory and the run directory. All methods raise DiskFailed."""
 
     def store_bundle(self, bundle: Bundle) -> None:
-        """Make ``bundles/DIGEST`` (config.json and the skeleton) unless it stands there whole. All or nothing."""
+        """Make ``bundles/DIGEST`` (config.json and the skeleton) unless it stands there whole, and keep the store paths
+        that it needs. All or nothing."""
+        ...
+
+    def keep_store_paths(self, bundle: Bundle) -> None:
+        """Keep what a bundle needs of a Nix store from its garbage collector, until neither an instance nor a
+        generation has the bundle. Nothing for one that needs none. Idempotent. Raises DiskFailed also where something
+        of it is gone already."""
         ...
 
     def prepare_instance(self, instance: Instance) -> None:

@@ -34,6 +34,7 @@ from orchestrator.system.files import (
 )
 from orchestrator.system.statefiles import StateFiles
 from orchestrator.system.states import read_boot_id, read_held
+from orchestrator.system.storeroots import StoreRoots
 from orchestrator.system.trash import Trash
 
 ROOM_FOR_RUNTIME = 64 * 1024
@@ -50,6 +51,7 @@ class HostDisk:
         self._trash = Trash(f"{layout.state}/trash")
         self._states = StateFiles(layout.run)
         self._variables = VariableReader()
+        self.store_roots = StoreRoots(layout.store_roots)
 
     def make_folders(self) -> None:
         """Make the folders of both directories as far as they are missing, so that an agent that may not write there
@@ -75,6 +77,13 @@ class HostDisk:
         """See `orchestrator.ports.Disk.store_bundle`."""
         with _tried(f"cannot store the bundle {self.layout.bundle(bundle.digest)}"):
             store_bundle(self.layout, bundle)
+        self.keep_store_paths(bundle)
+
+    def keep_store_paths(self, bundle: Bundle) -> None:
+        """See `orchestrator.ports.Disk.keep_store_paths`."""
+        if bundle.store is not None:
+            with _tried(f"cannot keep what the bundle {bundle.digest} needs of the store {bundle.store.store.real}"):
+                self.store_roots.add(bundle.digest, bundle.store)
 
     def prepare_instance(self, instance: Instance) -> None:
         """See `orchestrator.ports.Disk.prepare_instance`. What fails leaves nothing."""
@@ -202,6 +211,12 @@ class HostDisk:
         path = self.layout.events
         with _tried(f"cannot write {path}"):
             append_line(path, encode_record(record).encode(), 0o640)
+
+    def sweep_store_roots(self, in_use: Collection[str], find_kept: Callable[[], Collection[str]]) -> None:
+        """Give up what keeps the store paths of bundles that are neither in use nor among those that ``find_kept``
+        finds, which is asked only if there are others. Raises DiskFailed."""
+        with _tried(f"cannot clear out {self.layout.store_roots}"):
+            self.store_roots.sweep(find_kept, in_use)
 
     def sweep_bundles(self, keep: Collection[str]) -> None:
         """See `orchestrator.ports.Disk.sweep_bundles`. Writable roots that no instance has go too: the run directory,

@@ -11,11 +11,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import trio
 from attrs import field, frozen
 
 from orchestrator.core.defaults import ETC_FILES, ETC_FOLDERS, USR_FOLDERS
 from orchestrator.core.seccomp import ProfileError, compile_profile
 from orchestrator.model.facts import (
+    ClosureQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -25,9 +27,13 @@ from orchestrator.model.facts import (
     PathAnswer,
     PathKind,
     PathQuestion,
+    PlaceQuestion,
     Question,
+    StampAnswer,
+    StampQuestion,
     TextQuestion,
 )
+from orchestrator.model.store import ClosureAnswer, Requisites
 from orchestrator.ports import OutsideError
 from orchestrator.system.bounding import read_bounding_set
 from orchestrator.system.controllers import find_controllers
@@ -36,6 +42,9 @@ from orchestrator.system.envfile import digest_variables
 from orchestrator.system.hierarchies import read_hierarchies
 from orchestrator.system.inquiry import Answer, Inquiry
 from orchestrator.system.inroot import open_in_root
+from orchestrator.system.nix import NixFailed, NixStore
+from orchestrator.system.reaper import Children
+from orchestrator.system.store import find_host_store, find_place, look_at_closure
 
 SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/seccomp.json")
 """Where a host has its profile; the first that is there is used, as podman does (containers-seccomp.json(5))."""
@@ -57,11 +66,15 @@ class HostWorld:
 
     host: HostFacts
     _inquiry: Inquiry = field(factory=lambda: Inquiry(answer_question), eq=False, repr=False)
+    _nix: NixStore = field(factory=lambda: NixStore(Children(), os.environ), eq=False, repr=False)
 
     @classmethod
-    def probe(cls) -> "HostWorld":
-        """Learn of the host, once. Raises ProfileUnusable, CgroupUnreadable."""
-        return cls(probe_host())
+    def probe(cls, children: Children | None = None) -> "HostWorld":
+        """Learn of the host, once. children: of a process that reaps its orphans. Raises ProfileUnusable,
+        CgroupUnreadable."""
+        if children is None:
+            return cls(probe_host())
+        return cls(probe_host(), nix=NixStore(children, os.environ))
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
         """Answer all questions, within seconds: what hangs is a path that does not answer (`Facts.unanswered`), and is
@@ -72,6 +85,9 @@ class HostWorld:
         texts: dict[TextQuestion, str | None] = {}
         digests: dict[str, DigestAnswer] = {}
         devices: dict[str, DeviceAnswer] = {}
+        places: dict[PlaceQuestion, str | None] = {}
+        closures: dict[ClosureQuestion, ClosureAnswer] = {}
+        stamps: dict[str, StampAnswer | None] = {}
         for question in asked:
             answer = answers.get(question)
             if isinstance(question, TextQuestion):
@@ -81,11 +97,28 @@ class HostWorld:
             elif isinstance(question, DeviceQuestion):
                 silent = DeviceAnswer("", detail=NO_ANSWER)
                 devices[question.path] = answer if isinstance(answer, DeviceAnswer) else silent
+            elif isinstance(question, StampQuestion):
+                stamps[question.path] = answer if isinstance(answer, StampAnswer) else None
+            elif isinstance(question, PlaceQuestion):
+                places[question] = answer if isinstance(answer, str) else None
+            elif isinstance(question, ClosureQuestion):
+                if question in answers and answer is None:
+                    answer = await self._ask_nix(question)
+                closures[question] = answer if isinstance(answer, ClosureAnswer) else ClosureAnswer(detail=NO_ANSWER)
             elif isinstance(answer, PathAnswer):
                 paths[question.path] = answer
             else:
                 paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
-        return Facts(self.host, paths, texts, digests, devices, unanswered=frozenset(asked) - answers.keys())
+        silent_ones = frozenset(asked) - answers.keys()
+        return Facts(self.host, paths, texts, digests, devices, places, closures, stamps, unanswered=silent_ones)
+
+    async def _ask_nix(self, question: ClosureQuestion) -> ClosureAnswer:
+        """What the command says, where the database of a store cannot be read."""
+        try:
+            requisites = await self._nix.query_requisites(question.store, question.paths)
+        except NixFailed as error:
+            return ClosureAnswer(detail=str(error))
+        return await trio.to_thread.run_sync(_describe_closure, question, requisites, abandon_on_cancel=True)
 
     async def wait_news(self) -> None:
         """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""
@@ -103,6 +136,29 @@ def answer_question(question: Question) -> Answer:
             return digest_variables(path)
         case DeviceQuestion(path=path):
             return find_device(path)
+        case StampQuestion(path=path):
+            return read_stamp(path)
+        case PlaceQuestion():
+            return find_place(question)
+        case ClosureQuestion():
+            return _ask_database(question)
+
+
+def _ask_database(question: ClosureQuestion) -> ClosureAnswer | None:
+    """What a store's database says of a closure; None where it cannot be read, and the command may know."""
+    from orchestrator.system.storedb import DatabaseUnreadable, query_requisites  # loads a library that most never need
+
+    try:
+        requisites = query_requisites(question.store, question.paths)
+    except DatabaseUnreadable:
+        return None
+    return _describe_closure(question, requisites)
+
+
+def _describe_closure(question: ClosureQuestion, requisites: Requisites) -> ClosureAnswer:
+    if requisites.invalid:
+        return ClosureAnswer(invalid=requisites.invalid)
+    return look_at_closure(question.store, requisites.paths, question.packages)
 
 
 def look_at(path: str) -> PathAnswer:
@@ -120,6 +176,15 @@ def look_at(path: str) -> PathAnswer:
     if stat.S_ISDIR(mode):
         return PathAnswer(PathKind.DIRECTORY, resolved)
     return PathAnswer(PathKind.FILE if stat.S_ISREG(mode) else PathKind.OTHER, resolved)
+
+
+def read_stamp(path: str) -> StampAnswer | None:
+    """Which state of a file is there."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return StampAnswer(found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def read_text(path: str, root: str = "/") -> str | None:
@@ -153,6 +218,7 @@ def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> H
         seccomp_profile=_read_profile(profiles, machine, kernel),
         bounding_set=read_bounding_set(),
         controllers=find_controllers(read_hierarchies()),
+        store=find_host_store(os.environ),
     )
 
 

@@ -36,6 +36,8 @@ _FILE = re.compile(r"([1-9][0-9]{0,17})\.jsonl")
 _NUMBERED = re.compile(r"([1-9][0-9]{0,17})\.jsonl(\..*)?")
 _DIGEST = re.compile(rb'"digest":"([0-9a-f]{64})"')
 """The digest of a text in a generation's file: in a string of JSON the quotes would be escaped."""
+_BUNDLE = re.compile(rb'"bundle":"([0-9a-f]{64})"')
+"""That of a bundle."""
 
 
 class HostGenerations:
@@ -43,6 +45,8 @@ class HostGenerations:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
+        self._bundles: dict[int, frozenset[str]] = {}
+        """By number: what is written once never changes."""
 
     def list_numbers(self) -> tuple[int, ...]:
         """See `orchestrator.ports.GenerationStore`."""
@@ -86,6 +90,19 @@ class HostGenerations:
                     if bundle in line and (found := decode_accepted(line)).name == name and found.bundle == bundle:
                         return found
         return None
+
+    def list_bundles(self) -> frozenset[str]:
+        """The digests of all bundles that the generations name; of those that cannot be read none. Raises
+        DiskFailed."""
+        found = set[str]()
+        for number in self.list_numbers():
+            if number not in self._bundles:
+                path = self._layout.generation(number)
+                with suppress(Damaged), _reading(path), open(path, "rb") as file:
+                    # Only this is looked for: there may be a hundred thousand lines.
+                    self._bundles[number] = frozenset(digest.decode() for digest in _BUNDLE.findall(file.read()))
+            found |= self._bundles.get(number, frozenset())
+        return frozenset(found)
 
     async def write(self, generation: Generation, texts: Mapping[str, str]) -> None:
         """See `orchestrator.ports.GenerationStore`. In a thread, since disks take their time to be sure."""

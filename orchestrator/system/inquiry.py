@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from orchestrator.model.facts import DeviceAnswer, DigestAnswer, PathAnswer, Question
+from orchestrator.model.facts import DeviceAnswer, DigestAnswer, PathAnswer, Question, StampAnswer
+from orchestrator.model.store import ClosureAnswer
 
 if TYPE_CHECKING:
     from outcome import Outcome
 
-Answer = PathAnswer | DeviceAnswer | DigestAnswer | str | None
+Answer = PathAnswer | DeviceAnswer | DigestAnswer | ClosureAnswer | StampAnswer | str | None
 
 WHOLE_PATIENCE = 5.0
 """Seconds that all questions of a time may take together."""

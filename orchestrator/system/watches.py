@@ -72,8 +72,11 @@ class Wanted:
             self.add_parent_entry(chain.end, last)
 
     def add_content(self, chain: Chain) -> None:
-        """Every step of the way, and what the file at its end holds."""
+        """Every step of the way, and what the file at its end holds; of a folder which entries it has."""
         self.add_chain(chain)
+        if chain.end is not None and chain.steps and chain.steps[-1].kind is StepKind.FOLDER:
+            self.add_folder(chain.end, ENTRY)
+            self.suffixes[chain.end] = ("",)
         if chain.end is not None and chain.steps and chain.steps[-1].kind is StepKind.FILE:
             self.add_file(chain.end)
 

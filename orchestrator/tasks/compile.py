@@ -8,22 +8,31 @@ from collections.abc import Iterable, Mapping
 import trio
 from attrs import evolve, field, frozen
 
-from orchestrator.core.fields import describe_fields
+from orchestrator.core.fields import describe_fields, describe_links
 from orchestrator.core.links import Links
-from orchestrator.core.locate import locate_faults
+from orchestrator.core.locate import locate_in_source
 from orchestrator.core.parse import Parser
-from orchestrator.core.questions import ask_questions, content_questions
+from orchestrator.core.questions import content_questions, find_watched
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import DigestAnswer, DigestQuestion, Facts, Question, TextQuestion
+from orchestrator.model.facts import (
+    ClosureQuestion,
+    DigestAnswer,
+    DigestQuestion,
+    Facts,
+    PlaceQuestion,
+    Question,
+    TextQuestion,
+)
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
 from orchestrator.ports import World
+from orchestrator.tasks.gather import Asked, gather_facts
 
 Answer = DigestAnswer | str | None
-"""What a file says, or the digest of it."""
+"""What a file says, or the digest of it, or where a link leads."""
 
 
 @frozen
@@ -73,22 +82,26 @@ async def compile_sources(
             done[source.name] = Compiled(source, _broken(source, parsed), parsed=False)
     if not definitions:
         return done
-    questions = {name: ask_questions(name, definition) for name, (_, definition) in definitions.items()}
-    facts = await world.gather(question for asked in questions.values() for question in asked)
+    gathered = await gather_facts(
+        {name: Asked(definition, source.links) for name, (source, definition) in definitions.items()}, world
+    )
+    facts = gathered.facts
     digests = {path: answer.digest for path, answer in facts.digests.items()}
     for name, (source, definition) in definitions.items():
         await trio.lowlevel.checkpoint()
-        spec = resolve_spec(name, definition, facts)
-        contents = content_questions(definition)
+        spec = resolve_spec(name, definition, gathered.facts_of(name))
+        asked = gathered.questions[name]
+        contents = tuple(each for each in content_questions(definition, gathered.facts_of(name)) if each in asked)
         links = Links(definition.after, definition.requires)
         if isinstance(spec, tuple):
-            answered = set(questions[name]) - facts.unanswered
-            read = {question for question in answered if question in contents or isinstance(question, DigestQuestion)}
+            answered = set(asked) - facts.unanswered
+            by_content = (DigestQuestion, ClosureQuestion)
+            read = {question for question in answered if question in contents or isinstance(question, by_content)}
             result = _broken(source, spec)
             awaits, depends = _paths(answered - read), _paths(read)
             done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links)
         else:
-            fields = describe_fields(definition, parser.registry, digests)
+            fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
             target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields)
             answers = {question: _answer(question, facts) for question in contents}
             done[name] = Compiled(source, target, depends=_paths(contents), answers=answers, links=links)
@@ -111,19 +124,21 @@ async def _ask_again(known: Mapping[str, Compiled], world: World) -> dict[str, C
 
 
 def _answer(question: Question, facts: Facts) -> Answer:
-    """What a file said that was asked for its content."""
-    return facts.texts[question] if isinstance(question, TextQuestion) else facts.digests[question.path]
+    """The answer to one of the questions whose answer is as good as a part of the definition."""
+    match question:
+        case TextQuestion():
+            return facts.texts[question]
+        case PlaceQuestion():
+            return facts.places[question]
+        case DigestQuestion(path=path):
+            return facts.digests[path]
+        case _:
+            raise AssertionError(f"{question} is not asked for its content")
 
 
 def _broken(source: Source, faults: tuple[Fault, ...]) -> Broken:
-    return Broken(locate_faults(source.file, source.text, faults, form=source.form))
+    return Broken(locate_in_source(source, faults))
 
 
 def _paths(questions: Iterable[Question]) -> frozenset[str]:
-    return frozenset(_path(question) for question in questions)
-
-
-def _path(question: Question) -> str:
-    if isinstance(question, TextQuestion):
-        return f"{question.root.rstrip('/')}{question.path}"
-    return question.path
+    return frozenset(path for question in questions for path in find_watched(question))

@@ -23,6 +23,7 @@ from orchestrator.core.generations import (
 from orchestrator.core.history import list_heads
 from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
+from orchestrator.model.bundle import Bundle
 from orchestrator.model.generation import Generation, Listed, Pin, RolledBack
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
@@ -73,12 +74,15 @@ class History:
         plugins: Mapping[str, str],
         listener: Listener,
         wall_clock: Callable[[], float],
+        keep_store_paths: Callable[[Bundle], None] = lambda bundle: None,
     ) -> None:
-        """plugins: the distribution and version of each kind, by ``GROUP/TYPE``. wall_clock: epoch seconds."""
+        """plugins: the distribution and version of each kind, by ``GROUP/TYPE``. wall_clock: epoch seconds.
+        keep_store_paths: see `orchestrator.ports.Disk.keep_store_paths`."""
         self._store = store
         self._plugins = plugins
         self._listener = listener
         self._wall_clock = wall_clock
+        self._keep_store_paths = keep_store_paths
         self._newest: Generation | None = None
         self._is_read = False
         self._said: set[str] = set()
@@ -123,7 +127,9 @@ class History:
         if self._pinned is not None:
             kept = await self._compile(self._pinned.sources, parser, world)
             return Followed(_mark_problems(kept), _list_problems(files))
-        broken = {name: each for name, each in files.items() if isinstance(each.result, Broken)}
+        broken = {
+            name: each for name, each in files.items() if isinstance(each.result, Broken) and each.result.problems
+        }
         good = {name: before[name] for name in broken if name in before and isinstance(before[name].result, Target)}
         self._kept |= good
         found = (self._find_last_good(name) for name in broken)
@@ -208,9 +214,18 @@ class History:
         generation = make_generation(desired, newest, self._plugins, number=number, at=at)
         if generation is None:
             return
+        self._keep_stores(desired)
         await self._store.write(generation, collect_texts(desired))
         self._newest = generation
         await self._store.clear_out()
+
+    def _keep_stores(self, desired: Mapping[str, Target | Broken]) -> None:
+        """Also of what does not run may be gone back to. What is gone by now cannot be kept, and says so when it is to
+        run."""
+        for want in desired.values():
+            if isinstance(want, Target) and want.bundle.store is not None:
+                with suppress(DiskFailed):
+                    self._keep_store_paths(want.bundle)
 
     def _read_newest(self) -> Generation | None:
         """The newest that can be read. Raises DiskFailed."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from attrs import evolve
 
 from orchestrator.core.links import find_link_faults
-from orchestrator.core.locate import locate_faults
+from orchestrator.core.locate import locate_in_source
 from orchestrator.model.action import Broken
 from orchestrator.model.problem import Fault, Problem
 from orchestrator.model.source import Source
@@ -37,7 +37,7 @@ class LinkCheck:
             source = compiled[name].source
             placed = before.get(name)
             if placed is None or placed[:2] != (source, found):
-                placed = source, found, locate_faults(source.file, source.text, found, form=source.form)
+                placed = source, found, locate_in_source(source, found)
             self._placed[name] = placed
         return {**compiled, **{name: _break(compiled[name], placed[2]) for name, placed in self._placed.items()}}
 

@@ -46,8 +46,13 @@ class TryAgain:
 
 
 @frozen
+class Noted:
+    """A message from outside: what is told of it beside what it was told is another."""
+
+
+@frozen
 class WriteAgain:
     """A message from outside: what was written down is gone."""
 
 
-Message = Happening | Told | Updated | Hurry | InTurn | HealthChanged | TryAgain | WriteAgain
+Message = Happening | Told | Updated | Hurry | InTurn | HealthChanged | TryAgain | Noted | WriteAgain

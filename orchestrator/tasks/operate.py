@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from orchestrator.core.parse import Parser
-from orchestrator.core.questions import ask_questions
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.core.show import show_config, show_definition, show_spec
 from orchestrator.model.action import Planned, Renew, Start, Target
@@ -17,6 +16,7 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.generation import Listed, RolledBack
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.ports import DiskFailed, Operation, Part, Refused, UnknownName
+from orchestrator.tasks.gather import Asked, gather_facts
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.reconcile import Reconciler
@@ -157,7 +157,8 @@ class AgentOperator:
         assert isinstance(definition, Definition), "it was parsed before, by the same parser"
         if part is Part.DEFINITION:
             return show_definition(definition, self._parser.registry)
-        facts = await self._reconciler.world.gather(ask_questions(name, definition))
+        asked = {name: Asked(definition, target.source.links)}
+        facts = (await gather_facts(asked, self._reconciler.world)).facts_of(name)
         spec = resolve_spec(name, definition, facts)
         if isinstance(spec, tuple):
             raise Refused(f"cannot resolve {name} as the host is now: {spec[0].message}")

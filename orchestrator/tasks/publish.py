@@ -46,6 +46,7 @@ class NamePublisher:
         problems: tuple[Problem, ...],
         refusal: str,
         held: bool,
+        building: str,
         told: Target | None,
         trial: Trial,
         health: HealthReport,
@@ -73,6 +74,7 @@ class NamePublisher:
             problems=problems,
             refusal=refusal or (LACKS_DEFINITION if lacks_definition else ""),
             held=held,
+            building=building,
             standing=standing,
             health=health,
             waits_for=tuple(name for name, _ in turn.awaited),
@@ -87,7 +89,9 @@ class NamePublisher:
         # Running, it is to be ready by then, or it is to stop after others.
         on_its_way = life.phase is Phase.RUNNING and (life.deadline is not None or bool(turn.behind))
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=(settled and not on_its_way) or turn.rests or lacks_definition)
+        built = not building or life.phase is not Phase.IDLE
+        at_rest = (settled and not on_its_way) or turn.rests or lacks_definition
+        outside.report.changed(state, settled=at_rest and built)
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

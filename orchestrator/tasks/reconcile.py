@@ -20,6 +20,7 @@ from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.linking import LinkCheck
+from orchestrator.tasks.nixfiles import NixFiles
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
 from orchestrator.tasks.takeover import Adopted
@@ -53,18 +54,23 @@ class Reconciler:
         outside: Outside,
         holds: Holds,
         history: History,
+        nix: NixFiles,
         on_directory: Callable[[str, tuple[Problem, ...]], None],
         always_watched: Iterable[str] = (),
     ) -> None:
         """holds: what an operator has stopped. history: what was accepted before, which may count instead of what the
-        directory says. on_directory: called at each plan with what is wrong with the directory as a whole.
-        always_watched: paths beside it that are a reason to plan when they come or go."""
+        directory says. nix: what definitions that are Nix expressions are built to. on_directory: called at each plan
+        with what is wrong with the directory as a whole. always_watched: paths beside it that are a reason to plan when
+        they come or go."""
         self._directory = directory
         self._world = world
         self._parser = parser
         self._outside = outside
         self._holds = holds
         self._history = history
+        self._nix = nix
+        self._building: Mapping[str, str] = {}
+        """How far those are that are being built."""
         self._on_directory = on_directory
         self._always_watched = frozenset(always_watched)
         directory.watch_also(self._always_watched)
@@ -200,6 +206,12 @@ class Reconciler:
         assert self._nursery is not None, "nothing is held or released before the first plan"
         self._tell(self._nursery)
 
+    def note_building(self, name: str, progress: str) -> None:
+        """How far the build of a definition is, or empty."""
+        known = self._supervisions.get(name)
+        if known is not None and not known.gone:
+            known.note_building(progress)
+
     def hurry_all(self) -> None:
         """Kill what is being stopped without waiting for its time to run out."""
         for supervision in self._supervisions.values():
@@ -223,9 +235,13 @@ class Reconciler:
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
-            before = {} if self._compile_anew else self._compiled
-            self._compile_anew = False
-            compiled = await compile_sources(files.sources.values(), before, self._parser, self._world)
+            anew, self._compile_anew = self._compile_anew, False
+            translated = await self._nix.translate(files.sources.values(), self._world, anew=anew)
+            before = {} if anew else self._compiled
+            compiled = await compile_sources(translated.sources, before, self._parser, self._world)
+            compiled = {**translated.mark_watched(compiled), **translated.unbuilt}
+            self._nix.find_places(compiled)
+            self._building = translated.building
             compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}
             self._compiled = {**self._linger(compiled), **compiled}
         else:
@@ -335,11 +351,14 @@ class Reconciler:
             before = observed.get(name)
             self._outside.report.told(name, action, before.target if before is not None else None)
             known.tell(action, problems)
+        for name, supervision in living.items():
+            supervision.note_building(self._building.get(name, ""))
         self._supervisions = living
 
 
 def _is_there(supervision: Supervision) -> bool:
-    return not supervision.gone and (supervision.target is not None or bool(supervision.problems))
+    told = bool(supervision.problems or supervision.building)
+    return not supervision.gone and (supervision.target is not None or told)
 
 
 def _is_told(action: Keep, known: Supervision, held: bool) -> bool:

@@ -24,6 +24,7 @@ STATE_FILES = "the state files are written"
 LOGS = "logs are looked at when they are written"
 RUNTIME = "the OCI runtime works"
 STOCK = "the OCI runtime tells what runs"
+STORE_ROOTS = "store paths are kept from the garbage collector"
 STRANGERS = "all containers are known"
 """What troubles are about."""
 EXTEND_BY = 30.0

@@ -20,7 +20,7 @@ from orchestrator.model.spec import Policy
 from orchestrator.ports import Refused
 from orchestrator.tasks.effects import Effects
 from orchestrator.tasks.mailbox import Mailbox
-from orchestrator.tasks.messages import Hurry, InTurn, Message, Told, TryAgain, Updated, WriteAgain
+from orchestrator.tasks.messages import Hurry, InTurn, Message, Noted, Told, TryAgain, Updated, WriteAgain
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.place import Place
 from orchestrator.tasks.publish import NamePublisher
@@ -46,6 +46,8 @@ class Supervision:
         """What it was last told to be in its place, if that ends and cannot be made again."""
         self.held = False
         """Whether it was last told that an operator has stopped it."""
+        self.building = ""
+        """How far a build of its definition is; empty where none is under way."""
         self._name = name
         self._outside = outside
         self._publisher = NamePublisher(name, outside, adopted.before if adopted is not None else None)
@@ -110,6 +112,12 @@ class Supervision:
         self._mailbox.send.send_nowait(Told(action, problems))
         self._place.tell(action)  # then, since what it wakes is to find it told
 
+    def note_building(self, progress: str) -> None:
+        """How far a build of its definition is, or empty. Never blocks."""
+        if progress != self.building:
+            self.building = progress
+            self._mailbox.send.send_nowait(Noted())
+
     def recall(self, good: Target) -> None:
         """What an earlier agent knew to be good can be made again. To be called before anything is told."""
         self._trial.recall(good)
@@ -168,6 +176,8 @@ class Supervision:
                 self._effects.successor.drop()  # its folder is gone too
                 if self._effects.live is not None:
                     self._effects.live.note()
+            case Noted():
+                pass  # what is told of it is written down below
             case TryAgain():
                 self._updates.try_again()
                 if self._replacement.put_off and self._target is not None:
@@ -191,7 +201,7 @@ class Supervision:
 
     def _is_wanted(self) -> bool:
         """Whether there is anything to run, or to tell of it, as far as is known."""
-        return self._target is not None or bool(self._problems) or self.awaited
+        return self._target is not None or bool(self._problems or self.building) or self.awaited
 
     def _note_place(self) -> None:
         self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited)
@@ -335,6 +345,7 @@ class Supervision:
             problems=self._problems,
             refusal=self._replacement.message or self._updates.refusal or self._trial.message,
             held=self.held,
+            building=self.building,
             told=self._target or self.target,
             trial=self._trial,
             health=live.health if live is not None else HealthReport(),

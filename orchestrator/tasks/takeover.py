@@ -173,6 +173,7 @@ class Stocktaking:
             standing=None,
             health=HealthReport(),
             waits_for=(),
+            building="",
             order="",
             log=instance.log,
             now=self.now,

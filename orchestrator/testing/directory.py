@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 import trio
 
 from orchestrator.model.facts import (
+    ClosureQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -14,10 +15,12 @@ from orchestrator.model.facts import (
     PathAnswer,
     PathKind,
     PathQuestion,
+    PlaceQuestion,
     Question,
     TextQuestion,
 )
 from orchestrator.model.source import Form, Listing, Source
+from orchestrator.testing.nix import FakeNixStore
 
 HOST = HostFacts(
     machine="x86_64",
@@ -96,6 +99,10 @@ class FakeWorld:
         """What files of variables say, by path."""
         self.devices: dict[str, DeviceAnswer] = {}
         """Those there are, by path."""
+        self.places: dict[str, str] = {}
+        """Links into the store: where each leads, as the store writes it."""
+        self.nix = FakeNixStore()
+        """What the store has, whichever store is asked."""
         self.asked: list[Question] = []
         self.news = trio.Event()
         """To be set when what did not answer may answer now."""
@@ -115,7 +122,9 @@ class FakeWorld:
         await trio.sleep(self.delay)
         self.asked.extend(asked)
         paths = {
-            question.path: PathAnswer(self.paths.get(question.path, PathKind.MISSING), question.path)
+            question.path: PathAnswer(
+                self.paths.get(question.path, PathKind.MISSING), self.places.get(question.path, question.path)
+            )
             for question in asked
             if isinstance(question, PathQuestion)
         }
@@ -130,4 +139,11 @@ class FakeWorld:
             for question in asked
             if isinstance(question, DeviceQuestion)
         }
-        return Facts(self.host, paths, texts, digests, devices, unanswered=self.unanswered & set(asked))
+        unanswered = self.unanswered & set(asked)
+        places = {
+            question: None if question in unanswered else self.places.get(question.path)
+            for question in asked
+            if isinstance(question, PlaceQuestion)
+        }
+        closures = {question: self.nix.answer(question) for question in asked if isinstance(question, ClosureQuestion)}
+        return Facts(self.host, paths, texts, digests, devices, places, closures, unanswered=unanswered)

@@ -45,6 +45,10 @@ class FakeDisk:
         self._record("store_bundle", bundle)
         self.bundles[bundle.digest] = bundle
 
+    def keep_store_paths(self, bundle: Bundle) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("keep_store_paths", bundle)
+
     def prepare_instance(self, instance: Instance) -> None:
         """See `orchestrator.ports.Disk`."""
         self._record("prepare_instance", instance)

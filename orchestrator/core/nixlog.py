@@ -1,0 +1,108 @@
+"""What `nix-build -vv` says while it builds a definition: which files it reads, how far it is, and what is wrong.
+
+The words are those of nix 2.3 to 2.x, whose messages of these kinds have not changed; what is not understood is passed
+over. Running it is `orchestrator.system.nixbuild`'s work. Floor: core.
+"""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.model.problem import Problem
+
+LONGEST_MESSAGE = 300
+"""Characters of an error that are told in one line; the log has the rest."""
+
+_EVALUATED = re.compile(r"evaluating file '(/[^']*)'")
+_COPIED = re.compile(r"copied source '(/[^']*)' -> '[^']*'")
+_MISSING = re.compile(r"(?:getting status of|opening file|path) '(/[^']*)'")
+_ERROR = re.compile(r"error: ?(.*)")
+_PLACE = re.compile(r"\s*at (/.*?):([0-9]+):([0-9]+):?\s*")
+_OLD_PLACE = re.compile(r"(.*?),? at (/.*?):([0-9]+):([0-9]+)$")
+"""As nix 2.3 has it: in the line of the error itself."""
+_WILL_BUILD = re.compile(r"(?:this derivation|these (?:[0-9]+ )?derivations) will be built:")
+_BUILDING = re.compile(r"building '[^']*/[0-9a-z]{32}-([^']*?)(?:\.drv)?'")
+_FAILED_BUILDER = re.compile(r"(?:build(?:er)? (?:for|of) ')[^']*/[0-9a-z]{32}-([^']*?)(?:\.drv)?'(.*)")
+_FOLLOWS = re.compile(r"error: (?:[0-9]+ dependenc|build of )")
+"""An error that only says that one before it stands in the way."""
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def find_files(log: str) -> tuple[str, ...]:
+    """The files that the definition is made from, as the log names them: those that were evaluated, those that were
+    copied to the store, and one that is not there."""
+    clean = _ANSI.sub("", log)
+    found = [*_EVALUATED.findall(clean), *_COPIED.findall(clean)]
+    found += [path for line in clean.splitlines() if line.startswith("error:") for path in _MISSING.findall(line)]
+    return tuple(dict.fromkeys(found))
+
+
+def find_problem(log: str, file: str, log_file: str) -> Problem:
+    """Why the definition in ``file`` was not built: at the place that Nix names, else at the top of the file.
+
+    log_file: where the whole log is, for the hint."""
+    lines = _ANSI.sub("", log).splitlines()
+    start = next((number for number, line in enumerate(lines) if line.startswith("error:")), None)
+    hint = f"the log is {log_file}"
+    if start is None:
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return Problem(file, 1, 1, "", f"cannot be built{': ' if last else ''}{_cut(last)}", hint)
+    failed = _FAILED_BUILDER.search(lines[start])
+    if failed is not None:
+        return Problem(file, 1, 1, "", _describe_failed(failed, lines[:start], lines[start + 1 :]), hint)
+    message = _read_message(lines[start:])
+    place = next((match for line in lines[start:] if (match := _PLACE.fullmatch(line))), None)
+    old = _OLD_PLACE.fullmatch(message)
+    if place is None and old is not None:
+        return Problem(old[2], int(old[3]), int(old[4]), "", _cut(old[1]), hint)
+    if place is None:
+        return Problem(file, 1, 1, "", _cut(message), hint)
+    return Problem(place[1], int(place[2]), int(place[3]), "", _cut(message), hint)
+
+
+def describe_progress(log: str) -> str:
+    """How far a build is, in a few words: the last thing that it began. ``log`` may be its end only."""
+    clean = _ANSI.sub("", log)
+    building = _BUILDING.findall(clean)
+    if building:
+        return f"nix is building {building[-1]}"
+    if _WILL_BUILD.search(clean) or "will be fetched" in clean:
+        return "nix is fetching what it needs"
+    return "nix evaluates it"
+
+
+def _describe_failed(failed: re.Match[str], before: Sequence[str], after: Sequence[str]) -> str:
+    """A builder's own last words say most: they stand before the error, or from nix 2.4 on below it with ``>``."""
+    quoted = [line.strip().removeprefix("> ") for line in after if line.strip().startswith(">")]
+    own = [line.strip() for line in before if line.strip() and not _is_of_nix(line)]
+    said = (quoted or own)[-1:]
+    why = failed[2].strip().rstrip(";").replace("failed with ", "")
+    return _cut(f"the builder of {failed[1]} failed ({why})" + (f": {said[0]}" if said else ""))
+
+
+def _is_of_nix(line: str) -> bool:
+    """Whether a line is nix's own and not a builder's."""
+    words = (_EVALUATED, _COPIED, _WILL_BUILD, _BUILDING)
+    own = ("instantiated ", "executing builder", "using builder args", "copying path ", "  /", "querying ")
+    return line.startswith(own) or any(pattern.match(line) for pattern in words)
+
+
+def _read_message(lines: Sequence[str]) -> str:
+    """The error's own text: up to the empty line, the place or the excerpt that follows. Of a chain of errors (nix
+    2.20 and later begin with "…" lines) the last one says why."""
+    last = ""
+    for number, line in enumerate(lines):
+        match = _ERROR.fullmatch(line.strip())
+        if match is None or _FOLLOWS.match(line.strip()):
+            continue
+        text = match[1].strip()
+        for more in lines[number + 1 :]:
+            if not more.strip() or _PLACE.fullmatch(more) or more.startswith("(use ") or more.lstrip().startswith("…"):
+                break
+            text = f"{text} {more.strip()}".strip()
+        if text:
+            last = text
+    return last or "cannot be built"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[: LONGEST_MESSAGE - 1]}…"

@@ -1,0 +1,174 @@
+"""Keeps what bundles need of a Nix store from its garbage collector, as long as they may run or be gone back to.
+
+A root is a link to a store path below ``gcroots`` of the store's state folder ("Garbage Collector Roots" of the Nix
+manual): here a folder for each bundle, and in the state directory a link to that folder, so that whoever clears out
+knows of it whatever was cut short. Made by hand, since the command takes as long as a start of a container; as the
+command does, with the collector's lock held, or where one is at work by telling it (nix 2.5 and later listen). So what
+is valid afterwards stays. Floor: system.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+import socket
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from orchestrator.model.store import Store, StoreUse
+from orchestrator.ports import DiskFailed
+from orchestrator.system.files import make_folders, remove_tree
+
+COLLECTOR_PATIENCE = 1.0
+"""Seconds that a collector at work may take to take note of a path."""
+
+_PLACE = "gcroots/orchestrator"
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+"""The store is another's: its roots are not ours to make, and what is in it can be run all the same."""
+
+
+class StoreRoots:
+    """The roots of one agent, which its state directory knows of."""
+
+    def __init__(self, folder: str) -> None:
+        """folder: of the state directory, for the links to the folders of roots. It is made with the first."""
+        self._folder = folder
+        # Another agent of the host may have a bundle of the same digest.
+        self._owner = hashlib.sha256(folder.encode()).hexdigest()[:16]
+        self._trouble = ""
+        self._tell: Callable[[str], object] = lambda text: None
+
+    def tell(self, tell: Callable[[str], object]) -> None:
+        """From now on tell why no roots can be made, and an empty text when they can."""
+        self._tell = tell
+
+    def add(self, digest: str, use: StoreUse) -> None:
+        """Have the store paths of a bundle kept, and see that they are valid once they are. Idempotent.
+
+        Where the roots are not ours to make that is told, and goes on. Raises DiskFailed where a path is not valid, or
+        a collector is at work that cannot be told; OSError for what stands in the way of the disk.
+        """
+        trouble = ""
+        with _hold_off_collector(use.store, use.paths):
+            try:
+                self._make(digest, use)
+            except OSError as error:
+                if error.errno not in _NOT_OURS:
+                    raise
+                trouble = (
+                    f"cannot keep store paths from the garbage collector, which may delete what runs: "
+                    f"{use.store.state}/{_PLACE}: {(error.strerror or str(error)).lower()}"
+                )
+            gone = _find_gone(use.store, use.paths)
+        if trouble != self._trouble:
+            self._trouble = trouble
+            self._tell(trouble)
+        if gone:
+            more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
+            raise DiskFailed(f"{gone[0]}{more}: not valid in the store any more")
+
+    def sweep(self, find_kept: Callable[[], Collection[str]], in_use: Collection[str]) -> None:
+        """Give up the roots of all bundles but those in use and those that ``find_kept`` finds, which is asked only if
+        there are others. Raises OSError."""
+        others = [digest for digest in self._list() if digest not in in_use]
+        if not others:
+            return
+        kept = find_kept()
+        for digest in others:
+            if digest not in kept:
+                self._give_up(digest)
+
+    def _make(self, digest: str, use: StoreUse) -> None:
+        """Raises OSError."""
+        place = f"{use.store.state}/{_PLACE}/{self._owner}/{digest}"
+        record = f"{self._folder}/{digest}"
+        if _read_link(record) != place:
+            make_folders(self._folder, 0o700)
+            with suppress(FileNotFoundError):
+                os.unlink(record)
+            os.symlink(place, record)
+        wanted = dict(enumerate(use.paths))
+        if all(_read_link(f"{place}/{number}") == path for number, path in wanted.items()):
+            return
+        os.makedirs(place, exist_ok=True)
+        for number, path in wanted.items():
+            link = f"{place}/{number}"
+            if _read_link(link) != path:
+                with suppress(FileNotFoundError):
+                    os.unlink(link)
+                os.symlink(path, link)
+
+    def _give_up(self, digest: str) -> None:
+        """The roots first: what is left after a cut is only a link that leads nowhere, and goes the next time."""
+        record = f"{self._folder}/{digest}"
+        place = _read_link(record)
+        if place is not None and f"/{_PLACE}/{self._owner}/" in place:
+            try:
+                remove_tree(place)
+            except OSError as error:
+                if error.errno not in _NOT_OURS:
+                    raise
+        os.unlink(record)
+
+    def _list(self) -> list[str]:
+        try:
+            return os.listdir(self._folder)
+        except FileNotFoundError:
+            return []
+
+
+@contextmanager
+def _hold_off_collector(store: Store, paths: Sequence[str]) -> Iterator[None]:
+    """While the block runs no collection begins; one at work has taken note of the paths. Without rights to the lock
+    nothing is held off, as for any user of the store. Raises DiskFailed."""
+    try:
+        lock = os.open(f"{store.state}/gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _tell_collector(store, paths)
+        yield
+    finally:
+        os.close(lock)
+
+
+def _tell_collector(store: Store, paths: Sequence[str]) -> None:
+    """Have a collector at work keep these paths: a line for each, and it answers each with a ``1``. Raises
+    DiskFailed."""
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as collector:
+            collector.settimeout(COLLECTOR_PATIENCE)
+            collector.connect(f"{store.state}/gc-socket/socket")
+            for path in paths:
+                collector.sendall(f"{path}\n".encode())
+                if collector.recv(1) != b"1":
+                    raise OSError(errno.EPROTO, "it did not take note")
+    except OSError as error:
+        why = error.strerror or str(error) or "no answer"
+        raise DiskFailed(
+            f"garbage of the store {store.real} is being collected, and the collector cannot be told: {why.lower()}"
+        ) from error
+
+
+def _find_gone(store: Store, paths: Sequence[str]) -> tuple[str, ...]:
+    """Those of the store paths that are not there, or not valid as far as can be told."""
+    gone = tuple(path for path in paths if not os.path.lexists(store.find_real(path)))
+    if gone:
+        return gone
+    from orchestrator.system.storedb import DatabaseUnreadable, find_invalid  # loads a library that most never need
+
+    try:
+        return find_invalid(store, paths)
+    except DatabaseUnreadable:
+        return ()
+
+
+def _read_link(path: str) -> str | None:
+    try:
+        return os.readlink(path)
+    except OSError:
+        return None

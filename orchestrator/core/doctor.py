@@ -15,6 +15,7 @@ from orchestrator.model.checkup import (
     InotifyFound,
     KernelFound,
     Level,
+    NixFound,
     RuntimeTrial,
 )
 
@@ -27,6 +28,7 @@ FEW_WATCHES = 1000
 FEW_OPEN_FILES = 4096
 """Descriptors below which a few hundred containers, with two each, and a large runtime's start do not fit."""
 
+_INSTALL_NIX = "apt-get install nix-bin, or see nixos.org"
 _INSTALL = "apt-get install crun, or runc where cgroup v1 and v2 are both mounted"
 
 _LIMITS = {
@@ -295,12 +297,27 @@ def _judge_additions(checkup: Checkup) -> Iterator[Finding]:
         yield Finding("CNI", Level.NOTE, f"plugins: {said}", later)
     else:
         yield Finding("CNI", Level.NOTE, "no plugins", later)
-    if checkup.nix_command is None and not checkup.nix_store:
-        yield Finding("Nix", Level.NOTE, "not installed", later)
+    yield from _judge_nix(checkup.nix)
+
+
+def _judge_nix(nix: NixFound) -> Iterator[Finding]:
+    if nix.asks is None and not nix.is_there:
+        means = "closures and definitions in Nix cannot be used; nothing else needs it"
+        yield Finding("Nix", Level.NOTE, "not installed", means, _INSTALL_NIX)
+        return
+    if not nix.is_there:
+        yield Finding("Nix", Level.NOTE, f"there is no store {nix.store} yet", "nix makes it with the first build")
+    elif not nix.database:
+        yield Finding("Nix", Level.OK, f"store {nix.store}")
+    elif nix.asks is not None:
+        means = f"{nix.asks} is asked of each closure, which takes a tenth of a second"
+        yield Finding("Nix", Level.NOTE, f"the database of {nix.store} is not read: {nix.database}", means)
     else:
-        said = f"nix-store is {checkup.nix_command or 'not on PATH'}, /nix/store {_there(checkup.nix_store)}"
-        yield Finding("Nix", Level.NOTE, said, later)
-
-
-def _there(is_there: bool) -> str:
-    return "is there" if is_there else "is missing"
+        means = "what a closure needs cannot be known"
+        found = f"the database of {nix.store} is not read: {nix.database}"
+        yield Finding("Nix", Level.WARNING, found, means, _INSTALL_NIX)
+    if nix.is_there and not nix.keeps:
+        means = "a collection of garbage may delete what runs"
+        yield Finding("Nix", Level.WARNING, f"{nix.roots} cannot be written to", means, "run the agent as its owner")
+    if nix.builds is None:
+        yield Finding("Nix", Level.NOTE, "no nix-build", "definitions in Nix cannot be built", _INSTALL_NIX)

@@ -117,6 +117,25 @@ class AgentFound:
 
 
 @frozen(kw_only=True)
+class NixFound:
+    """The host's Nix store, and the commands for it."""
+
+    store: str
+    """Its folder."""
+    is_there: bool
+    database: str = ""
+    """Why its database cannot be read."""
+    asks: str | None
+    """The command `nix-store`, if there is one."""
+    builds: str | None
+    """`nix-build`, if that and `nix-instantiate` are there."""
+    roots: str
+    """The folder of what is kept from its garbage collector."""
+    keeps: bool
+    """Whether that can be written to."""
+
+
+@frozen(kw_only=True)
 class Checkup:
     """All that was found."""
 
@@ -139,8 +158,7 @@ class Checkup:
     journal: bool
     cni: tuple[tuple[str, int], ...]
     """The folders of CNI plugins, with how many there are."""
-    nix_command: str | None
-    nix_store: bool
+    nix: NixFound
     kernel: KernelFound
     state: FolderFound
     run: FolderFound

@@ -5,7 +5,6 @@ Floor: system.
 """
 
 import os
-import shutil
 import socket
 
 import trio
@@ -15,6 +14,7 @@ from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
 from orchestrator.ports import DiskFailed, OutsideError
 from orchestrator.system import doctor_host
+from orchestrator.system.doctor_nix import look_at_nix
 from orchestrator.system.doctor_runtimes import find_runtimes, try_runtimes
 from orchestrator.system.facts import ProfileUnusable
 from orchestrator.system.hierarchies import CgroupUnreadable
@@ -47,8 +47,7 @@ def look_around(layout: Layout, runtime: str, program_version: str) -> Checkup:
         profile_trouble=profile_trouble,
         journal=doctor_host.is_socket(STREAM_SOCKET),
         cni=doctor_host.find_cni(),
-        nix_command=shutil.which("nix-store"),
-        nix_store=os.path.isdir("/nix/store"),
+        nix=look_at_nix(os.environ),
         kernel=doctor_host.look_at_kernel(),
         state=doctor_host.look_at_folder(layout.state, collapses=True),
         run=doctor_host.look_at_folder(layout.run),

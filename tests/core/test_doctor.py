@@ -16,6 +16,7 @@ from orchestrator.model.checkup import (
     InotifyFound,
     KernelFound,
     Level,
+    NixFound,
     RuntimeTrial,
 )
 
@@ -24,6 +25,15 @@ RUNC = RuntimeTrial("runc", "/usr/sbin/runc", "runc version 1.1.12")
 YOUKI = RuntimeTrial("youki", None, refusal="not installed")
 REFUSING = evolve(CRUN, refusal="cgroups in hybrid mode not supported")
 CGROUPS = CgroupsFound(versions=frozenset({2}), controllers=frozenset({"memory", "swap", "cpu", "pids", "io"}))
+
+NIX = NixFound(
+    store="/nix/store",
+    is_there=True,
+    asks="/usr/bin/nix-store",
+    builds="/usr/bin/nix-build",
+    roots="/nix/var/nix/gcroots",
+    keeps=True,
+)
 
 GOOD = Checkup(
     root=True,
@@ -36,8 +46,7 @@ GOOD = Checkup(
     profile="/usr/share/containers/seccomp.json",
     journal=True,
     cni=(("/opt/cni/bin", 16),),
-    nix_command="/usr/bin/nix-store",
-    nix_store=True,
+    nix=NIX,
     kernel=KernelFound(
         release="6.18.0-amd64",
         version=(6, 18),
@@ -64,7 +73,7 @@ def news(checkup: Checkup) -> list[Finding]:
 def test_a_good_host() -> None:
     findings = judge_checkup(GOOD)
     assert is_well(findings)
-    assert {finding.subject for finding in findings if finding.level is not Level.OK} == {"runtime", "CNI", "Nix"}
+    assert {finding.subject for finding in findings if finding.level is not Level.OK} == {"runtime", "CNI"}
     assert Finding("runtime", Level.OK, "--runtime auto takes crun (/usr/bin/crun)") in findings
 
 
@@ -134,8 +143,36 @@ def change(part: str, **changes: Any) -> Mapping[str, Any]:  # noqa: ANN401 - th
         ({"unit": None}, "systemd", Level.NOTE, "the unit is not installed", "systemctl enable"),
         ({"journal": False}, "systemd", Level.NOTE, "the journal's socket is not there", "journald"),
         ({"cni": ()}, "CNI", Level.NOTE, "no plugins", ""),
-        ({"nix_command": None}, "Nix", Level.NOTE, "nix-store is not on PATH, /nix/store is there", ""),
-        ({"nix_command": None, "nix_store": False}, "Nix", Level.NOTE, "not installed", ""),
+        (
+            {"nix": evolve(NIX, asks=None, is_there=False)},
+            "Nix",
+            Level.NOTE,
+            "not installed",
+            "apt-get install nix-bin",
+        ),
+        ({"nix": evolve(NIX, is_there=False)}, "Nix", Level.NOTE, "there is no store /nix/store yet", ""),
+        (
+            {"nix": evolve(NIX, database="its schema is 11, known is 10")},
+            "Nix",
+            Level.NOTE,
+            "the database of /nix/store is not read: its schema is 11",
+            "",
+        ),
+        (
+            {"nix": evolve(NIX, database="cannot open it", asks=None)},
+            "Nix",
+            Level.WARNING,
+            "the database of /nix/store is not read: cannot open it",
+            "apt-get install nix-bin",
+        ),
+        (
+            {"nix": evolve(NIX, keeps=False)},
+            "Nix",
+            Level.WARNING,
+            "/nix/var/nix/gcroots cannot be written to",
+            "run the agent as its owner",
+        ),
+        ({"nix": evolve(NIX, builds=None)}, "Nix", Level.NOTE, "no nix-build", "apt-get install nix-bin"),
     ],
 )
 def test_what_is_said_of_what(changes: Mapping[str, Any], subject: str, level: Level, found: str, mend: str) -> None:

@@ -49,8 +49,9 @@ def find_problem(log: str, file: str, log_file: str) -> Problem:
     failed = _FAILED_BUILDER.search(lines[start])
     if failed is not None:
         return Problem(file, 1, 1, "", _describe_failed(failed, lines[:start], lines[start + 1 :]), hint)
-    message = _read_message(lines[start:])
-    place = next((match for line in lines[start:] if (match := _PLACE.fullmatch(line))), None)
+    why = _find_last(lines[start:])
+    message = _read_message(why)
+    place = next((match for line in why if (match := _PLACE.fullmatch(line))), None)
     old = _OLD_PLACE.fullmatch(message)
     if place is None and old is not None:
         return Problem(old[2], int(old[3]), int(old[4]), "", _cut(old[1]), hint)
@@ -86,22 +87,26 @@ def _is_of_nix(line: str) -> bool:
     return line.startswith(own) or any(pattern.match(line) for pattern in words)
 
 
-def _read_message(lines: Sequence[str]) -> str:
-    """The error's own text: up to the empty line, the place or the excerpt that follows. Of a chain of errors (nix
-    2.20 and later begin with "…" lines) the last one says why."""
-    last = ""
+def _find_last(lines: Sequence[str]) -> Sequence[str]:
+    """What is said from the last error on that has a text of its own: of a chain of errors (nix 2.20 and later begin
+    with "…" lines) that one says why."""
+    own = 0
     for number, line in enumerate(lines):
         match = _ERROR.fullmatch(line.strip())
-        if match is None or _FOLLOWS.match(line.strip()):
-            continue
-        text = match[1].strip()
-        for more in lines[number + 1 :]:
-            if not more.strip() or _PLACE.fullmatch(more) or more.startswith("(use ") or more.lstrip().startswith("…"):
-                break
-            text = f"{text} {more.strip()}".strip()
-        if text:
-            last = text
-    return last or "cannot be built"
+        if match is not None and match[1].strip() and not _FOLLOWS.match(line.strip()):
+            own = number
+    return lines[own:]
+
+
+def _read_message(lines: Sequence[str]) -> str:
+    """The text of the error that they begin with: up to the empty line, the place or the excerpt that follows."""
+    match = _ERROR.fullmatch(lines[0].strip())
+    text = match[1].strip() if match is not None else ""
+    for more in lines[1:]:
+        if not more.strip() or _PLACE.fullmatch(more) or more.startswith("(use ") or more.lstrip().startswith("…"):
+            break
+        text = f"{text} {more.strip()}".strip()
+    return text or "cannot be built"
 
 
 def _cut(text: str) -> str:

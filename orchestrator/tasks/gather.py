@@ -7,9 +7,10 @@ from attrs import evolve, field, frozen
 
 from orchestrator.core.closure import closure_questions
 from orchestrator.core.questions import ask_questions
+from orchestrator.core.references import choose_store
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, PlaceQuestion, Question
-from orchestrator.model.store import StoreLink
+from orchestrator.model.facts import Facts, PathQuestion, PlaceQuestion, Question
+from orchestrator.model.store import Store, StoreLink
 from orchestrator.ports import World
 
 
@@ -36,30 +37,41 @@ class Gathered:
 
 async def gather_facts(definitions: Mapping[str, Asked], world: World) -> Gathered:
     """The answers to all that these definitions ask, by name. Never raises."""
-    asked = {name: ask_questions(name, each.definition, world.host.store) for name, each in definitions.items()}
-    own: dict[str, dict[PlaceQuestion, str | None]] = {
-        name: dict(_recall(asked[name], each.links)) for name, each in definitions.items() if each.links
+    store = world.host.store
+    recalled = {
+        name: _Recalled(ask_questions(name, each.definition, store), each.links, choose_store(each.definition, store))
+        for name, each in definitions.items()
     }
-    facts = await world.gather(
-        question for name, questions in asked.items() for question in questions if question not in own.get(name, ())
-    )
-
-    def with_own(name: str) -> Facts:
-        return evolve(facts, places={**facts.places, **own[name]}) if name in own else facts
-
-    further = {name: closure_questions(each.definition, with_own(name)) for name, each in definitions.items()}
+    facts = await world.gather(question for each in recalled.values() for question in each.asked)
+    own = {name: each.put_in(facts) for name, each in recalled.items() if each.places}
+    further = {name: closure_questions(each.definition, own.get(name, facts)) for name, each in definitions.items()}
     if any(further.values()):
-        facts = facts.join(await world.gather(question for questions in further.values() for question in questions))
-    questions: dict[str, tuple[Question, ...]] = {
-        name: (*(question for question in each if question not in own.get(name, ())), *further[name])
-        for name, each in asked.items()
-    }
-    return Gathered(facts, questions, {name: with_own(name) for name in own})
+        more = await world.gather(question for questions in further.values() for question in questions)
+        facts, own = facts.join(more), {name: each.join(more) for name, each in own.items()}
+    questions = {name: (*each.asked, *further[name]) for name, each in recalled.items()}
+    return Gathered(facts, questions, own)
 
 
-def _recall(questions: Iterable[Question], links: Iterable[StoreLink]) -> Iterable[tuple[PlaceQuestion, str]]:
-    """The answers that the links give which were kept."""
-    targets = {link.path: link.target for link in links}
-    for question in questions:
-        if isinstance(question, PlaceQuestion) and question.path in targets:
-            yield question, targets[question.path]
+class _Recalled:
+    """The questions of a definition, without those that the links answer which were kept: what they lead to is looked
+    at instead. ``places`` has the answers."""
+
+    def __init__(self, questions: Iterable[Question], links: Iterable[StoreLink], store: Store) -> None:
+        targets = {link.path: link.target for link in links}
+        self.places: dict[PlaceQuestion, str | None] = {}
+        self._real: dict[str, str] = {}
+        asked: list[Question] = []
+        for question in questions:
+            if isinstance(question, PlaceQuestion) and question.path in targets:
+                self.places[question] = targets[question.path]
+            elif isinstance(question, PathQuestion) and question.path in targets:
+                self._real[question.path] = store.find_real(targets[question.path])
+                asked.append(PathQuestion(self._real[question.path]))
+            else:
+                asked.append(question)
+        self.asked = tuple(asked)
+
+    def put_in(self, facts: Facts) -> Facts:
+        """What is known, as if the links led where they did."""
+        paths = {path: facts.paths[real] for path, real in self._real.items()}
+        return evolve(facts, places={**facts.places, **self.places}, paths={**facts.paths, **paths})

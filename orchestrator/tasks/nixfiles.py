@@ -35,13 +35,11 @@ _ANEW_AT_MOST = 3
 @frozen
 class Translated:
     """Nix expressions as far as they are built. ``sources`` can be compiled; ``unbuilt`` cannot, with the reason;
-    ``watched`` are the files that the definition of each name is made from; ``building`` is how far those are that are
-    being built."""
+    ``watched`` are the files that the definition of each name is made from."""
 
     sources: tuple[Source, ...]
     unbuilt: Mapping[str, Compiled]
     watched: Mapping[str, frozenset[str]]
-    building: Mapping[str, str]
 
     def mark_watched(self, compiled: Mapping[str, Compiled]) -> dict[str, Compiled]:
         """What was compiled, with the files that it is made from among what it depends on."""
@@ -103,7 +101,8 @@ class NixFiles:
             self._entries.pop(name).scope.cancel()
             self._builder.forget(name)
         self._world = world
-        facts = await world.gather(question for each in self._entries.values() for question in each.inputs)
+        asked = tuple(question for each in self._entries.values() for question in each.inputs)
+        facts = await world.gather(asked) if asked else Facts(world.host)
         for name, source in files.items():
             entry = self._entries.get(name)
             if entry is None or entry.source.text != source.text or entry.source.file != source.file:
@@ -126,8 +125,12 @@ class NixFiles:
             sources=tuple(ready),
             unbuilt=unbuilt,
             watched={name: _find_watched(self._entries[name].inputs) for name in files},
-            building={name: progress for name in files if (progress := self._entries[name].progress)},
         )
+
+    def progress_of(self, name: str) -> str:
+        """How far the build of a definition is; empty where none is under way."""
+        entry = self._entries.get(name)
+        return entry.progress if entry is not None else ""
 
     def find_places(self, compiled: Mapping[str, Compiled]) -> None:
         """Of what is built and has problems, find out where its keys stand; a hint follows."""

@@ -69,8 +69,6 @@ class Reconciler:
         self._holds = holds
         self._history = history
         self._nix = nix
-        self._building: Mapping[str, str] = {}
-        """How far those are that are being built."""
         self._on_directory = on_directory
         self._always_watched = frozenset(always_watched)
         directory.watch_also(self._always_watched)
@@ -241,7 +239,6 @@ class Reconciler:
             compiled = await compile_sources(translated.sources, before, self._parser, self._world)
             compiled = {**translated.mark_watched(compiled), **translated.unbuilt}
             self._nix.find_places(compiled)
-            self._building = translated.building
             compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}
             self._compiled = {**self._linger(compiled), **compiled}
         else:
@@ -352,7 +349,7 @@ class Reconciler:
             self._outside.report.told(name, action, before.target if before is not None else None)
             known.tell(action, problems)
         for name, supervision in living.items():
-            supervision.note_building(self._building.get(name, ""))
+            supervision.note_building(self._nix.progress_of(name))
         self._supervisions = living
 
 

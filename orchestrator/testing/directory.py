@@ -17,6 +17,8 @@ from orchestrator.model.facts import (
     PathQuestion,
     PlaceQuestion,
     Question,
+    StampAnswer,
+    StampQuestion,
     TextQuestion,
 )
 from orchestrator.model.source import Form, Listing, Source
@@ -103,6 +105,8 @@ class FakeWorld:
         """Links into the store: where each leads, as the store writes it."""
         self.nix = FakeNixStore()
         """What the store has, whichever store is asked."""
+        self.stamps: dict[str, StampAnswer] = {}
+        """The states of files, by path."""
         self.asked: list[Question] = []
         self.news = trio.Event()
         """To be set when what did not answer may answer now."""
@@ -146,4 +150,7 @@ class FakeWorld:
             if isinstance(question, PlaceQuestion)
         }
         closures = {question: self.nix.answer(question) for question in asked if isinstance(question, ClosureQuestion)}
-        return Facts(self.host, paths, texts, digests, devices, places, closures, unanswered=unanswered)
+        stamps = {
+            question.path: self.stamps.get(question.path) for question in asked if isinstance(question, StampQuestion)
+        }
+        return Facts(self.host, paths, texts, digests, devices, places, closures, stamps, unanswered=unanswered)

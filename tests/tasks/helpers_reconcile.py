@@ -14,6 +14,7 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.state import AgentState, NameState
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
+from orchestrator.tasks.nixfiles import NixFiles
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
@@ -22,6 +23,7 @@ from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
+from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
@@ -77,9 +79,20 @@ class Stage:
         registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
-        self.history = History(self.generations, {}, self.reporter, lambda: self.wall_clock())
+        self.history = History(
+            self.generations, {}, self.reporter, lambda: self.wall_clock(), self.disk.keep_store_paths
+        )
+        self.nix = FakeNix()
+        self.nix_files = NixFiles(self.nix)
         self.reconciler: Reconciler = Reconciler(
-            self.directory, self.world, self.parser, outside, self.holds, self.history, self.reporter.directory
+            self.directory,
+            self.world,
+            self.parser,
+            outside,
+            self.holds,
+            self.history,
+            self.nix_files,
+            self.reporter.directory,
         )
 
     def pids(self) -> dict[str, int | None]:
@@ -123,6 +136,7 @@ async def open_stage(
     prepare(stage)
     async with trio.open_nursery() as nursery:
         await stage.history.recall_pin()
+        await nursery.start(stage.nix_files.run, stage.reconciler.follow_again, stage.reconciler.note_building)
         await nursery.start(stage.reconciler.run, nursery)
         nursery.start_soon(stage.history.run)
         if settled:

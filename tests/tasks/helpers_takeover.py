@@ -94,6 +94,7 @@ async def open_next(
     async with trio.open_nursery() as nursery:
         await stage.history.recall_pin()
         stage.reconciler.take_over(left.adopted, nursery)
+        await nursery.start(stage.nix_files.run, stage.reconciler.follow_again, stage.reconciler.note_building)
         await nursery.start(stage.reconciler.run, nursery)
         if settled:
             await stage.settle()

@@ -15,6 +15,7 @@ from attrs import frozen
 from orchestrator.core.rootfs import is_below
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import PathQuestion, PlaceQuestion
+from orchestrator.model.health import ExecHealth
 from orchestrator.model.place import KeyPath
 from orchestrator.model.rootfs import ClosureRootfs
 from orchestrator.model.store import Store
@@ -23,8 +24,11 @@ from orchestrator.model.types import AbsolutePath
 _HASH_AND_NAME = r"/[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+._?=-]+"
 """Of a store path, below the folder: 160 bits in Nix's base 32, and a name."""
 
-_WORD = re.compile(r"(?<![^\s\"'`=:,;|&<>(){}\[\]])/[^\s\"'`:,;|&<>(){}\[\]$*\\]+")
-"""A path that is a word by itself, in an argument, a list of paths or a line of a script."""
+_WORD = re.compile(
+    r"(?:(?<![^\s\"'`=:,;|&<>({\[])|(?<=file://))/(?!/)[^\s\"'`:,;|&<>(){}\[\]$*\\]*+(?:(?<=/)|(?![({\[$*\\]))"
+)
+"""A path that is a word by itself, in an argument, a list of paths or a line of a script. Of one that goes on with what
+a shell fills in (``/a/b/$C``, ``/a/b/*.so``) it is the folder, where that ends there; ``//host/a`` is none."""
 
 _OWN = ("/proc", "/dev", "/sys")
 """Where every container has something of its own, so that no path below is the host's."""
@@ -68,7 +72,7 @@ def choose_store(definition: Definition, host_store: Store) -> Store:
     if name == "store":
         return Store(written, written, f"{parent.rstrip('/')}/var/nix")
     root = written.rstrip("/")
-    return Store(host_store.folder, f"{root}{host_store.folder}", f"{root}/nix/var/nix", root=written)
+    return Store(host_store.folder, f"{root}/nix/store", f"{root}/nix/var/nix", root=written)
 
 
 def find_references(definition: Definition, store: Store) -> tuple[Reference, ...]:
@@ -97,21 +101,26 @@ def place_question(reference: Reference, store: Store) -> PlaceQuestion:
     return PlaceQuestion(store, reference.path, whole=reference.kind is not Kind.WORD)
 
 
-def replace_words(definition: Definition, store: Store, targets: Mapping[str, str]) -> Definition:
+def replace_words(definition: Definition, targets: Mapping[str, str]) -> Definition:
     """The definition with the paths of the store in the place of the words that lead there: inside there is no such
     link. targets: by word."""
     if not targets:
         return definition
 
-    def follow(text: str) -> str:
-        return _WORD.sub(lambda match: targets.get(_normalise(match[0]), match[0]), text)
+    def follow(match: re.Match[str]) -> str:
+        target = targets.get(_normalise(match[0]))
+        if target is None:
+            return match[0]
+        return f"{target}/" if match[0].endswith("/") else target
 
-    return _change_texts(definition, follow)
+    return _change_texts(definition, lambda text: _WORD.sub(follow, text))
 
 
 def _change_texts(definition: Definition, change: Callable[[str], str]) -> Definition:
+    health = definition.health
     return attrs.evolve(
         definition,
+        health=attrs.evolve(health, args=tuple(map(change, health.args))) if isinstance(health, ExecHealth) else health,
         args=None if definition.args is None else tuple(map(change, definition.args)),
         cmd=None if definition.cmd is None else change(definition.cmd),
         shell=AbsolutePath(change(definition.shell)),
@@ -128,6 +137,9 @@ def _texts(definition: Definition) -> Iterator[tuple[KeyPath, str]]:
         yield ("shell",), definition.shell
     for name, text in definition.env.items():
         yield ("env", name), text
+    if isinstance(definition.health, ExecHealth):
+        for index, text in enumerate(definition.health.args):
+            yield ("health", "args", index), text
 
 
 def _find_written(key: KeyPath, text: str, store: Store) -> Iterable[Reference]:

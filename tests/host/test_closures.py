@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.host.agent_process import AgentProcess, definition, find_program
+from tests.host.agent_process import AgentProcess, definition
+from tests.host.host_stores import make_chroot_store
 from tests.nix.private_store import PrivateStore, make_private_store
 
 pytestmark = pytest.mark.real
@@ -202,16 +203,8 @@ def test_a_path_that_is_not_valid_is_a_problem_until_it_is(agent: AgentProcess, 
 
 def test_a_chroot_store_lies_elsewhere_than_its_paths_say(agent: AgentProcess, tmp_path: Path) -> None:
     root = tmp_path / "chroot"
-    plain = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "NIX_CONF_DIR": agent.environ["NIX_CONF_DIR"]}
-    folder = tmp_path / "busybox"
-    (folder / "bin").mkdir(parents=True)
-    for name in ("busybox", "sh", "ls", "sleep"):
-        (folder / "bin" / name).write_bytes(Path(find_program("busybox")).read_bytes())
-        (folder / "bin" / name).chmod(0o755)
-    added = subprocess.run(
-        ("nix-store", "--store", str(root), "--add", str(folder)), env=plain, capture_output=True, text=True, check=True
-    )
-    path = added.stdout.strip()
+    plain = {name: agent.environ[name] for name in ("PATH", "HOME", "NIX_CONF_DIR")}
+    path = make_chroot_store(root, tmp_path / "scratch", plain)
     assert path.startswith("/nix/store/")
     assert not Path(path).exists()
     (root / "nix/var/nix/profiles/web").symlink_to(path)  # as nix makes it: its target is as the store writes it

@@ -21,7 +21,9 @@ from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.entrypoints import load_registry
 from tests.host.agent_process import AgentProcess, definition, find_program
+from tests.host.host_stores import make_chroot_store
 from tests.host.host_view import make_busybox_root
+from tests.nix.private_store import make_private_store
 
 pytestmark = pytest.mark.real
 
@@ -34,6 +36,8 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "cmd": (BY_INTERRUPT, 'mounts."/srv" = { source = "/srv/data" }'),
     "shell": (f"cmd = '''{STAYS}'''",),
     "type": ('args = ["/bin/true"]',),
+    "packages": (f"cmd = '''{STAYS}'''",),
+    "rootfs.store": (f"cmd = '''{STAYS}'''", 'packages = ["/srv/chroot/busybox"]'),
     "resources.memory_swap": ('resources.memory = "256M"',),
     "restart.max_restarts": ('restart.window = "1m"',),
     "ready": (f"cmd = '''systemd-notify --ready; {STAYS}'''",),
@@ -41,6 +45,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
 """The lines that a field needs beside its own and that are no part of its value."""
 
 PLACES: Mapping[str, str] = {
+    "rootfs.store": '{{ type = "closure", store = {} }}',
     "rootfs.path": '{{ type = "directory", path = {} }}',
     "log.max_size": '{{ type = "file", max_size = {} }}',
     "env_files.path": "[{{ path = {} }}]",
@@ -98,7 +103,7 @@ def write_definition(path: str, declared: "attrs.Attribute[Any]", host: Mapping[
     if not keys & {"args", "cmd", "bundle"}:
         args = definition(STAYS).partition("\n")[0]
         lines.append(args)
-    if not keys & {"rootfs", "bundle"}:
+    if not keys & {"rootfs", "bundle", "packages"}:
         lines.append('rootfs = "host"')
     text = "\n".join(lines) + "\n"
     for written, real in host.items():
@@ -119,6 +124,10 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
     """What the examples name of a host, made below ``folder``."""
     (folder / "data").mkdir()
     (folder / "web.env").write_text("FROM_FILE=yes\n")
+    store = make_private_store(folder / "nix")
+    agent.environ |= store.environment | {"PATH": os.environ["PATH"]}
+    chroot = folder / "chroot"
+    path = make_chroot_store(chroot, folder / "scratch", store.environment)
     (folder / "bundle.toml").write_text(definition(STAYS))
     built = agent.call("build", str(folder / "bundle.toml"), "-o", str(folder / "bundle"))
     assert built.returncode == 0, built.stderr
@@ -127,6 +136,9 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
         "/etc/web.env": str(folder / "web.env"),
         "/srv/alpine": str(make_busybox_root(folder / "alpine", find_program("busybox"))),
         "/srv/bundles/web": str(folder / "bundle"),
+        "/nix/var/nix/profiles/default": store.busybox,
+        "/srv/chroot": str(chroot),
+        "/srv/chroot/busybox": path,
         "amd64": os.uname().machine,
         **({} if Path("/dev/fuse").exists() else {"/dev/fuse": "/dev/zero"}),
     }

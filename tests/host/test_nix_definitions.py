@@ -34,6 +34,12 @@ WEB = """let common = import ./lib/common.nix; in {
 """
 
 
+def derive(name: str, script: str) -> str:
+    """A derivation, as the language has it, of lines of the shell that say nothing of quotes."""
+    words = f'name = "{name}"; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "{script}" ];'
+    return f"derivation {{ {words} }}"
+
+
 def write(agent: AgentProcess, name: str, text: str) -> Path:
     """Put a file of the directory of definitions in place by rename."""
     path = agent.config / name
@@ -76,8 +82,7 @@ def test_a_failed_build_leaves_what_runs_and_says_where(agent: AgentProcess) -> 
     assert agent.row("web")["pid"] == before["pid"]
 
     script = "echo to the log; echo no luck >&2; exit 3"
-    broken = f'derivation {{ name = "luck"; system = builtins.currentSystem; builder = "/bin/sh"; args = ["-c" "{script}"]; }}'
-    write(agent, "web.nix", f"{{ args = [ ({broken}) ]; }}\n")
+    write(agent, "web.nix", f"{{ args = [ ({derive('luck', script)}) ]; }}\n")
     (problem,) = agent.wait_row("web", lambda row: "luck" in str(row["problems"]), "its problem")["problems"]
     assert problem["message"] == "the builder of luck failed (exit code 3): no luck"
     assert "to the log" in Path(agent.layout.builds, "web.log").read_text()
@@ -124,10 +129,7 @@ def test_an_agent_that_comes_back_has_nothing_to_build_and_replaces_nothing(agen
 def test_a_definition_that_is_not_built_yet_is_told_to_be(agent: AgentProcess) -> None:
     fifo = agent.base / "go"
     os.mkfifo(fifo)
-    slow = (
-        f'derivation {{ name = "slow"; system = builtins.currentSystem; builder = "/bin/sh"; '
-        f'args = ["-c" "read -r word < {fifo}; echo $word > $out"]; }}'
-    )
+    slow = derive("slow", f"read -r word < {fifo}; echo $word > $out")
     write(agent, "web.nix", WEB.replace("args =", f"env.SLOW = {slow};\n  args ="))
     agent.start(settled=False)
     row = agent.wait_row("web", lambda row: "building slow" in row["message"], "its progress")

@@ -4,6 +4,8 @@ Each effect answers with one event, its failure too. Which effect is due is deci
 what an instance is by `orchestrator.tasks.instance`.
 """
 
+from contextlib import suppress
+
 import trio
 
 from orchestrator.core.lifecycle import Effect, Event, Happening
@@ -31,6 +33,9 @@ class Effects:
         self.live = LiveInstance.from_adopted(adopted, outside) if adopted is not None and left else None
         self.successor = Successor(name, outside)
         self._removed: str | None = None
+        self._remains: LiveInstance | None = None
+        """What has ended and is followed, and is not removed yet."""
+        self._clearing = trio.Lock()
 
     @property
     def current(self) -> LiveInstance:
@@ -41,8 +46,9 @@ class Effects:
     @property
     def bundles(self) -> frozenset[str]:
         """The digests of the bundles that its instances need on disk."""
-        live = self.live.state.bundle if self.live is not None else None
-        return frozenset(digest for digest in (live, self.successor.bundle) if digest is not None)
+        instances = (each for each in (self.live, self._remains) if each is not None)
+        digests = (*(each.state.bundle for each in instances), self.successor.bundle)
+        return frozenset(digest for digest in digests if digest is not None)
 
     def is_made_from(self, target: Target) -> bool:
         """Whether the instance that there is was made from the bundle of ``target``."""
@@ -122,6 +128,7 @@ class Effects:
 
     async def _start(self, live: LiveInstance) -> None:
         try:
+            await self._clear_remains()
             await live.start()
         except OutsideError as error:
             self._fail(Event.START_FAILED, error)
@@ -133,8 +140,16 @@ class Effects:
 
     async def _clean(self) -> None:
         live = self.live
+        if live is not None and live.is_over and self.successor.bundle is not None:
+            # What follows is created meanwhile; it is not started before this is gone.
+            self.live, self._removed, self._remains = None, live.state.bundle, live
+            self._answer(Event.CLEANED)
+            with suppress(OutsideError):  # then it is tried again by what comes next
+                await self._clear_remains()
+            return
         try:
             self.successor.clear()
+            await self._clear_remains()
             if live is not None:
                 await live.remove()
         except OutsideError as error:
@@ -145,3 +160,11 @@ class Effects:
                 self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
             self.live, self._removed = None, live.state.bundle
         self._answer(Event.CLEANED)
+
+    async def _clear_remains(self) -> None:
+        """Remove what is left of an instance that has ended and is followed. Raises OutsideError."""
+        async with self._clearing:
+            if self._remains is not None:
+                await self._remains.remove()
+                self._remains = None
+                self._outside.sweep()  # it may have been the last with its bundle

@@ -116,6 +116,15 @@ class LiveInstance:
         """Whether an earlier agent has made it and it never got to run."""
         return self._instance is None and self._process is None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs any more, as far as is known: all processes of a pid namespace end with its first
+        (pid_namespaces(7))."""
+        if self.state.exit is None or self._instance is None:
+            return False
+        namespaces = self._instance.bundle.config.get("linux", {}).get("namespaces") or ()
+        return any(each.get("type") == "pid" and not each.get("path") for each in namespaces)
+
     def build(self) -> None:
         """Store the bundle and make the instance's folder. Raises DiskFailed.
 

@@ -1,0 +1,71 @@
+"""What is left of an instance that has ended and is followed: removed while the next one is created, which is not
+started before that."""
+
+import trio
+from trio.testing import MockClock
+
+from orchestrator.model.state import PublicState
+from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
+
+EDITED = WEB + 'cwd = "/srv"\n'
+
+
+def commands(stage: Stage) -> list[tuple[str, str]]:
+    """What the runtime was asked for, with the number of the instance."""
+    return [(method, identity.rpartition("-")[2]) for method, identity in stage.runtime.calls]
+
+
+async def test_it_is_removed_while_the_next_is_created_and_gone_when_that_starts(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        (old,) = stage.disk.instances
+        stage.runtime.delays |= {"remove": 10.0, "create": 4.0}
+        stage.directory.write("web", EDITED)
+        await trio.sleep(2)
+        assert commands(stage)[-2:] == [("remove", "000"), ("create", "001")]
+        await trio.sleep(6)
+        assert stage.state("web").state is PublicState.STARTING
+        assert old in stage.disk.instances, "whoever comes next is to know of both"
+        assert stage.state("web").bundle in stage.reconciler.bundles_in_use()
+        await trio.sleep(5)
+        assert commands(stage)[-1] == ("start", "001")
+        assert stage.state("web").state is PublicState.RUNNING
+        assert old not in stage.disk.instances
+        assert len(stage.reconciler.bundles_in_use()) == 1
+
+
+async def test_what_cannot_be_removed_keeps_the_next_from_starting_until_it_is(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        (old,) = stage.disk.instances
+        for _ in range(3):
+            stage.runtime.fail("remove", "the disk is on fire")
+        stage.directory.write("web", EDITED)
+        await trio.sleep(0.5)
+        assert stage.state("web").state is not PublicState.RUNNING
+        await trio.sleep(60)
+        assert stage.state("web").state is PublicState.RUNNING
+        assert old not in stage.disk.instances
+        methods = [method for method, _ in commands(stage)]
+        removed = [number for number, call in enumerate(commands(stage)) if call == ("remove", "000")]
+        assert len(removed) == 4
+        assert "start" not in methods[removed[0] : removed[-1]]
+        assert stage.runtime.containers.keys() == stage.disk.instances.keys()
+
+
+async def test_a_stop_meanwhile_leaves_nothing(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.runtime.delays |= {"remove": 10.0, "create": 4.0}
+        stage.directory.write("web", EDITED)
+        await trio.sleep(2)
+        stage.directory.remove("web")
+        await trio.sleep(60)
+        assert "start" not in [method for method, number in commands(stage) if number != "000"]
+        assert (stage.disk.names, stage.disk.instances, stage.runtime.containers) == ({}, {}, {})
+        assert stage.disk.bundles == {}
+
+
+async def test_a_crash_is_cleared_away_before_the_next_is_made(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.runtime.delays["remove"] = 10.0
+        stage.runtime.process_of("web").finish(code=1)
+        await trio.sleep(30)
+        assert [method for method, _ in commands(stage)] == ["create", "start", "remove", "create", "start"]

@@ -38,6 +38,7 @@ OF_THE_DISK = {
     "empty_trash_now",
     "write_again_for_ever",
     "layout",
+    "store_roots",
 }
 """Those of the disk that the agent has beside its port, and that change nothing that another agent goes by."""
 

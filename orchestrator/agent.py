@@ -38,7 +38,7 @@ from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.entrypoints import load_registry, read_plugin_versions
-from orchestrator.system.facts import HostWorld, probe_host
+from orchestrator.system.facts import HostWorld
 from orchestrator.system.fdstore import SystemdStore
 from orchestrator.system.generations import HostGenerations
 from orchestrator.system.left import observe_instance, read_files
@@ -180,7 +180,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
     sweeper = Sweeper(sweep, reporter.say)
     outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
-    world, parser, holds = HostWorld.probe(opened.children), Parser(load_registry()), Holds(disk)
+    world, parser, holds = HostWorld.probe(opened.children, opened.runtime.name), Parser(load_registry()), Holds(disk)
     generations = HostGenerations(opened.layout)
     history = History(generations, read_plugin_versions(), reporter, time.time, disk.keep_store_paths)
     await history.recall_pin()
@@ -188,7 +188,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     def look_again() -> None:
         done = reporter.reloading()
         try:
-            reconciler.look_again(evolve(world, host=probe_host()), done)
+            reconciler.look_again(world.look_again(), done)
         except OutsideError as error:
             reporter.say(f"cannot look at the host again: {error}")
             done()

@@ -11,7 +11,7 @@ from attrs import asdict, frozen
 from orchestrator.cli.errors import FAILED, write_output
 from orchestrator.cli.names import complete_files
 from orchestrator.cli.nixbuilds import compile_all
-from orchestrator.cli.settings import default_config
+from orchestrator.cli.settings import default_config, wanted_runtime
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import refuse_doubled, sort_sources
 from orchestrator.core.parse import Parser
@@ -78,7 +78,7 @@ def _read_directory(path: str) -> _Batch:
 
 
 async def _check(batches: Iterable[_Batch]) -> _Checked:
-    parser, world = Parser(load_registry()), HostWorld.probe()
+    parser, world = Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime())
     problems: list[Problem] = []
     texts: dict[str, str | None] = {}
     count = 0

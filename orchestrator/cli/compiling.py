@@ -7,6 +7,7 @@ import trio
 from attrs import frozen
 
 from orchestrator.cli.nixbuilds import compile_all
+from orchestrator.cli.settings import wanted_runtime
 from orchestrator.core.listing import Sorted, refuse_doubled, sort_sources
 from orchestrator.core.locate import locate_in_source
 from orchestrator.core.parse import Parser
@@ -63,7 +64,7 @@ def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
 
 
 def _compile(sources: Iterable[Source]) -> dict[str, Compiled]:
-    parser, world = Parser(load_registry()), HostWorld.probe()
+    parser, world = Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime())
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
@@ -101,7 +102,7 @@ def read_definition(path: str, name: str) -> ReadDefinition:
 
 def _build(source: Source, parser: Parser) -> Source:
     """A Nix expression with what it is built to. Raises Refused with why it is not."""
-    compiled = trio.run(compile_all, [source], parser, HostWorld.probe())[source.name]
+    compiled = trio.run(compile_all, [source], parser, HostWorld.probe(runtime=wanted_runtime()))[source.name]
     if compiled.source.built is None and isinstance(compiled.result, Broken):
         raise Refused(f"the definition of {source.name} has problems", compiled.result.problems)
     return compiled.source
@@ -111,7 +112,7 @@ def resolve_definition(read: ReadDefinition) -> Spec | ReadySpec:
     """What a definition is resolved to on this host, now. Raises Refused with the problems that the host shows,
     ProfileUnusable."""
     name = read.source.name
-    facts = trio.run(gather_facts, {name: Asked(read.definition)}, HostWorld.probe()).facts
+    facts = trio.run(gather_facts, {name: Asked(read.definition)}, HostWorld.probe(runtime=wanted_runtime())).facts
     spec = resolve_spec(name, read.definition, facts)
     if isinstance(spec, tuple):
         raise _refuse(read.source, spec)

@@ -161,3 +161,10 @@ def _below_home(variable: str, fallback: str) -> str:
     if not base.startswith("/"):
         base = f"{os.path.expanduser('~')}/{fallback}"
     return f"{base.rstrip('/')}/orchestrator"
+
+
+def wanted_runtime() -> str:
+    """The base name of the runtime that ORCHESTRATOR_RUNTIME names, for what is checked without an agent; empty where
+    it names none."""
+    wanted = os.environ.get("ORCHESTRATOR_RUNTIME", "auto")
+    return "" if wanted == "auto" else os.path.basename(wanted)

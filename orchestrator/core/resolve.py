@@ -12,6 +12,7 @@ from orchestrator.core.closure import Named, find_named, follow_links, lay_out_c
 from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, script_files
+from orchestrator.core.lacking import find_lacking
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
@@ -83,6 +84,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     env_files, env_faults = choose_env_files(definition.env_files, facts)
     faults += (*env_faults, *find_log_faults(definition.log, facts))
     faults += find_resource_faults(definition.resources, facts.host.controllers)
+    faults += find_lacking(definition, facts.host.runtime)
     if isinstance(layout, tuple):
         faults += layout
     if isinstance(account, tuple):

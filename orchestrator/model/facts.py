@@ -151,6 +151,9 @@ class HostFacts:
     """What the kernel's control groups can limit: ``swap`` is memory and swap together, ``io`` the weight of disks."""
     store: Store = NIX_STORE
     """The Nix store that definitions mean which name no other (NIX_STORE_DIR); it need not be there."""
+    runtime: str = ""
+    """The base name of the OCI runtime that makes new containers; empty where it is not known, and nothing is
+    lacking."""
 
 
 @frozen

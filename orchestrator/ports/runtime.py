@@ -72,7 +72,7 @@ class Runtime(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is: ``runc``, ``crun``, ``youki``."""
+        """What it is: ``runc``, ``crun``, ``youki``, ``railcar``."""
         ...
 
     @property

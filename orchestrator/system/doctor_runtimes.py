@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import trio
 
+from orchestrator.core.lacking import RAILCAR
 from orchestrator.model.checkup import RuntimeTrial
 from orchestrator.ports import DiskFailed
 from orchestrator.system.cgroup import Cgroups
@@ -25,12 +26,19 @@ PREFIX = "orchestrator-doctor-"
 
 
 def find_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
-    """Which are installed, none tried. names: programs, or absolute paths."""
-    return tuple(RuntimeTrial(name, find_command(name, os.environ), tried=False) for name in names)
+    """Which are installed, none tried; railcar too where it is. names: programs, or absolute paths."""
+    return tuple(RuntimeTrial(name, find_command(name, os.environ), tried=False) for name in _add_railcar(names))
+
+
+def _add_railcar(names: Iterable[str]) -> tuple[str, ...]:
+    """That it is not there is worth no word, since ``auto`` does not take it."""
+    found = find_command(RAILCAR, os.environ)
+    every = tuple(names)
+    return every if found is None or {RAILCAR, found} & set(every) else (*every, RAILCAR)
 
 
 async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
-    """Let each run a container; as root. names: programs, or absolute paths.
+    """Let each run a container, and railcar where it is installed; as root. names: programs, or absolute paths.
 
     Makes this process a subreaper. SIGTERM and SIGHUP end it once all is removed. Raises OutsideError where none can be
     tried: no folder can be made, control groups cannot be read.
@@ -48,7 +56,7 @@ async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
                     nursery.cancel_scope.cancel()
 
             nursery.start_soon(listen)
-            trials += await _try_all(names, folder)
+            trials += await _try_all(_add_railcar(names), folder)
             nursery.cancel_scope.cancel()
     if ended_by:
         signal.raise_signal(ended_by[0])

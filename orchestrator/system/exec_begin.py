@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.core.exec_process import FAILED, judge_refusal
+from orchestrator.core.lacking import RAILCAR
 from orchestrator.model.state import InstanceState
 from orchestrator.ports import OutsideError
 from orchestrator.system.reaper import Children
@@ -90,6 +91,8 @@ async def begin_command(
     the runtime's. options: further ones of ``exec``. read_said: what was written to ``given``. Raises ExecFailed with
     what the runtime says, RuntimeSlow, OSError.
     """
+    if os.path.basename(instance.runtime) == RAILCAR:
+        raise ExecFailed(f"cannot run a command in {instance.name}: railcar runs no further command in a container")
     log, pid_file, process_file = f"{scratch}/log", f"{scratch}/pid", f"{scratch}/process.json"
     _write(process_file, json.dumps(process))
     stdin, stdout, stderr = given

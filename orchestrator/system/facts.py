@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Any
 
 import trio
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from orchestrator.core.defaults import ETC_FILES, ETC_FOLDERS, USR_FOLDERS
 from orchestrator.core.seccomp import ProfileError, compile_profile
@@ -69,12 +69,15 @@ class HostWorld:
     _nix: NixStore = field(factory=lambda: NixStore(Children(), os.environ), eq=False, repr=False)
 
     @classmethod
-    def probe(cls, children: Children | None = None) -> "HostWorld":
-        """Learn of the host, once. children: of a process that reaps its orphans. Raises ProfileUnusable,
-        CgroupUnreadable."""
-        if children is None:
-            return cls(probe_host())
-        return cls(probe_host(), nix=NixStore(children, os.environ))
+    def probe(cls, children: Children | None = None, runtime: str = "") -> "HostWorld":
+        """Learn of the host, once. children: of a process that reaps its orphans. runtime: as `HostFacts`. Raises
+        ProfileUnusable, CgroupUnreadable."""
+        host = evolve(probe_host(), runtime=runtime)
+        return cls(host, nix=NixStore(Children() if children is None else children, os.environ))
+
+    def look_again(self) -> "HostWorld":
+        """The same with what the host is like now. Raises ProfileUnusable, CgroupUnreadable."""
+        return evolve(self, host=evolve(probe_host(), runtime=self.host.runtime))
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
         """Answer all questions, within seconds: what hangs is a path that does not answer (`Facts.unanswered`), and is

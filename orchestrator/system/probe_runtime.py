@@ -15,6 +15,7 @@ from typing import Any
 import trio
 from attrs import frozen
 
+from orchestrator.core.lacking import RAILCAR
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.cgroups import CgroupDriver, InstanceGroups
 from orchestrator.model.resources import Resources
@@ -25,13 +26,15 @@ from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.controllers import find_controllers
 from orchestrator.system.held import read_limits
 from orchestrator.system.process import PidfdProcess
+from orchestrator.system.railcar import find_obstacle, make_runtime
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.system.runtime_output import clean_message, open_scratch, read_from
 from orchestrator.system.spawn import clean_environment, run_command
 
 CANDIDATES = ("crun", "runc", "youki")
-"""What ``auto`` tries, in this order: the fastest first."""
+"""What ``auto`` tries, in this order: the fastest first. Never railcar: it lacks much of what a definition may say
+(`orchestrator.core.lacking`), so it must have been asked for by name."""
 
 PROBE_DEADLINE = 10.0
 """Seconds that the container of a probe, and the question for the version, may take."""
@@ -91,7 +94,8 @@ async def choose_runtime(
 
 
 def _list_candidates(preferred: Sequence[str], environ: Mapping[str, str]) -> tuple[str, ...]:
-    """None twice, by whatever name."""
+    """None twice, by whatever name; and not railcar, though it have made what runs."""
+    preferred = [command for command in preferred if os.path.basename(command) != RAILCAR]
     return (*preferred, *(name for name in CANDIDATES if find_command(name, environ) not in preferred))
 
 
@@ -126,9 +130,11 @@ async def try_runtime(
     name = os.path.basename(command)
     refusals: list[str] = []
     for driver in drivers:
-        runtime = OciRuntime(
+        runtime = make_runtime(
             name, command, root, children, cgroups, wrapper, version=version, environ=environ, driver=driver
         )
+        if obstacle := find_obstacle(name, cgroups.hierarchies):
+            return Trial(runtime, obstacle)
         try:
             await probe_runtime(runtime, scratch, parent_group, cgroups, environ)
         except RuntimeFailed as error:

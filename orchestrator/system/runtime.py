@@ -4,17 +4,15 @@ Three things make it whole. The command's streams become the container's, so the
 and its own message is read from a log of its own. A command is shielded from cancellation and has a deadline. What a
 killed command leaves is cleared without the runtime's help: its processes, its control groups, its state folder.
 What a killed agent's commands go on to do is ended by `orchestrator.system.leftovers`; which runtime to use is chosen
-by `orchestrator.system.probe_runtime`. Floor: system.
+by `orchestrator.system.probe_runtime`. A command by itself is `orchestrator.system.runtime_command`'s. Floor: system.
 """
 
 import contextlib
-import errno
-import math
 import os
 import shutil
-import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import trio
 
@@ -30,15 +28,9 @@ from orchestrator.system.logtarget import open_output
 from orchestrator.system.manager import stop_scope
 from orchestrator.system.process import PidfdProcess, open_process
 from orchestrator.system.reaper import Children
-from orchestrator.system.runtime_output import (
-    clean_message,
-    find_message,
-    open_scratch,
-    read_from,
-    read_status,
-    size_of,
-)
-from orchestrator.system.spawn import clean_environment, run_command
+from orchestrator.system.runtime_command import RuntimeProgram, failing, is_there
+from orchestrator.system.runtime_output import open_scratch, read_status
+from orchestrator.system.spawn import clean_environment
 from orchestrator.system.unmount import unmount_below
 from orchestrator.system.update import choose_no_limit, update_limits
 
@@ -48,10 +40,6 @@ START_DEADLINE = 30.0
 UPDATE_DEADLINE = 10.0
 DELETE_DEADLINE = 10.0
 QUERY_DEADLINE = 10.0
-HUNG_FOR = 60.0
-"""How long a runtime that took too long is taken to hang still, unless another command of it ends in time."""
-UNRUNNABLE = frozenset({errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOEXEC, errno.ETXTBSY})
-"""What execve(2) says of a program that is not there, or not whole: one that is being upgraded, for a moment."""
 DESCRIPTORS_KEPT = 16
 """How many descriptors must be left for a create: a container is not begun where it could not be looked after and
 ended, which needs a few for a moment."""
@@ -61,6 +49,9 @@ DESCRIPTORS_EACH = 4
 
 class OciRuntime:
     """A program with the common command line of crun, runc and youki. Implements `orchestrator.ports.Runtime`."""
+
+    program_type: ClassVar[type[RuntimeProgram]] = RuntimeProgram
+    """What its commands are put together by."""
 
     def __init__(
         self,
@@ -77,21 +68,18 @@ class OciRuntime:
     ) -> None:
         """command, root: absolute paths. wrapper: a command that is put before it and that must exec it. driver: who
         is to make the control groups; those that there are may be another's."""
-        self._name = name
-        self._command = command
         self._root = root
         self._children = children
         self._cgroups = cgroups
         self._wrapper = wrapper
-        self._environ = clean_environment(os.environ if environ is None else environ)
+        environ = clean_environment(os.environ if environ is None else environ)
+        self._program = self.program_type(name, command, root, children, wrapper, environ, driver)
         # As many starts as processors, and as many removals beside them: more would only be in each other's way, and a
         # runtime takes 10 MB and more.
         processors = len(os.sched_getaffinity(0))
         self._starts = trio.CapacityLimiter(processors)
         self._removals = trio.CapacityLimiter(processors)
         self._creating = 0
-        self._hung_at = -math.inf
-        """When a command took too long, trio's clock; -inf once one was in time."""
         # The instances whose create came to an end under our eyes, and whether it ended well: no other agent works on
         # these.
         self._watched: dict[str, bool] = {}
@@ -103,12 +91,12 @@ class OciRuntime:
     @property
     def name(self) -> str:
         """What it is: ``runc``, ``crun``, ``youki``."""
-        return self._name
+        return self._program.name
 
     @property
     def command(self) -> str:
         """The absolute path of its program."""
-        return self._command
+        return self._program.command
 
     @property
     def root(self) -> str:
@@ -117,18 +105,14 @@ class OciRuntime:
 
     def check_program(self) -> None:
         """See `orchestrator.ports.Runtime`."""
-        if not os.access(self._command, os.X_OK):
-            number = errno.EACCES if _is_there(self._command) else errno.ENOENT
-            raise RuntimeFailed(f"cannot run {self._command}: {os.strerror(number)}")
-        if trio.current_time() < self._hung_at + HUNG_FOR:
-            raise RuntimeFailed(f"{self._command} has not answered in time just now")
+        self._program.check()
 
     async def create(self, instance: Instance) -> PidfdProcess:
         """``create``, with its output where the instance's is to go. See `orchestrator.ports.Runtime`."""
         what = f"cannot create container {instance.id}"
         self._creating += 1
         try:
-            with _failing(what):
+            with failing(what):
                 self._need_descriptors()
                 with open_output(instance) as output, self._children.hold():
                     process = await self._create(instance, output)
@@ -143,12 +127,14 @@ class OciRuntime:
         arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
         with trio.CancelScope(shield=True):
             async with self._starts:
-                await self._run("create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output)
+                await self._program.run(
+                    "create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output
+                )
         # No await from here on: its init is held by nobody else yet.
         try:
             pid = _read_pid(pid_file)
         except (FileNotFoundError, ValueError) as error:
-            what = f"cannot create container {instance.id}: {self._name} has left no pid in {pid_file}"
+            what = f"cannot create container {instance.id}: {self.name} has left no pid in {pid_file}"
             raise RuntimeFailed(what) from error
         return open_process(pid, self._children)
 
@@ -160,50 +146,49 @@ class OciRuntime:
 
     async def start(self, instance_id: str, folder: str) -> None:
         """``start``. Shielded: who cancels it would not know whether the application began. Raises RuntimeFailed."""
-        with trio.CancelScope(shield=True), _failing(f"cannot start container {instance_id}"):
+        with trio.CancelScope(shield=True), failing(f"cannot start container {instance_id}"):
             async with self._starts:
-                await self._run("start", instance_id, folder, (instance_id,), START_DEADLINE)
+                await self._program.run("start", instance_id, folder, (instance_id,), START_DEADLINE)
 
     async def update(self, instance_id: str, folder: str, cgroups_path: str, resources: Resources) -> None:
         """``update``: all of the resources hold afterwards, or those before do. Raises RuntimeFailed if not all do."""
 
-        async def command(resources: bytes) -> None:
-            with open_scratch(resources) as stdin:
-                arguments = ("--resources", "-", instance_id)
-                await self._run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
+        async def command(rendered: bytes) -> None:
+            await self._update(instance_id, folder, cgroups_path, rendered)
 
-        with _failing(f"cannot update container {instance_id}"):
+        with failing(f"cannot update container {instance_id}"):
             hierarchies = self._cgroups.hierarchies
-            no_limit = choose_no_limit(self._name, hierarchies)
+            no_limit = choose_no_limit(self.name, hierarchies)
             await update_limits(cgroups_path, resources, hierarchies, command, no_limit)
+
+    async def _update(self, instance_id: str, folder: str, cgroups_path: str, rendered: bytes) -> None:
+        """Let limits hold, which are as in ``linux.resources``. Raises OutsideError, OSError."""
+        with open_scratch(rendered) as stdin:
+            arguments = ("--resources", "-", instance_id)
+            await self._program.run("update", instance_id, folder, arguments, UPDATE_DEADLINE, stdin=stdin)
 
     async def remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         """Undo whole, also after a create that was killed at any moment, by this agent or with it; idempotent.
 
         Shielded. Raises RuntimeFailed if something is left.
         """
-        with trio.CancelScope(shield=True), _failing(f"cannot remove container {instance_id}", always=True):
+        with trio.CancelScope(shield=True), failing(f"cannot remove container {instance_id}", always=True):
             await self._remove(instance_id, folder, cgroups_path)
 
     async def query(self, instance_id: str) -> RuntimeStatus | None:
         """``state``. See `orchestrator.ports.Runtime`."""
-        if not _is_there(f"{self._root}/{instance_id}"):
+        if not is_there(f"{self._root}/{instance_id}"):
             return None
         what = f"cannot ask for the state of container {instance_id}"
-        with trio.CancelScope(shield=True), _failing(what), open_scratch() as answer:
+        with trio.CancelScope(shield=True), failing(what, always=True):
             if instance_id not in self._watched:
-                await await_commands(self._root, instance_id)
-            result = await run_command(
-                (*self._wrapper, self._command, "--root", self._root, "state", instance_id),
-                children=self._children,
-                env=self._environ,
-                deadline=QUERY_DEADLINE,
-                stdout=answer,
-            )
-            text = read_from(f"/proc/self/fd/{answer}", 0)
-        if result.timed_out:
-            raise RuntimeFailed(f"{what}: {self._name}: took longer than {QUERY_DEADLINE:g} s")
-        return read_status(text) if result.success else None
+                await self._await_commands(instance_id)
+            text = await self._program.ask("state", instance_id, QUERY_DEADLINE)
+        return None if text is None else read_status(text)
+
+    async def _await_commands(self, instance_id: str) -> None:
+        """Wait for those of an agent that is no more. Raises OSError."""
+        await await_commands(self._root, instance_id)
 
     async def list_instances(self) -> tuple[str, ...]:
         """The ids that have a state folder below `root`.
@@ -219,69 +204,17 @@ class OciRuntime:
             return ()
         except OSError as error:
             raise RuntimeFailed(
-                f"cannot list the containers of {self._name} in {self._root}: {error.strerror}"
+                f"cannot list the containers of {self.name} in {self._root}: {error.strerror}"
             ) from error
 
     def kill_all(self, cgroups_path: str) -> None:
         """SIGKILL to every process in the cgroup. Raises RuntimeFailed."""
-        with _failing(f"cannot kill all of cgroup {cgroups_path}"):
+        with failing(f"cannot kill all of cgroup {cgroups_path}"):
             self._cgroups.kill_all(cgroups_path)
 
     def count_oom_kills(self, cgroups_path: str) -> int:
         """How often the kernel killed in this cgroup for want of memory; 0 where it cannot be told."""
         return self._cgroups.count_oom_kills(cgroups_path)
-
-    async def _run(
-        self,
-        action: str,
-        instance_id: str,
-        folder: str,
-        arguments: Sequence[str],
-        deadline: float,
-        *,
-        stdin: int | None = None,
-        output: int | None = None,
-    ) -> None:
-        """One command of the runtime, shielded. Raises RuntimeFailed with the runtime's own message, or OSError."""
-        # A removed folder must not keep the runtime from deleting.
-        log = f"{folder}/runtime.log" if _is_there(folder) else os.devnull
-        argv = (
-            *(*self._wrapper, self._command),
-            *("--root", self._root, "--log", log, "--log-format", "json"),
-            # What is there already the runtime knows the driver of.
-            *(("--systemd-cgroup",) if action == "create" and self.driver is CgroupDriver.SYSTEMD else ()),
-            *(action, *arguments),
-        )
-        log_start = size_of(log)
-        with trio.CancelScope(shield=True), open_scratch() as scratch:
-            stream = scratch if output is None else output
-            before = os.fstat(stream)
-            try:
-                result = await run_command(
-                    argv,
-                    children=self._children,
-                    env=self._environ,
-                    deadline=deadline,
-                    stdin=stdin,
-                    stdout=stream,
-                    stderr=stream,
-                )
-            except OSError as error:
-                if error.errno in UNRUNNABLE:
-                    raise RuntimeFailed(f"cannot run {argv[0]}: {error.strerror}") from error
-                raise
-            self._hung_at = trio.current_time() if result.timed_out else -math.inf
-            if result.success:
-                return
-            # Of the journal, or of what somebody has put in place of a log, nothing can be read back.
-            is_file = stat.S_ISREG(before.st_mode)
-            said = read_from(f"/proc/self/fd/{stream}", before.st_size).splitlines() if is_file else []
-        reason = f"took longer than {deadline:g} s" if result.timed_out else result.describe()
-        message = find_message(read_from(log, log_start)) or clean_message(said[-1] if said else "")
-        raise RuntimeFailed(
-            f"cannot {action} container {instance_id}: {self._name}: "
-            + (f"{reason}: {message}" if message and result.code is None else message or reason)
-        )
 
     async def _remove(self, instance_id: str, folder: str, cgroups_path: str) -> None:
         if instance_id not in self._watched:
@@ -292,12 +225,9 @@ class OciRuntime:
             pid = None
         await empty_group(self._cgroups, cgroups_path, pid)
         state = f"{self._root}/{instance_id}"
-        if _is_there(state):
+        if is_there(state):
             async with self._removals:
-                try:
-                    await self._run("delete", instance_id, folder, (instance_id,), DELETE_DEADLINE)
-                except RuntimeFailed:
-                    await self._delete_by_force(instance_id, folder, state)
+                await self._delete(instance_id, folder, state)
         await empty_group(self._cgroups, cgroups_path, None)
         scope = find_scope(cgroups_path)
         # A create that was killed may have asked for a scope of which there is no group yet.
@@ -310,34 +240,22 @@ class OciRuntime:
             self._cgroups.remove_parent(cgroups_path)
         self._watched.pop(instance_id, None)
 
+    async def _delete(self, instance_id: str, folder: str, state: str) -> None:
+        """``delete``, of what has ended. state: its state folder."""
+        try:
+            await self._program.run("delete", instance_id, folder, (instance_id,), DELETE_DEADLINE)
+        except RuntimeFailed:
+            await self._delete_by_force(instance_id, folder, state)
+
     async def _delete_by_force(self, instance_id: str, folder: str, state: str) -> None:
         """``delete --force``; and a state folder that the runtime cannot read, or for which there is none to be run any
         more, is removed without it."""
         with contextlib.suppress(RuntimeFailed):
-            await self._run("delete", instance_id, folder, ("--force", instance_id), DELETE_DEADLINE)
-        if _is_there(state):
+            await self._program.run("delete", instance_id, folder, ("--force", instance_id), DELETE_DEADLINE)
+        if is_there(state):
             # runc mounts its own program there for a moment, and leaves that when it is killed just then.
             unmount_below(state)
             shutil.rmtree(state)
-
-
-@contextlib.contextmanager
-def _failing(what: str, *, always: bool = False) -> Iterator[None]:
-    """Make one RuntimeFailed that begins with ``what`` of all that the outside does to a method; one that is such
-    already says so itself, unless ``always``."""
-    try:
-        yield
-    except OSError as error:
-        where = f"{error.filename}: " if error.filename is not None else ""
-        raise RuntimeFailed(f"{what}: {where}{error.strerror}") from error
-    except OutsideError as error:
-        if isinstance(error, RuntimeFailed) and not always:
-            raise
-        raise RuntimeFailed(f"{what}: {error}") from error
-
-
-def _is_there(path: str) -> bool:
-    return os.path.lexists(path)
 
 
 def _read_pid(path: str) -> int:

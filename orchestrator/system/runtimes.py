@@ -21,6 +21,7 @@ from orchestrator.ports import DiskFailed, Process, Runtime, RuntimeFailed, Runt
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.manager import list_drivers
 from orchestrator.system.probe_runtime import choose_runtime, find_command, probe_runtime, read_version
+from orchestrator.system.railcar import find_obstacle, make_runtime
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime import OciRuntime
 from orchestrator.system.states import is_alive, read_instances
@@ -131,7 +132,7 @@ async def take_runtimes(
 
     def make(command: str, driver: CgroupDriver = CgroupDriver.CGROUPFS) -> OciRuntime:
         name = os.path.basename(command)
-        return OciRuntime(name, command, layout.runtime_root, children, cgroups, driver=driver)
+        return make_runtime(name, command, layout.runtime_root, children, cgroups, driver=driver)
 
     works = True
     try:
@@ -174,6 +175,8 @@ async def await_runtime(
     """Try a runtime that did not work until it does. tell: told why it does not, and an empty text when it does."""
     while True:
         try:
+            if obstacle := find_obstacle(runtime.name, cgroups.hierarchies):
+                raise RuntimeFailed(obstacle)
             await probe_runtime(runtime, layout.probe, layout.cgroup_root, cgroups, os.environ)
         except (RuntimeFailed, DiskFailed) as error:
             tell(f"the OCI runtime does not work, and what runs goes on: {runtime.command}: {error}")

@@ -8,6 +8,8 @@ import os
 import stat
 from collections.abc import Iterable, Mapping
 
+from attrs import evolve
+
 from orchestrator.model.facts import PlaceQuestion
 from orchestrator.model.store import (
     NIX_STORE,
@@ -31,7 +33,8 @@ def find_host_store(environ: Mapping[str, str]) -> Store:
 def find_place(question: PlaceQuestion) -> str | None:
     """Where in its store a path leads, as the store writes it; None where it leads to none, or to nothing. Blocks;
     raises nothing."""
-    store = question.store
+    # A path without links is looked for in a store without links.
+    store = evolve(question.store, real=os.path.realpath(question.store.real))
     try:
         real = _follow(question.path, store) if question.whole else _follow_to_store(question.path, store)
     except (OSError, ValueError):
@@ -77,14 +80,16 @@ def _follow_to_store(path: str, store: Store) -> str:
     Raises OSError."""
     current = path
     for _ in range(MAX_LINKS):
-        folder, name = os.path.split(_to_real(current, store))
+        folder, name = os.path.split(_to_real(current.rstrip("/"), store))
+        if name in ("", ".", ".."):
+            return _follow(current, store)
         real = os.path.join(_follow(folder, store), name)
         if not stat.S_ISLNK(os.lstat(real).st_mode):
             return real
         target = os.path.join(os.path.dirname(real), _to_real(os.readlink(real), store))
         beyond = os.path.join(_follow(os.path.dirname(target), store), os.path.basename(target))
         if _store_path(real, store) is not None and _store_path(real, store) == _store_path(beyond, store):
-            os.stat(beyond)  # a link to nothing leads nowhere
+            _follow(beyond, store)  # a link to nothing leads nowhere
             return real
         current = target
     raise OSError("too many links")

@@ -19,7 +19,7 @@ BUSY = 1.0
 """Seconds that a locked database is waited for; one in WAL mode, as Nix has it, locks out no reader."""
 
 _REQUISITES = """
-WITH RECURSIVE closure(id) AS (VALUES {}
+WITH RECURSIVE closure(id) AS (SELECT id FROM ValidPaths WHERE id IN ({})
     UNION SELECT reference FROM Refs JOIN closure ON referrer = closure.id)
 SELECT path FROM ValidPaths JOIN closure USING (id)
 """
@@ -37,9 +37,9 @@ def query_requisites(store: Store, paths: Sequence[str]) -> Requisites:
             invalid = tuple(path for path, row in zip(paths, rows, strict=True) if row is None)
             if invalid or not rows:
                 return Requisites(invalid=invalid)
-            ids = [row[0] for row in rows]
-            query = _REQUISITES.format(", ".join(["(?)"] * len(ids)))
-            return Requisites(tuple(str(row[0]) for row in database.execute(query, ids)))
+            # Written out, since variables and the terms of a compound are limited to fewer than may be asked for.
+            query = _REQUISITES.format(", ".join(str(int(row[0])) for row in rows))
+            return Requisites(tuple(str(row[0]) for row in database.execute(query)))
         except sqlite3.Error as error:
             raise DatabaseUnreadable(f"cannot read {_path(store)}: {error}") from error
 

@@ -35,7 +35,8 @@ class StoreRoots:
         self._folder = folder
         # Another agent of the host may have a bundle of the same digest.
         self._owner = hashlib.sha256(folder.encode()).hexdigest()[:16]
-        self._trouble = ""
+        self._troubles: dict[str, str] = {}
+        """By the state folder of the store, as it was told."""
         self._tell: Callable[[str], object] = lambda text: None
 
     def tell(self, tell: Callable[[str], object]) -> None:
@@ -60,9 +61,9 @@ class StoreRoots:
                     f"{use.store.state}/{_PLACE}: {(error.strerror or str(error)).lower()}"
                 )
             gone = _find_gone(use.store, use.paths)
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._tell(trouble)
+        if trouble != self._troubles.get(use.store.state, ""):
+            self._troubles[use.store.state] = trouble
+            self._tell("; ".join(filter(None, self._troubles.values())))
         if gone:
             more = f" and {len(gone) - 1} more" if len(gone) > 1 else ""
             raise DiskFailed(f"{gone[0]}{more}: not valid in the store any more")

@@ -1,4 +1,4 @@
-"""What every runtime does alike: one suite, on the fake, on runc and on crun."""
+"""What every runtime does alike: one suite, on the fake, on runc, on crun and on railcar or its stand-in."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from orchestrator.system.held import read_limits
 from orchestrator.testing.runtime import FakeRuntime
 from tests.system.helpers_runtime import MEBIBYTE, Bench, Program, open_bench
 
-RUNTIMES = ["fake", pytest.param("runc", marks=pytest.mark.real), pytest.param("crun", marks=pytest.mark.real)]
+RUNTIMES = ["fake", *(pytest.param(name, marks=pytest.mark.real) for name in ("runc", "crun", "railcar"))]
 
 
 @pytest.fixture(params=RUNTIMES)

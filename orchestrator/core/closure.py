@@ -117,7 +117,8 @@ def find_named(definition: Definition, facts: Facts) -> Named:
 
 def follow_links(definition: Definition, named: Named) -> Definition:
     """The definition as it is to run: with the paths of the store in the place of the links that lead there."""
-    return replace_words(definition, named.store, {link.path: link.target for link in named.links})
+    words = {each.path for each in find_references(definition, named.store) if each.kind is Kind.WORD}
+    return replace_words(definition, {link.path: link.target for link in named.links if link.path in words})
 
 
 def lay_out_closure(
@@ -151,9 +152,11 @@ def lay_out_closure(
     faults = _find_missing_program(definition, named, answer, destinations, entries)
     if faults:
         return faults
-    for folder in (definition.cwd,):
-        if folder != "/" and folder not in entries and not any(is_below(folder, path) for path in destinations):
-            entries[folder] = FolderEntry(folder)
+    # Below a link there is what it leads to, and nothing to be made.
+    links = (path for path, entry in entries.items() if isinstance(entry, LinkEntry))
+    folder = definition.cwd
+    if folder != "/" and folder not in entries and not any(is_below(folder, path) for path in (*destinations, *links)):
+        entries[folder] = FolderEntry(folder)
     path = ":".join(f"{each}{PROGRAMS}" for each in named.packages if answer.packages[each].programs)
     return ClosureLayout(
         root=build_skeleton({}, mounts, entries.values()),
@@ -175,6 +178,12 @@ def _find_invalid(named: Named, answer: ClosureAnswer) -> tuple[Fault, ...]:
             # Whole, however long: it is what is looked for.
             message = f'"{path}" is not valid in the store {named.store.real}'
             told[path] = Fault(each.key, message, "build it, or get it by nix-store --realise; it may be collected")
+    if invalid and not told:
+        # One that these need: the store has it on record, and not on disk.
+        message = f'"{min(invalid)}", which the closure needs, is not there in the store {named.store.real}'
+        return (
+            Fault(named.references[0].key, message, "repair the store: nix-store --verify --check-contents --repair"),
+        )
     return tuple(told.values())
 
 
@@ -205,11 +214,13 @@ def _store_points(entries: Iterable[StoreEntry]) -> Iterable[Entry]:
 
 def _accounts(account: Account) -> Iterable[Entry]:
     """passwd(5) and group(5) with no more than who is there: programs ask for the name and the home of their uid."""
-    user = account.user
+    user, name = account.user, account.name or "app"
     users = {0: ("root", 0), _NOBODY: ("nobody", _NOBODY)}
-    users.setdefault(user.uid, (account.name or "app", user.gid))
     groups = {0: "root", _NOBODY: "nogroup"}
-    groups.setdefault(user.gid, account.name or "app")
+    if user.uid not in users:
+        # The host's nobody may be another than this one.
+        users = {uid: each for uid, each in users.items() if each[0] != name} | {user.uid: (name, user.gid)}
+    groups.setdefault(user.gid, "app" if name in groups.values() else name)
     passwd = "".join(f"{name}:x:{uid}:{gid}::/:/bin/sh\n" for uid, (name, gid) in sorted(users.items()))
     group = "".join(f"{name}:x:{gid}:\n" for gid, name in sorted(groups.items()))
     yield FileEntry("/etc/passwd", passwd)
@@ -262,7 +273,8 @@ def _find_missing_program(
             return ()
         hint = suggest_similar(program, offered) or "write its whole path, or add the package that has it to packages"
         return (Fault(at, f"no {quote(program)} in the bin/ of any of the packages", hint),)
-    if any(is_below(program, path) for path in destinations) or program in entries:
+    links = [each.path for each in answer.entries if each.kind is EntryKind.LINK]
+    if any(is_below(program, path) for path in (*destinations, *links)) or program in entries:
         return ()
     if PROGRAMS in entries and is_below(program, PROGRAMS):
         offered = {name for each in answer.packages.values() for name in each.programs}

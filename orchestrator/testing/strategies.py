@@ -60,6 +60,7 @@ def definition_tables() -> st.SearchStrategy[Table]:
     signals = st.sampled_from(["SIGTERM", "TERM", "SIGQUIT", "SIGRTMIN+3"])
     on_exit = st.sampled_from(["restart", "stop"])
     directory = st.fixed_dictionaries({"type": st.just("directory"), "path": paths()})
+    closure = st.fixed_dictionaries({"type": st.just("closure")}, optional={"store": paths()})
     mount = st.fixed_dictionaries({"source": paths()}, optional={"type": st.just("bind")})
     capabilities = st.lists(st.sampled_from(["NET_ADMIN", "CAP_CHOWN", "ALL"]), max_size=2)
     devices = st.fixed_dictionaries(
@@ -96,7 +97,8 @@ def definition_tables() -> st.SearchStrategy[Table]:
         optional={
             "env_files": st.lists(env_file | paths(), max_size=2),
             "log": st.sampled_from(["file", "journal", "none"]) | file_log,
-            "rootfs": st.sampled_from(["host", "closure"]) | directory,
+            "rootfs": st.sampled_from(["host", "closure"]) | directory | closure,
+            "packages": st.lists(paths(), max_size=2),
             "env": st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), texts(), max_size=3),
             "cwd": paths(),
             "user": users,
@@ -128,16 +130,17 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "requires": st.lists(st.sampled_from(["db", "queue"]), max_size=2),
             "on_failed_update": st.sampled_from(["rollback", "retry"]),
         },
-    ).map(_agree_on_ready)
+    ).map(_agree)
     return st.builds(lambda runs, rest: {**runs, **rest}, st.fixed_dictionaries({"args": args}) | script, others)
 
 
-def _agree_on_ready(table: Table) -> Table:
-    """A table whose `ready` stands with the rest of it."""
+def _agree(table: Table) -> Table:
+    """A table whose `ready` and `packages` stand with the rest of it."""
     lacks = table.get("ready") == "healthy" and "health" not in table
-    if lacks or table.get("type") == "oneshot":
-        return {key: value for key, value in table.items() if key != "ready"}
-    return table
+    rootfs = table.get("rootfs", "closure")
+    unfit = {"ready": lacks or table.get("type") == "oneshot"}
+    unfit["packages"] = (rootfs if isinstance(rootfs, str) else rootfs["type"]) != "closure"
+    return {key: value for key, value in table.items() if not unfit.get(key)}
 
 
 def toml_values() -> st.SearchStrategy[Any]:

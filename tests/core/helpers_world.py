@@ -15,6 +15,7 @@ from orchestrator_networks.none import NoNetwork
 from referencing import Registry as SchemaRegistry
 from referencing.jsonschema import DRAFT4
 
+from orchestrator.core.closure import closure_questions
 from orchestrator.core.output import JOURNAL
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
@@ -23,6 +24,7 @@ from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.confinement import Capabilities, Device, Rlimit
 from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.facts import (
+    ClosureQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -32,6 +34,7 @@ from orchestrator.model.facts import (
     PathAnswer,
     PathKind,
     PathQuestion,
+    PlaceQuestion,
     Question,
     TextQuestion,
 )
@@ -39,8 +42,9 @@ from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
 from orchestrator.model.log import FileLog, JournalLog, NoLog
 from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.resources import Resources
-from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
+from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import SkeletonRoot, Spec
+from orchestrator.model.store import ClosureAnswer
 from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
@@ -58,6 +62,7 @@ from orchestrator.model.types import (
     Umask,
     UserName,
 )
+from orchestrator.testing.nix import FakeNixStore, FakePath
 from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
@@ -73,6 +78,7 @@ HOST = HostFacts(
 FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
 FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
 LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
+"""Beside those that lead into the store: see PLACES."""
 
 DEVICES = {
     "/dev/fuse": DeviceAnswer("c", 10, 229, 0o666, 0, 0),
@@ -100,6 +106,55 @@ DIGESTS = {
 PASSWD = "root:x:0:0:root:/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\nweb:x:1000:1000::/home/web:/bin/sh\n"
 GROUP = "root:x:0:\nwww-data:x:33:\nweb:x:1000:\nadm:x:4:web,root\nssl:x:101:web\n"
 
+STORE = "/nix/store"
+GLIBC = f"{STORE}/{'g' * 32}-glibc-2.38"
+HELLO = f"{STORE}/{'a' * 32}-hello-2.12"
+BASH = f"{STORE}/{'b' * 32}-bash-5.2"
+BUSYBOX = f"{STORE}/{'d' * 32}-busybox-1.36"
+CACERT = f"{STORE}/{'s' * 32}-nss-cacert-3.9"
+CONF = f"{STORE}/{'f' * 32}-app.conf"
+ALIAS = f"{STORE}/{'l' * 32}-hello"
+PROFILE = f"{STORE}/{'p' * 32}-user-environment"
+GONE = f"{STORE}/{'x' * 32}-gone-1.0"
+"""Store paths of this world: all but the last are valid; CONF is a file, ALIAS a link to HELLO."""
+
+
+def _named(path: str) -> str:
+    return path.removeprefix(f"{STORE}/")
+
+
+NIX = FakeNixStore(
+    {
+        _named(GLIBC): FakePath(),
+        _named(HELLO): FakePath(needs=(_named(GLIBC),), programs=("hello",)),
+        _named(BASH): FakePath(needs=(_named(GLIBC), _named(BASH)), programs=("bash", "sh")),
+        _named(BUSYBOX): FakePath(programs=("busybox", "ls", "sh")),
+        _named(CACERT): FakePath(certificates=("ca-bundle.crt",)),
+        _named(CONF): FakePath(is_file=True),
+        _named(ALIAS): FakePath(needs=(_named(HELLO),), leads_to=_named(HELLO)),
+        _named(PROFILE): FakePath(needs=(_named(HELLO), _named(BASH)), programs=("bash", "hello", "sh")),
+    }
+)
+
+PLACES = {
+    "/run/current-system/sw/bin/hello": f"{HELLO}/bin/hello",
+    "/run/current-system/sw/bin/sh": f"{BASH}/bin/sh",
+    "/run/current-system/sw/bin": f"{PROFILE}/bin",
+    "/home/me/result": HELLO,
+    "/home/me/old": GONE,
+    "/etc/static": f"{PROFILE}/etc",
+    "/etc/app.conf": CONF,
+    "/nix/var/nix/profiles/default": PROFILE,
+    "/opt/profile": PROFILE,
+}
+"""Where paths of the host lead in the store, as /nix/store has it."""
+
+SILENT = "/mnt/silent"
+"""Where nothing below answers."""
+
+DENIED = "/srv/denied"
+"""The root of a store that cannot be asked."""
+
 
 def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     """What this world says."""
@@ -107,6 +162,9 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     texts: dict[TextQuestion, str | None] = {}
     digests: dict[str, DigestAnswer] = {}
     devices: dict[str, DeviceAnswer] = {}
+    places: dict[PlaceQuestion, str | None] = {}
+    closures: dict[ClosureQuestion, ClosureAnswer] = {}
+    unanswered: set[Question] = set()
     for question in questions:
         match question:
             case PathQuestion(path=path):
@@ -118,11 +176,28 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 digests[path] = DIGESTS.get(path, DigestAnswer(None, "no such file or directory"))
             case DeviceQuestion(path=path):
                 devices[path] = DEVICES.get(path, DeviceAnswer("", detail="no such device"))
-    return Facts(host, paths, texts, digests, devices)
+            case PlaceQuestion(store=store, path=path):
+                target = PLACES.get(path)
+                places[question] = None if target is None else store.folder + target.removeprefix(STORE)
+                if path.startswith(f"{SILENT}/"):
+                    unanswered.add(question)
+            case ClosureQuestion(store=store) if store.root == DENIED:
+                closures[question] = ClosureAnswer(detail="permission denied")
+            case ClosureQuestion():
+                closures[question] = NIX.answer(question)
+    return Facts(host, paths, texts, digests, devices, places, closures, unanswered=frozenset(unanswered))
+
+
+def learn(name: str, definition: Definition, host: HostFacts = HOST) -> Facts:
+    """What this world says of all that a definition asks, in the two rounds that it takes."""
+    facts = answer(ask_questions(name, definition, host.store), host)
+    return facts.join(answer(closure_questions(definition, facts), host))
 
 
 def _look_at(path: str) -> PathAnswer:
-    resolved = LINKS.get(path, path)
+    resolved = LINKS.get(path, PLACES.get(path, path))
+    if resolved.startswith(f"{STORE}/"):
+        return _look_into_store(resolved)
     if resolved in FOLDERS or f"{resolved}/config.json" in READY_CONFIGS:
         return PathAnswer(PathKind.DIRECTORY, resolved)
     if resolved in FILES or resolved in READY_CONFIGS:
@@ -134,6 +209,13 @@ def _look_at(path: str) -> PathAnswer:
     return PathAnswer(PathKind.MISSING, path)
 
 
+def _look_into_store(path: str) -> PathAnswer:
+    known = NIX.paths.get(_named(path).split("/")[0])
+    if known is None:
+        return PathAnswer(PathKind.MISSING, path)
+    return PathAnswer(PathKind.FILE if known.is_file else PathKind.DIRECTORY, path)
+
+
 def bind(source: str, *options: str) -> Bind:
     """A bind mount."""
     return Bind(source=AbsolutePath(source), options=options)
@@ -141,7 +223,7 @@ def bind(source: str, *options: str) -> Bind:
 
 def resolve(definition: Definition, name: str = "web", host: HostFacts = HOST) -> Spec:
     """The spec of a definition that has no faults."""
-    spec = resolve_spec(name, definition, answer(ask_questions(name, definition), host))
+    spec = resolve_spec(name, definition, learn(name, definition, host))
     assert isinstance(spec, Spec), spec
     return spec
 
@@ -226,7 +308,7 @@ def resources() -> st.SearchStrategy[Resources]:
 
 def definitions() -> st.SearchStrategy[Definition]:
     """Definitions that this world can resolve."""
-    run = st.builds(_with_cmd, _definitions(), st.none() | _texts().filter(str.strip))
+    run = st.builds(_with_cmd, _definitions() | _closures(), st.none() | _texts().filter(str.strip))
     return st.builds(
         lambda definition, files, log, health, ready, watchdog: attrs.evolve(
             definition, env_files=tuple(files), log=log, health=health, ready=ready, watchdog=watchdog
@@ -279,6 +361,32 @@ def _definitions() -> st.SearchStrategy[Definition]:
         readonly_paths=st.none() | st.lists(st.just(AbsolutePath("/proc/sys")), max_size=1).map(tuple),
         rlimits=st.dictionaries(st.sampled_from(["core", "nofile"]).map(RlimitName), rlimits(), max_size=2),
     )
+
+
+@st.composite
+def _closures(draw: st.DrawFn) -> Definition:
+    """Those with a closure, which has a shell; without a `rootfs` too."""
+    shells = [f"{BASH}/bin/sh", f"{BUSYBOX}/bin/sh", "/run/current-system/sw/bin/sh"]
+    packages = st.sampled_from([BASH, BUSYBOX, CACERT, ALIAS, PROFILE, "/opt/profile", "/home/me/result", HELLO])
+    words = st.sampled_from(["/home/me/result", CONF, GLIBC, "/etc/static", "/etc/none"])
+    lists = st.lists(words, min_size=1, max_size=3)
+    chosen = tuple(draw(st.lists(packages, max_size=3)))
+    shell = draw(st.sampled_from([*shells, "sh", "/bin/sh"] if {BASH, BUSYBOX, PROFILE} & {*chosen} else shells))
+    mounts = {MountPath("/etc/app"): bind("/home/me/result", "ro"), MountPath("/app.conf"): bind("/etc/app.conf")}
+    plain = draw(_definitions())
+    return attrs.evolve(
+        plain,
+        rootfs=draw(st.sampled_from([None, ClosureRootfs(), ClosureRootfs(store=AbsolutePath("/srv/chroot"))])),
+        packages=tuple(map(AbsolutePath, chosen)),
+        args=(shell, *(plain.args or ())[1:], *draw(lists)),
+        shell=AbsolutePath(shell if shell.startswith("/") else shells[0]),
+        env={**plain.env, EnvName("PATH_OF_ALL"): ":".join(draw(lists))},
+        mounts={**_without_programs(plain.mounts), **draw(st.sampled_from([{}, mounts]))},
+    )
+
+
+def _without_programs(mounts: Mapping[MountPath, Any]) -> Mapping[MountPath, Any]:
+    return {path: kind for path, kind in mounts.items() if path != "/bin"}
 
 
 def devices() -> st.SearchStrategy[Device]:

@@ -15,10 +15,9 @@ from orchestrator.core.changes import (
     explain_change,
     show_change,
 )
-from orchestrator.core.fields import classify, describe_fields
+from orchestrator.core.fields import classify, describe_fields, describe_links
 from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.core.planned import Recorded, compare_recorded, describe_plan
-from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import FieldChange, Keep, Replace, Retune, Target, Update, Verb
@@ -29,7 +28,7 @@ from orchestrator.model.option import Change
 from orchestrator.model.policy import Ready, Restart
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Duration, EnvName, Size
-from tests.core.helpers_world import HOST, answer, definitions, host_definition
+from tests.core.helpers_world import HOST, definitions, host_definition, learn
 from tests.core.test_fields import BUILT_IN
 
 MOST = {
@@ -43,10 +42,11 @@ MOST = {
 
 def find_target(definition: Definition, host: HostFacts = HOST) -> Target | None:
     """What a definition becomes in this world; None where it has problems there."""
-    spec = resolve_spec("web", definition, answer(ask_questions("web", definition), host))
+    spec = resolve_spec("web", definition, learn("web", definition, host))
     if isinstance(spec, tuple):
         return None
-    return Target(render_bundle(spec), spec.resources, spec.policy, fields=describe_fields(definition, BUILT_IN))
+    fields = describe_fields(definition, BUILT_IN) | describe_links(spec.store)
+    return Target(render_bundle(spec), spec.resources, spec.policy, fields=fields)
 
 
 def target_of(definition: Definition, host: HostFacts = HOST) -> Target:

@@ -5,17 +5,18 @@ from typing import Any
 import attrs
 import pytest
 
-from orchestrator.core.questions import ask_questions
+from orchestrator.core.questions import ask_questions, bundle_place, mount_point
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import HostLimits, LogTarget, OpenFiles
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import PathAnswer, PathKind
+from orchestrator.model.facts import Facts, PathAnswer, PathKind, TextQuestion
 from orchestrator.model.log import FileLog, NoLog
 from orchestrator.model.problem import Fault
 from orchestrator.model.spec import FolderRoot, ReadySpec
-from orchestrator.model.types import AbsolutePath, Size
-from tests.core.helpers_world import answer, instance_of
+from orchestrator.model.store import NIX_STORE, StoreLink, StoreUse
+from orchestrator.model.types import AbsolutePath, MountPath, Size
+from tests.core.helpers_world import HELLO, answer, bind, instance_of
 
 
 def ready(name: str, **changes: Any) -> Definition:  # noqa: ANN401 - the fields of a definition
@@ -117,6 +118,52 @@ def test_why_a_config_cannot_be_read(folder: PathKind, config: PathKind, message
 def test_a_config_that_does_not_answer_is_said_to() -> None:
     definition = ready("web")
     asked = ask_questions("web", definition)
-    facts = attrs.evolve(answer(asked), unanswered=frozenset(asked[-1:]))
+    silent = frozenset(question for question in asked if isinstance(question, TextQuestion))
+    facts = attrs.evolve(answer(asked), unanswered=silent)
     message = 'cannot read "/srv/bundles/web/config.json": it does not answer'
     assert resolve_spec("web", definition, facts) == (Fault(("bundle",), message),)
+
+
+def in_store(definition: Definition, place: str = f"{HELLO}/bundle") -> Facts:
+    """This world, where the bundle is a link into the store."""
+    facts = answer(ask_questions("web", definition))
+    return attrs.evolve(facts, places={bundle_place(str(definition.bundle), NIX_STORE): place})
+
+
+def test_a_bundle_in_a_store_is_kept_and_read_only_whatever_it_says() -> None:
+    definition = ready("web")
+    plain, stored = resolve_well(definition), resolve_spec("web", definition, in_store(definition))
+    assert isinstance(stored, ReadySpec)
+    assert plain.store is None
+    assert stored.store == StoreUse(NIX_STORE, (HELLO,), (StoreLink("/srv/bundles/web", f"{HELLO}/bundle"),))
+    assert stored.config["root"]["readonly"] is True
+    assert render_bundle(stored).store == stored.store
+    assert render_bundle(stored).readonly
+
+
+def test_a_bundle_that_is_written_as_a_store_path_is_no_link() -> None:
+    stored = resolve_spec("web", ready("web"), in_store(ready("web"), "/srv/bundles/web"))
+    assert isinstance(stored, ReadySpec)
+    assert stored.store is not None
+    assert stored.store.links == ()
+
+
+def test_in_a_store_no_mount_point_can_be_made() -> None:
+    definition = ready("web", mounts={MountPath(path): bind("/srv/data") for path in ("/data", "/there")})
+    facts = in_store(definition)
+    there = mount_point("/srv/bundles/web", "/there").path
+    facts = attrs.evolve(facts, paths={**facts.paths, there: PathAnswer(PathKind.DIRECTORY, there)})
+    faults = resolve_spec("web", definition, facts)
+    assert isinstance(faults, tuple)
+    assert [(fault.path, "nothing can be made there" in fault.message) for fault in faults] == [
+        (("mounts", "/data"), True)
+    ]
+    assert isinstance(resolve(definition), ReadySpec), "elsewhere the runtime makes it"
+
+
+@pytest.mark.xfail(reason="it is taken for one that is in no store, and so for writable", strict=True)
+def test_where_it_is_not_known_in_time_whether_it_is_in_a_store_that_is_not_guessed() -> None:
+    definition = ready("web")
+    place = bundle_place("/srv/bundles/web", NIX_STORE)
+    facts = attrs.evolve(answer(ask_questions("web", definition)), unanswered=frozenset({place}))
+    assert isinstance(resolve_spec("web", definition, facts), tuple)

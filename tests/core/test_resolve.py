@@ -10,7 +10,7 @@ from hypothesis import given
 from orchestrator_networks.host import HostNetwork
 
 from orchestrator.core import defaults
-from orchestrator.core.questions import ask_questions
+from orchestrator.core.questions import ask_questions, bundle_place, bundle_questions
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
@@ -21,14 +21,15 @@ from orchestrator.model.oci import Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.policy import ContainerType, OnExit, Restart
 from orchestrator.model.problem import Fault
-from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs
+from orchestrator.model.rootfs import DirectoryRootfs
 from orchestrator.model.spec import BundleFile, FolderRoot, SkeletonRoot, Spec
+from orchestrator.model.store import NIX_STORE
 from orchestrator.model.types import AbsolutePath
-from tests.core.helpers_world import HOST, answer, bind, definitions, host_definition, resolve
+from tests.core.helpers_world import HOST, answer, bind, definitions, host_definition, learn, resolve
 
 
 def faults_of(definition: Definition) -> tuple[Fault, ...]:
-    faults = resolve_spec("web", definition, answer(ask_questions("web", definition)))
+    faults = resolve_spec("web", definition, learn("web", definition))
     assert isinstance(faults, tuple)
     return faults
 
@@ -190,18 +191,6 @@ def test_no_rootfs_is_a_fault_with_a_hint() -> None:
 
 
 @pytest.mark.parametrize(
-    ("definition", "path"),
-    [
-        (Definition(args=("/nix/store/abc-nginx/bin/nginx",)), ("args",)),
-        (Definition(args=("x",), rootfs=ClosureRootfs()), ("rootfs",)),
-    ],
-)
-def test_closures_are_a_seam(definition: Definition, path: KeyPath) -> None:
-    (fault,) = faults_of(definition)
-    assert (fault.path, fault.message) == (path, "closures are not supported by this version")
-
-
-@pytest.mark.parametrize(
     ("path", "message"),
     [
         ("/srv/gone", 'cannot use "/srv/gone": no such directory'),
@@ -320,7 +309,8 @@ def test_each_question_is_asked_once() -> None:
         PathQuestion("/usr/bin"),
         PathQuestion("/srv/data"),
     )
-    assert ask_questions("web", Definition(args=("x",))) == ()
+    ready = Definition(bundle=AbsolutePath("/srv/web"))
+    assert ask_questions("web", ready) == (*bundle_questions("/srv/web"), bundle_place("/srv/web", NIX_STORE))
 
 
 @frozen(kw_only=True)

@@ -103,6 +103,7 @@ UNSAID = {
     "half_a_character.json": "a pattern does not see it",
     "key_three_times.json": "it is a matter of the text",
     "key_twice.json": "it is a matter of the text",
+    "packages_of_a_host_root.toml": "kinds of roots are not told apart beside other fields",
     "size_below_minimum.toml": "sizes are compared by what they mean",
     "size_too_large.toml": "sizes are compared by what they mean",
     "user_id_too_large.toml": "ids stand within text",

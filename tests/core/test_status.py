@@ -21,6 +21,7 @@ from orchestrator.model.life import Exit
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Edit
 from orchestrator.model.state import NameState, PublicState
+from orchestrator.model.store import StoreLink
 
 RUNNING = NameState(
     name="web",
@@ -42,6 +43,7 @@ RUNNING = NameState(
     cgroups_path="/orchestrator/web-1",
     healthy=True,
     status_text="serving",
+    store_links=(StoreLink("/opt/web", "/nix/store/x-web"),),
 )
 SETTLED = ("stopped", "failed", "completed", "invalid", "idle")
 
@@ -85,6 +87,7 @@ def test_the_json_is_as_documented() -> None:
         "healthy": True,
         "status_text": "serving",
         "waits_for": [],
+        "store_links": [{"path": "/opt/web", "target": "/nix/store/x-web"}],
     }
     assert list(data)[:5] == ["name", "state", "ready", "pid", "instance"]
     json.dumps(data, allow_nan=False)

@@ -14,13 +14,13 @@ from tests.core.helpers_world import GROUP, PASSWD
 @pytest.mark.parametrize(
     ("text", "account"),
     [
-        ("root", Account(User(0, 0, (4,)), "/root")),
-        ("web", Account(User(1000, 1000, (4, 101)), "/home/web")),
-        ("web:adm", Account(User(1000, 4), "/home/web")),
-        ("web:7", Account(User(1000, 7), "/home/web")),
-        ("1000", Account(User(1000, 1000, (4, 101)), "/home/web")),
-        ("1000:7", Account(User(1000, 7), "/home/web")),
-        ("0:0", Account(User(0, 0), "/root")),
+        ("root", Account(User(0, 0, (4,)), "/root", "root")),
+        ("web", Account(User(1000, 1000, (4, 101)), "/home/web", "web")),
+        ("web:adm", Account(User(1000, 4), "/home/web", "web")),
+        ("web:7", Account(User(1000, 7), "/home/web", "web")),
+        ("1000", Account(User(1000, 1000, (4, 101)), "/home/web", "web")),
+        ("1000:7", Account(User(1000, 7), "/home/web", "web")),
+        ("0:0", Account(User(0, 0), "/root", "root")),
         ("77", Account(User(77, 0), "/")),
         ("77:adm", Account(User(77, 4), "/")),
         ("4294967294:4294967294", Account(User(4294967294, 4294967294), "/")),
@@ -56,7 +56,7 @@ def test_a_root_without_passwd_has_no_names() -> None:
 
 
 def test_a_home_that_is_no_path_is_none() -> None:
-    assert find_account("x", "x:*:5:6::home:/bin/sh\n", "") == Account(User(5, 6), "/")
+    assert find_account("x", "x:*:5:6::home:/bin/sh\n", "") == Account(User(5, 6), "/", "x")
 
 
 WEB = Account(User(1000, 1000, (4, 101)), "/home/web")

@@ -5,7 +5,11 @@
     # expect: PATH lacks JSON    it has not
     # expect: PATH missing       there is nothing at PATH
     # entry: PATH folder|file|link|none     what the skeleton has at PATH
+    # entry: PATH link TARGET    a link that leads there
+    # line: PATH LINE            the file that the skeleton has at PATH has this line
+    # keep: PATH                 this store path is kept from the garbage collector, and all that are kept are written
     # fault: PATH: MESSAGE       the definition has this fault, and all that it has are written
+    # hint: FRAGMENT             the hint of one of the faults has this in it
 
 PATH is as in `process.user.uid` or `mounts[/data].options`: a list of tables is looked into by destination, type or
 index. The world that the files meet is the made-up one of `tests.core.helpers_world`.
@@ -13,6 +17,7 @@ index. The world that the files meet is the made-up one of `tests.core.helpers_w
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +27,15 @@ from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 
 from orchestrator.core.parse import parse_definition
-from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.definition import Definition
-from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
+from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.problem import dotted
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source
 from orchestrator.model.spec import SkeletonRoot
-from tests.core.helpers_world import answer, assert_valid, instance_of
+from tests.core.helpers_world import assert_valid, instance_of, learn
 
 FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
 
@@ -42,7 +46,7 @@ REGISTRY = (
     .with_kind(Group.NETWORKS, "host", HostNetwork)
 )
 
-COMMENT = re.compile(r"# (expect|entry|fault): (.*)")
+COMMENT = re.compile(r"# (expect|entry|line|keep|fault|hint): (.*)")
 EXPECTATION = re.compile(r"(\S+) (?:(=|has|lacks) (.*)|missing)")
 STEP = re.compile(r"\[([^]]*)\]|([^.[]+)")
 MISSING = object()
@@ -56,26 +60,44 @@ def test_a_bundle_is_as_its_file_says(file: Path) -> None:
     name = file.stem
     definition = parse_definition(Source(name, file.name, text), REGISTRY)
     assert isinstance(definition, Definition), definition
-    spec = resolve_spec(name, definition, answer(ask_questions(name, definition)))
+    spec = resolve_spec(name, definition, learn(name, definition))
+    wanted = {each: [rest for kind, rest in comments if kind == each] for each in ("fault", "hint", "keep")}
     if isinstance(spec, tuple):
-        assert sorted(f"{dotted(fault.path)}: {fault.message}" for fault in spec) == sorted(
-            rest for kind, rest in comments if kind == "fault"
-        )
+        assert sorted(f"{dotted(fault.path)}: {fault.message}" for fault in spec) == sorted(wanted["fault"])
+        for fragment in wanted["hint"]:
+            assert any(fragment in fault.hint for fault in spec), [fault.hint for fault in spec]
         return
     bundle = render_bundle(spec)
     config = json.loads(render_instance(instance_of(bundle, definition.resources)))
     assert_valid(config)
-    entries: dict[str, FolderEntry | FileEntry | LinkEntry] = {}
+    entries: dict[str, Entry] = {}
     if isinstance(bundle.root, SkeletonRoot):
         entries = {entry.path: entry for entry in bundle.root.entries}
+    assert wanted["fault"] + wanted["hint"] == [], "it has no faults"
+    if wanted["keep"]:
+        assert bundle.store is not None
+        assert list(bundle.store.paths) == wanted["keep"]
     for kind, rest in comments:
-        if kind == "expect":
-            check(config, rest)
-        else:
-            assert kind == "entry", f"no such fault: {rest}"
-            path, _, wanted = rest.partition(" ")
-            kinds = {FolderEntry: "folder", FileEntry: "file", LinkEntry: "link"}
-            assert (kinds[type(entries[path])] if path in entries else "none") == wanted, rest
+        match kind:
+            case "expect":
+                check(config, rest)
+            case "entry":
+                check_entry(entries, rest)
+            case "line":
+                path, _, line = rest.partition(" ")
+                entry = entries[path]
+                assert isinstance(entry, FileEntry)
+                assert line in entry.text.splitlines(), entry.text
+
+
+def check_entry(entries: Mapping[str, Entry], expectation: str) -> None:
+    path, kind, *target = expectation.split(" ")
+    entry = entries.get(path)
+    kinds = {FolderEntry: "folder", FileEntry: "file", LinkEntry: "link", type(None): "none"}
+    assert kinds[type(entry)] == kind, expectation
+    if target:
+        assert isinstance(entry, LinkEntry)
+        assert [entry.target] == target, expectation
 
 
 def check(config: dict[str, Any], expectation: str) -> None:
@@ -113,3 +135,6 @@ def test_the_runner_can_fail() -> None:
     for wrong in ("a = 2", "a missing", "b has 3", "b lacks 1", "c[/x].d = 1", "c[/y] = {}"):
         with pytest.raises(AssertionError):
             check({"a": 1, "b": [1], "c": [{"destination": "/x"}]}, wrong)
+    for wrong in ("/a file", "/a none", "/b folder", "/a link /c"):
+        with pytest.raises(AssertionError):
+            check_entry({"/a": LinkEntry("/a", "/b")}, wrong)

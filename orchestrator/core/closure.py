@@ -115,6 +115,33 @@ def find_named(definition: Definition, facts: Facts) -> Named:
     return Named(store, tuple(references), found, tuple(faults))
 
 
+def find_links(definition: Definition, facts: Facts, known: Iterable[StoreLink]) -> tuple[StoreLink, ...]:
+    """The links of a definition that lead into the store now, and those ``known`` that did. None where it has another
+    root file system."""
+    if not is_closure(definition):
+        return ()
+    found = {link.path: link for link in (*known, *find_named(definition, facts).links)}
+    return tuple(link for _, link in sorted(found.items()))
+
+
+def find_gone_links(definition: Definition, facts: Facts, known: Iterable[StoreLink]) -> tuple[Fault, ...]:
+    """A fault for each link that led into the store and does not any more: what it is by itself, inside, is something
+    else, and not what was meant."""
+    targets = {link.path: link.target for link in known}
+    if not targets:
+        return ()
+    store = choose_store(definition, facts.host.store)
+    faults: dict[str, Fault] = {}
+    for each in find_references(definition, store):
+        question = place_question(each, store)
+        if each.store_path is not None or each.path not in targets or question in facts.unanswered:
+            continue
+        if facts.places[question] is None:
+            message = f"{quote(each.path)} leads nowhere in the store any more; it led to {targets[each.path]}"
+            faults.setdefault(each.path, Fault(each.key, message, "wait until it does again, or write another"))
+    return tuple(faults.values())
+
+
 def follow_links(definition: Definition, named: Named) -> Definition:
     """The definition as it is to run: with the paths of the store in the place of the links that lead there."""
     words = {each.path for each in find_references(definition, named.store) if each.kind is Kind.WORD}

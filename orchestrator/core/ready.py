@@ -14,7 +14,7 @@ from orchestrator.core.files import render_mount
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
-from orchestrator.core.questions import bundle_place, bundle_questions, mount_point, no_answer
+from orchestrator.core.questions import bundle_place, bundle_questions, mount_point, no_answer, no_place
 from orchestrator.core.suggest import quote
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, PathKind
@@ -44,7 +44,10 @@ def resolve_ready(
     platform = check_platform(definition.os, definition.arch, facts.host.machine)
     resources = find_resource_faults(definition.resources, facts.host.controllers)
     faults = (*platform, *find_log_faults(definition.log, facts), *resources)
-    place = facts.places[bundle_place(bundle, facts.host.store)]
+    asked = bundle_place(bundle, facts.host.store)
+    if asked in facts.unanswered:
+        return (*faults, no_place(_AT, asked))
+    place = facts.places[asked]
     if place is not None:
         faults += _find_missing_points(bundle, definition.mounts, facts)
     found = _read_config(bundle, facts)

@@ -124,6 +124,7 @@ def _change_texts(definition: Definition, change: Callable[[str], str]) -> Defin
         args=None if definition.args is None else tuple(map(change, definition.args)),
         cmd=None if definition.cmd is None else change(definition.cmd),
         shell=AbsolutePath(change(definition.shell)),
+        cwd=AbsolutePath(change(definition.cwd)),
         env={name: change(value) for name, value in definition.env.items()},
     )
 
@@ -135,6 +136,7 @@ def _texts(definition: Definition) -> Iterator[tuple[KeyPath, str]]:
     if definition.cmd is not None:
         yield ("cmd",), definition.cmd
         yield ("shell",), definition.shell
+    yield ("cwd",), definition.cwd
     for name, text in definition.env.items():
         yield ("env", name), text
     if isinstance(definition.health, ExecHealth):

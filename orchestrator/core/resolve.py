@@ -175,11 +175,13 @@ def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault
             # Not as if there were none: the user's home and groups would change with the speed of a disk.
             return (no_answer(("user",), question),)
     passwd, group = (facts.texts[question] for question in questions)
-    account = find_account(definition.user, passwd, group)
+    # A closure has none of its own.
+    whose = "the host" if is_closure(definition) else "the root file system"
+    account = find_account(definition.user, passwd, group, whose)
     known = nobody if isinstance(account, Fault) else account
     if is_closure(definition):
         known = attrs.evolve(known, home="/")  # of the host's users it has the names and numbers, and not the folders
-    joined, faults = join_groups(known, definition.groups, group)
+    joined, faults = join_groups(known, definition.groups, group, whose)
     if isinstance(account, Fault):
         return (account, *faults)
     return faults or joined

@@ -43,10 +43,12 @@ class _GroupLine:
     members: tuple[str, ...]
 
 
-def find_account(text: str, passwd: str | None, group: str | None) -> Account | Fault:
+def find_account(
+    text: str, passwd: str | None, group: str | None, whose: str = "the root file system"
+) -> Account | Fault:
     """The account that ``NAME``, ``NAME:GROUP``, ``UID`` or ``UID:GID`` names.
 
-    passwd, group: the texts of both files in the root, None where there is no readable one. Digits are a number, never
+    passwd, group: the texts of both files of ``whose``, None where there is no readable one. Digits are a number, never
     a name. Without a group it is the user's own by passwd(5), for a uid that is not listed there gid 0 (as podman and
     docker have it), and the groups whose members name the user are supplementary; a group that is written stands alone.
     """
@@ -61,7 +63,7 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
     else:
         line = next((line for line in lines if line.name == name), None)
         if line is None:
-            return _unknown("user", name, "/etc/passwd", passwd, (line.name for line in lines))
+            return _unknown("user", name, "/etc/passwd", passwd, (line.name for line in lines), whose)
         uid = line.uid
     home = line.home if line is not None and line.home.startswith("/") else "/"
     listed = line.name if line is not None else ""
@@ -72,7 +74,7 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
     if group_name:
         entry = next((entry for entry in groups if entry.name == group_name), None)
         if entry is None:
-            return _unknown("group", group_name, "/etc/group", group, (entry.name for entry in groups))
+            return _unknown("group", group_name, "/etc/group", group, (entry.name for entry in groups), whose)
         return Account(User(uid, entry.gid), home, listed)
     if line is None:
         return Account(User(uid, 0), home)
@@ -81,10 +83,12 @@ def find_account(text: str, passwd: str | None, group: str | None) -> Account | 
     return Account(User(uid, line.gid, tuple(supplementary)), home, listed)
 
 
-def join_groups(account: Account, wanted: Sequence[GroupName], group: str | None) -> tuple[Account, tuple[Fault, ...]]:
+def join_groups(
+    account: Account, wanted: Sequence[GroupName], group: str | None, whose: str = "the root file system"
+) -> tuple[Account, tuple[Fault, ...]]:
     """The account with further supplementary groups, by name or number, and a fault for each that is not there.
 
-    group: the text of the root's /etc/group, None where there is no readable one.
+    group: the text of the /etc/group of ``whose``, None where there is no readable one.
     """
     lines = _read_group(group or "")
     found, faults = set(account.user.additional_gids), []
@@ -96,7 +100,7 @@ def join_groups(account: Account, wanted: Sequence[GroupName], group: str | None
             found.add(entry.gid)
         else:
             known = (line.name for line in lines)
-            fault = _unknown("group", name, "/etc/group", group, known, "its number")
+            fault = _unknown("group", name, "/etc/group", group, known, whose, "its number")
             faults.append(evolve(fault, path=("groups", index)))
     gids = tuple(sorted(found - {account.user.gid}))
     return evolve(account, user=evolve(account.user, additional_gids=gids)), tuple(faults)
@@ -107,16 +111,22 @@ def _above_highest(what: str, text: str) -> Fault:
 
 
 def _unknown(
-    what: str, name: str, file: str, text: str | None, names: Iterable[str], numbers: str = "numbers: uid:gid"
+    what: str,
+    name: str,
+    file: str,
+    text: str | None,
+    names: Iterable[str],
+    whose: str,
+    numbers: str = "numbers: uid:gid",
 ) -> Fault:
     if text is None:
         return Fault(
             _PATH,
-            f"cannot look up the {what} {quote(name)}: the root file system has no readable {file}",
+            f"cannot look up the {what} {quote(name)}: {whose} has no readable {file}",
             f"write {numbers}",
         )
-    hint = suggest_similar(name, names) or f"write a name of the root file system, or {numbers}"
-    return Fault(_PATH, f"no {what} {quote(name)} in the {file} of the root file system", hint)
+    hint = suggest_similar(name, names) or f"write a name of {whose}, or {numbers}"
+    return Fault(_PATH, f"no {what} {quote(name)} in the {file} of {whose}", hint)
 
 
 @lru_cache(maxsize=8)

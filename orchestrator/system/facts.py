@@ -42,7 +42,7 @@ from orchestrator.system.envfile import digest_variables
 from orchestrator.system.hierarchies import read_hierarchies
 from orchestrator.system.inquiry import Answer, Inquiry
 from orchestrator.system.inroot import open_in_root
-from orchestrator.system.nix import NixFailed, NixStore
+from orchestrator.system.nix import PATIENCE, NixFailed, NixStore
 from orchestrator.system.reaper import Children
 from orchestrator.system.store import find_host_store, find_place, look_at_closure
 
@@ -51,6 +51,9 @@ SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/secco
 
 LARGEST_TEXT = 1024 * 1024
 """Bytes of the largest file that a TextQuestion reads."""
+
+AT_A_TIME = 4
+"""Commands of nix that are asked beside each other."""
 
 NO_ANSWER = "it does not answer"
 """Why a path cannot be used whose file system hangs."""
@@ -91,6 +94,7 @@ class HostWorld:
         places: dict[PlaceQuestion, str | None] = {}
         closures: dict[ClosureQuestion, ClosureAnswer] = {}
         stamps: dict[str, StampAnswer | None] = {}
+        for_nix: list[ClosureQuestion] = []
         for question in asked:
             answer = answers.get(question)
             if isinstance(question, TextQuestion):
@@ -105,23 +109,40 @@ class HostWorld:
             elif isinstance(question, PlaceQuestion):
                 places[question] = answer if isinstance(answer, str) else None
             elif isinstance(question, ClosureQuestion):
-                if question in answers and answer is None:
-                    answer = await self._ask_nix(question)
                 closures[question] = answer if isinstance(answer, ClosureAnswer) else ClosureAnswer(detail=NO_ANSWER)
+                if question in answers and answer is None:
+                    for_nix.append(question)
             elif isinstance(answer, PathAnswer):
                 paths[question.path] = answer
             else:
                 paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
+        if for_nix:
+            closures |= await self._ask_nix(for_nix)
         silent_ones = frozenset(asked) - answers.keys()
         return Facts(self.host, paths, texts, digests, devices, places, closures, stamps, unanswered=silent_ones)
 
-    async def _ask_nix(self, question: ClosureQuestion) -> ClosureAnswer:
-        """What the command says, where the database of a store cannot be read."""
-        try:
-            requisites = await self._nix.query_requisites(question.store, question.paths)
-        except NixFailed as error:
-            return ClosureAnswer(detail=str(error))
-        return await trio.to_thread.run_sync(_describe_closure, question, requisites, abandon_on_cancel=True)
+    async def _ask_nix(self, questions: Iterable[ClosureQuestion]) -> Mapping[ClosureQuestion, ClosureAnswer]:
+        """What the command says, where the database of a store cannot be read: a few at a time, and of all together as
+        long as of one that hangs."""
+        answers: dict[ClosureQuestion, ClosureAnswer] = {}
+        places = trio.CapacityLimiter(AT_A_TIME)
+
+        async def ask(question: ClosureQuestion) -> None:
+            async with places:
+                try:
+                    requisites = await self._nix.query_requisites(question.store, question.paths)
+                except NixFailed as error:
+                    answers[question] = ClosureAnswer(detail=str(error))
+                    return
+                answers[question] = await trio.to_thread.run_sync(
+                    _describe_closure, question, requisites, abandon_on_cancel=True
+                )
+
+        with trio.move_on_after(PATIENCE + 1.0):
+            async with trio.open_nursery() as nursery:
+                for question in questions:
+                    nursery.start_soon(ask, question)
+        return answers
 
     async def wait_news(self) -> None:
         """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""

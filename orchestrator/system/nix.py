@@ -18,7 +18,7 @@ from orchestrator.system.spawn import clean_environment, run_command
 PLACES = ("/run/current-system/sw/bin", "/nix/var/nix/profiles/default/bin")
 """Where nix is on a host whose PATH does not say so: on NixOS, and elsewhere for all users."""
 
-PATIENCE = 30.0
+PATIENCE = 20.0
 """Seconds that a question to a store may take."""
 
 _LARGEST_OUTPUT = 16 * 1024 * 1024
@@ -51,10 +51,6 @@ class NixStore:
         if invalid:
             return Requisites(invalid=invalid)
         return Requisites(tuple(await self._run(store, ["--query", "--requisites", *paths])))
-
-    async def add_root(self, store: Store, path: str, link: str) -> None:
-        """Make ``link`` a root of a store path, also while its garbage is collected. Raises NixFailed."""
-        await self._run(store, ["--realise", path, "--add-root", link])
 
     async def _run(self, store: Store, arguments: Sequence[str]) -> Sequence[str]:
         """Run it; the lines that it prints. Raises NixFailed."""

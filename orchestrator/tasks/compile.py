@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 import trio
 from attrs import evolve, field, frozen
 
+from orchestrator.core.closure import find_gone_links, find_links
 from orchestrator.core.fields import describe_fields, describe_links
 from orchestrator.core.links import Links
 from orchestrator.core.locate import locate_in_source
@@ -28,6 +29,7 @@ from orchestrator.model.facts import (
 )
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
+from orchestrator.model.store import StoreLink
 from orchestrator.ports import World
 from orchestrator.tasks.gather import Asked, gather_facts
 
@@ -52,6 +54,8 @@ class Compiled:
     """What these files said, as far as it was answered when it was compiled; empty while it is broken."""
     links: Links | None = None
     """Whom it names of the others; None where its text cannot be read."""
+    followed: tuple[StoreLink, ...] = ()
+    """The links into a store that were found in this text, now or before."""
 
     def still_holds(self, source: Source) -> bool:
         """Whether compiling ``source`` would give this again, unless ``answers`` are others by now."""
@@ -89,9 +93,13 @@ async def compile_sources(
     digests = {path: answer.digest for path, answer in facts.digests.items()}
     for name, (source, definition) in definitions.items():
         await trio.lowlevel.checkpoint()
-        spec = resolve_spec(name, definition, gathered.facts_of(name))
+        own_facts = gathered.facts_of(name)
+        was = before.get(name)
+        followed = find_links(definition, own_facts, was.followed if was and was.source == source else ())
+        gone = find_gone_links(definition, own_facts, followed)
+        spec = gone or resolve_spec(name, definition, own_facts)
         asked = gathered.questions[name]
-        contents = tuple(each for each in content_questions(definition, gathered.facts_of(name)) if each in asked)
+        contents = tuple(each for each in content_questions(definition, own_facts) if each in asked)
         links = Links(definition.after, definition.requires)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
@@ -99,12 +107,13 @@ async def compile_sources(
             read = {question for question in answered if question in contents or isinstance(question, by_content)}
             result = _broken(source, spec)
             awaits, depends = _paths(answered - read), _paths(read)
-            done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links)
+            done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links, followed=followed)
         else:
             fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
             target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields)
             answers = {question: _answer(question, facts) for question in contents}
-            done[name] = Compiled(source, target, depends=_paths(contents), answers=answers, links=links)
+            depends = _paths(contents)
+            done[name] = Compiled(source, target, depends=depends, answers=answers, links=links, followed=followed)
     return done
 
 

@@ -163,6 +163,8 @@ class Effects:
 
     async def _clear_remains(self) -> None:
         """Remove what is left of an instance that has ended and is followed. Raises OutsideError."""
+        if self._remains is None:
+            return
         async with self._clearing:
             if self._remains is not None:
                 await self._remains.remove()

@@ -313,8 +313,8 @@ class History:
 
 def is_another(source: Source, broken: Compiled) -> bool:
     """Whether a last good definition is another than the broken one. If it is the same, and can be read, the host is
-    what is wrong with it, or whom it names."""
-    return broken.links is None or source.text != broken.source.text
+    what is wrong with it, or whom it names; but for where links led when it was good."""
+    return broken.links is None or source.text != broken.source.text or bool(source.links)
 
 
 def put_beside(broken: Compiled, kept: Compiled) -> Compiled:

@@ -161,7 +161,6 @@ def test_in_a_store_no_mount_point_can_be_made() -> None:
     assert isinstance(resolve(definition), ReadySpec), "elsewhere the runtime makes it"
 
 
-@pytest.mark.xfail(reason="it is taken for one that is in no store, and so for writable", strict=True)
 def test_where_it_is_not_known_in_time_whether_it_is_in_a_store_that_is_not_guessed() -> None:
     definition = ready("web")
     place = bundle_place("/srv/bundles/web", NIX_STORE)

@@ -224,6 +224,7 @@ def test_words_are_followed_wherever_they_are_looked_for() -> None:
         shell=AbsolutePath(HELLO),
         env={EnvName("A"): HELLO},
         health=ExecHealth(args=("x", HELLO)),
+        cwd=AbsolutePath(HELLO),
     )
 
 

@@ -1,7 +1,6 @@
 """Links into a Nix store: what runs follows where they lead, goes on where they do not answer, and is gone back to as
 it was."""
 
-import pytest
 import trio
 import trio.lowlevel
 from attrs import evolve
@@ -332,7 +331,6 @@ async def test_a_broken_edit_goes_by_the_links_of_the_last_good_one_after_a_boot
         assert len(later.state("web").problems) == 1
 
 
-@pytest.mark.xfail(reason="the text is the same, so that it is not taken for another", strict=True)
 async def test_a_link_to_what_is_not_valid_runs_by_the_last_good_one_after_a_boot(autojump_clock: MockClock) -> None:
     async with open_stage({"web": LINKED}, with_store) as stage:
         await settle_long(stage)
@@ -391,3 +389,29 @@ async def test_it_is_shown_as_it_was_made(autojump_clock: MockClock) -> None:
         shown = await operator_of(stage).show("web", Part.SPEC)
         assert shown["args"] == [f"/nix/store/{OLD}/bin/web"]
         await trio.lowlevel.checkpoint()
+
+
+async def test_a_link_that_leads_nowhere_any_more_changes_nothing_until_it_does_again(
+    autojump_clock: MockClock,
+) -> None:
+    """Not of the program: inside, the word by itself would be another file."""
+    text = f'args = ["/nix/store/{OLD}/bin/web", "--data={LINK}"]\n'
+    async with open_stage({"web": text}, with_store) as stage:
+        before = stage.state("web")
+        del stage.world.places[LINK]
+        stage.directory.hint()
+        await settle_long(stage)
+        (problem,) = stage.state("web").problems
+        assert problem.path == "args[1]"
+        assert f"it led to /nix/store/{OLD}" in problem.message
+        assert stage.state("web").pid == before.pid
+        stage.directory.hint()
+        await settle_long(stage)
+        assert stage.state("web").pid == before.pid, "it is not forgotten by a second look"
+        lead_to(stage.world, OLD)
+        stage.directory.hint()
+        await settle_long(stage)
+        assert (stage.state("web").pid, stage.state("web").problems) == (before.pid, ())
+        stage.directory.write("web", f'args = ["/nix/store/{OLD}/bin/web"]\n')
+        await settle_long(stage)
+        assert stage.state("web").pid != before.pid

@@ -187,7 +187,6 @@ async def test_without_both_it_is_said_why(nix: PrivateStore, tower: list[str], 
     assert facts.unanswered == frozenset()
 
 
-@pytest.mark.xfail(reason="each is waited for after the other, 30 s each: longer than a look may take", strict=True)
 async def test_a_command_that_hangs_is_waited_for_once_however_many_ask(
     tmp_path: Path, nix: PrivateStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -391,7 +391,7 @@ async def test_it_is_shown_as_it_was_made(autojump_clock: MockClock) -> None:
         await trio.lowlevel.checkpoint()
 
 
-async def test_a_link_that_leads_nowhere_any_more_changes_nothing_until_it_does_again(
+async def test_a_link_that_leads_nowhere_any_more_changes_nothing(
     autojump_clock: MockClock,
 ) -> None:
     """Not of the program: inside, the word by itself would be another file."""

@@ -40,10 +40,6 @@ class ExecFailed(OutsideError):
         self.reason = reason or message
 
 
-class RuntimeSlow(ExecFailed):
-    """The runtime was ended, as it took too long: that says nothing of the command."""
-
-
 def read_process(instance: InstanceState) -> Mapping[str, Any]:
     """``process`` of the container's config.json. Raises ExecFailed."""
     path = f"{instance.folder}/config.json"
@@ -88,7 +84,7 @@ async def begin_command(
 
     process: by `orchestrator.core.exec_process`. scratch: by `make_scratch`. given: the command's standard streams, and
     the runtime's. options: further ones of ``exec``. read_said: what was written to ``given``. Raises ExecFailed with
-    what the runtime says, RuntimeSlow, OSError.
+    what the runtime says, OSError.
     """
     log, pid_file, process_file = f"{scratch}/log", f"{scratch}/pid", f"{scratch}/process.json"
     _write(process_file, json.dumps(process))
@@ -112,7 +108,7 @@ async def begin_command(
     reason = said.removeprefix("exec failed: ").removeprefix("unable to start container process: ")
     runtime = os.path.basename(instance.runtime)
     message = f"cannot run a command in {instance.name}: {runtime}: {reason}"
-    raise RuntimeSlow(message) if result.timed_out else ExecFailed(message, judge_refusal(reason), reason)
+    raise ExecFailed(message, FAILED if result.timed_out else judge_refusal(reason), reason)
 
 
 def _write(path: str, text: str) -> None:

@@ -5,6 +5,7 @@ once; hints that come while a plan is made form the next one.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from functools import partial
 
 import trio
 from attrs import define, field
@@ -71,8 +72,6 @@ class Reconciler:
         self._compiled: dict[str, Compiled] = {}
         """What each file says alone."""
         self._link_check = LinkCheck()
-        self._checked: dict[str, Compiled] = {}
-        """The same with what is wrong of all together."""
         self._followed: Mapping[str, Compiled] = {}
         """What the names are to be: as the directory says, or as was kept of what it said before."""
         self._vanished: dict[str, float] = {}
@@ -231,8 +230,8 @@ class Reconciler:
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
-        before_checked, self._checked = self._checked, self._link_check.check(self._compiled, self._standing())
-        followed = await self._history.follow(self._checked, before_checked, self._parser, self._world)
+        follow = partial(self._history.follow, parser=self._parser, world=self._world)
+        followed = await self._link_check.check_and_follow(self._compiled, self._standing(), follow)
         self._followed = followed.names
         looked_at = (*self._compiled.values(), *self._followed.values())
         awaited = frozenset(path for each in looked_at for path in each.awaits)
@@ -300,8 +299,8 @@ class Reconciler:
 
     def _standing(self) -> dict[str, tuple[str, ...]]:
         """Whom those come after that there are."""
-        targets = ((name, each.target) for name, each in self._supervisions.items() if not each.gone)
-        return {name: (*told.policy.after, *told.policy.requires) for name, told in targets if told is not None}
+        there = ((name, each) for name, each in self._supervisions.items() if not each.gone)
+        return {name: each.comes_after for name, each in there if each.target is not None}
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""

@@ -97,6 +97,13 @@ class Supervision:
         return live.applied if live is not None else self._target or self.target
 
     @property
+    def comes_after(self) -> tuple[str, ...]:
+        """Those that it comes after: as it was last told, and as it goes on, which differs after a roll-back."""
+        told = self.target.policy if self.target is not None else None
+        policies = [policy for policy in (told, self._policy) if policy is not None]
+        return tuple(name for policy in policies for name in (*policy.after, *policy.requires))
+
+    @property
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
         targets = [target for target in (self.target, self._target) if target is not None]

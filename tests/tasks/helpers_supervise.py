@@ -97,7 +97,7 @@ class Stage:
             clock_shift=0.0,
             boot="a-boot",
             report=self.report,
-            order=Order(self.report.expect),
+            order=Order(self.report.expect, self.report.say),
             trim_log=self._trim,
             sweep=self._sweep,
         )

@@ -112,7 +112,7 @@ async def test_nothing_counts_as_settled_between_one_being_ready_and_the_next_be
 
         def look(state: NameState, *, settled: bool) -> None:
             changed(state, settled=settled)
-            if not stage.reporter._unsettled:
+            if not stage.reporter._settling._unsettled:
                 seen.append(words(stage))
 
         stage.reporter.changed = look  # type: ignore[method-assign]

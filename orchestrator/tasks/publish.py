@@ -87,7 +87,11 @@ class NamePublisher:
         # Running, it is to be ready by then, or it is to stop after others.
         on_its_way = life.phase is Phase.RUNNING and (life.deadline is not None or bool(turn.behind))
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        outside.report.changed(state, settled=(settled and not on_its_way) or turn.rests or lacks_definition)
+        outside.report.changed(
+            state,
+            settled=(settled and not on_its_way) or turn.rests or lacks_definition,
+            ends_by=life.deadline if life.phase is Phase.STOPPING and life.deadline is not None else -math.inf,
+        )
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

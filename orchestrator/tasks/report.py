@@ -53,6 +53,8 @@ class Reporter:
         self._wall_clock = wall_clock
         self._states: dict[str, NameState] = {}
         self._settling = Settling()
+        self._ends_by: dict[str, float] = {}
+        """When what is asked to end is killed."""
         self._changed = trio.Event()
         self._told = ""
         self._troubles: dict[str, str] = {}
@@ -71,7 +73,7 @@ class Reporter:
         """What an earlier agent has told of a name."""
         self._states[state.name] = state
 
-    def changed(self, state: NameState, *, settled: bool) -> None:
+    def changed(self, state: NameState, *, settled: bool, ends_by: float = -math.inf) -> None:
         """A name's state has changed."""
         for record in note_change(self._states.get(state.name), state, self._wall_clock()):
             # At the agent's end problems are told of no more, but they are not mended by that.
@@ -79,6 +81,7 @@ class Reporter:
                 self._tell(record)
         self._states[state.name] = state
         self._settling.note(state, settled=settled)
+        self._ends_by[state.name] = ends_by
         self._wake()
 
     def forget(self, name: str) -> None:
@@ -90,6 +93,7 @@ class Reporter:
             elif state.state not in _AT_REST:
                 self.note(RecordKind.STOPPED, name)
         self._settling.forget(name)
+        self._ends_by.pop(name, None)
         self._wake()
 
     def told(self, name: str, action: Action, before: Target | None) -> None:
@@ -279,15 +283,18 @@ class Reporter:
     async def extend_stop(self) -> None:
         """EXTEND_TIMEOUT_USEC= again and again while containers are being stopped, until cancelled: one after the other
         they may take longer than a unit file knows of. systemd is let end it once nothing has changed for longer than
-        any single one may take."""
+        any single one may take, and none has asked for more time."""
         stops = [state.standing.policy.stop.timeout for state in self._states.values() if state.standing is not None]
         patience = max(stops, default=0.0) + EXTEND_BY
         changed, since = self._changed, trio.current_time()
-        while trio.current_time() < since + patience:
+        while trio.current_time() < max(since + patience, self._last_end() + EXTEND_BY):
             self._notifier.extend(EXTEND_BY)
             await trio.sleep(EXTEND_BY / 3)
             if changed.is_set():
                 changed, since = self._changed, trio.current_time()
+
+    def _last_end(self) -> float:
+        return max(self._ends_by.values(), default=-math.inf)
 
     def _wake(self) -> None:
         self._changed.set()

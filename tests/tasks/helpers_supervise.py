@@ -1,5 +1,6 @@
 """A supervision of `web` among fakes, for tests in virtual time."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -51,7 +52,7 @@ class Recorder:
     def expect(self, name: str) -> None:
         self.unsettled.add(name)
 
-    def changed(self, state: NameState, *, settled: bool) -> None:
+    def changed(self, state: NameState, *, settled: bool, ends_by: float = -math.inf) -> None:
         self.states.append(state)
         (self.unsettled.discard if settled else self.unsettled.add)(state.name)
         self._wake()

@@ -19,6 +19,7 @@ from orchestrator.tasks.once import announce, settle_once
 from orchestrator.tasks.reconcile import LOOK_AT_MOST
 from orchestrator.tasks.report import EXTEND_BY
 from orchestrator.testing.runtime import FakeProgram
+from tests.tasks.helpers_order import DEAF
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
 
 EXTENSION = f"EXTEND_TIMEOUT_USEC={round(EXTEND_BY * 1e6)}"
@@ -107,6 +108,28 @@ async def test_a_stop_that_makes_progress_is_let_go_on(autojump_clock: MockClock
         assert stage.notifier.told.count(EXTENSION) >= 5 * 90 / EXTEND_BY
     # Nothing has changed for longer than any stop takes: systemd may end it.
     assert last + 80 <= trio.current_time() <= last + 80 + 2 * EXTEND_BY
+
+
+async def test_a_stop_that_asked_for_more_time_gets_it(autojump_clock: MockClock) -> None:
+    async with open_stage({"db": f'{WEB}ready = "notify"\nstop.timeout = "10s"\n'}, settled=False) as stage:
+        await trio.sleep(1)
+        stage.notify_sockets.say("db", Notification(ready=True))
+        await stage.settle()
+        process = stage.runtime.process_of("db")
+        process._program = DEAF
+        stage.reporter.stopping()
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.reporter.extend_stop)
+            stage.reconciler.stop_all()
+            await trio.sleep(1)
+            stage.notify_sockets.say("db", Notification(extend_timeout_usec=600_000_000))
+            while not process.ended:
+                before = stage.notifier.told.count(EXTENSION)
+                await trio.sleep(EXTEND_BY)
+                assert stage.notifier.told.count(EXTENSION) > before
+            assert trio.current_time() >= began + 600
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_start_that_takes_long_asks_for_more_time_until_it_has_settled(autojump_clock: MockClock) -> None:

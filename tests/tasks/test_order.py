@@ -110,8 +110,8 @@ async def test_nothing_counts_as_settled_between_one_being_ready_and_the_next_be
         slow(stage)
         changed = stage.reporter.changed
 
-        def look(state: NameState, *, settled: bool) -> None:
-            changed(state, settled=settled)
+        def look(state: NameState, *, settled: bool, ends_by: float = 0.0) -> None:
+            changed(state, settled=settled, ends_by=ends_by)
             if not stage.reporter._settling._unsettled:
                 seen.append(words(stage))
 

@@ -102,7 +102,7 @@ def silence_ends(care: Care, policy: Policy) -> float:
 def next_time(care: Care, policy: Policy, *, heard: bool) -> float:
     """When time alone changes something (`note_time`, `show_health`); infinity where it does not. heard: whether
     somebody listens: of what nobody hears, no sign of life is expected."""
-    is_held_back = _is_ready(care, policy) not in (None, care.told)
+    is_held_back = not care.over and _is_ready(care, policy) not in (None, care.told)
     is_shown = care.shown == report_health(care, policy)
     return min(
         silence_ends(care, policy) if heard else math.inf,

@@ -443,6 +443,16 @@ def test_a_next_agent_does_not_take_silence_for_a_word() -> None:
     assert adopted.told == [unready("it reloads")]
 
 
+def test_what_is_ended_at_its_first_failure_has_nothing_left_to_tell() -> None:
+    once = evolve(READY_BY_PROBE, health=evolve(HEALTH, failures=1))
+    patient = Patient(evolve(once, ready=Ready.STARTED))
+    patient.probe("")
+    patient.edit(once)
+    patient.probe(REFUSED)
+    assert [happening.event for happening in patient.told] == [Event.UNWELL]
+    assert next_time(patient.care, once, heard=True) == math.inf
+
+
 def test_patience_that_was_asked_for_has_a_bound() -> None:
     patient = Patient(PROBED)
     patient.say(f"EXTEND_TIMEOUT_USEC={10**18}")

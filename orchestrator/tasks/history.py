@@ -191,7 +191,8 @@ class History:
             return
         try:
             await self._write({name: each.result for name, each in names.items()})
-        except DiskFailed as error:
+            await self._store.clear_out()
+        except (Damaged, DiskFailed) as error:
             self._accepted = self._accepted or names
             self._set_trouble(str(error))
         else:
@@ -210,7 +211,6 @@ class History:
             return
         await self._store.write(generation, collect_texts(desired))
         self._newest = generation
-        await self._store.clear_out()
 
     def _read_newest(self) -> Generation | None:
         """The newest that can be read. Raises DiskFailed."""

@@ -23,7 +23,7 @@ from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_sources
 from orchestrator.tasks.compile import Compiled, compile_sources
-from orchestrator.tasks.history import is_another, put_beside
+from orchestrator.tasks.kept import is_another, put_beside
 from orchestrator.tasks.linking import LinkCheck
 
 

@@ -14,7 +14,7 @@ from orchestrator.model.action import Broken
 from orchestrator.model.problem import Fault, Problem
 from orchestrator.model.source import Source
 from orchestrator.tasks.compile import Compiled
-from orchestrator.tasks.history import Followed
+from orchestrator.tasks.kept import Followed
 
 
 class LinkCheck:

@@ -238,8 +238,9 @@ class Reconciler:
         contents = frozenset(path for each in looked_at for path in each.depends)
         self._directory.watch_also(self._always_watched | awaited, contents)
         self._on_directory(listing.error or self._directory.message, (*files.misnamed, *followed.unfollowed))
-        first = listing.error is None and not self._was_read
-        if listing.error is None:
+        says = listing.error is None and not self._history.is_lost
+        first = says and not self._was_read
+        if says:
             self._was_read = True
             self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
@@ -285,7 +286,7 @@ class Reconciler:
             question.answered.set()
 
     def _desired(self) -> dict[str, Target | Broken]:
-        if not self._was_read and self._history.pinned is None:
+        if not self._was_read and (self._history.pinned is None or self._history.is_lost):
             # Nobody knows yet what is wanted: what was left goes on, as where a definition has problems.
             return {name: Broken(()) for name, each in self._supervisions.items() if each.target is not None}
         return {name: each.result for name, each in self._followed.items()}

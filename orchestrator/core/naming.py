@@ -19,6 +19,7 @@ PUT_OFF = "cannot replace: "
 CANNOT_UPDATE = "cannot update: "
 ROLLED_BACK = "rolled back: "
 """How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
+CANNOT_ROLL_BACK = "cannot be rolled back: what was ready before is not known any more"
 BESIDE = "; "
 """What stands between that and why it waits."""
 

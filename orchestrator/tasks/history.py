@@ -29,6 +29,7 @@ from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.kept import (
     Followed,
     Pinned,
+    begins_trial,
     is_another,
     list_problems,
     mark_problems,
@@ -131,9 +132,12 @@ class History:
         kept = await self._compile(others, parser, world)
         return Followed({**files, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
 
-    def accept(self, names: Mapping[str, Compiled]) -> None:
-        """This is followed from now on. Costs nothing here: it is looked at when there is time."""
+    async def accept(self, names: Mapping[str, Compiled]) -> None:
+        """This is followed from now on. Costs nothing here: it is looked at when there is time, unless a next agent may
+        have to bring back what was followed until now and was not written down yet."""
         if self._pinned is None:
+            if self._accepted is not None and begins_trial(self._accepted, names):
+                await self.write_now()
             self._accepted = names
             self._arrived.set()
 

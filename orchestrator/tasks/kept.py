@@ -10,6 +10,7 @@ from attrs import evolve, field, frozen
 from orchestrator.core.generations import make_source
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.generation import Accepted, Generation
+from orchestrator.model.policy import OnFailedUpdate
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
 from orchestrator.ports import Damaged, GenerationStore
@@ -68,6 +69,18 @@ def is_another(source: Source, broken: Compiled) -> bool:
     """Whether a last good definition is another than the broken one. If it is the same, and can be read, the host is
     what is wrong with it, or whom it names."""
     return broken.links is None or source.text != broken.source.text
+
+
+def begins_trial(before: Mapping[str, Compiled], after: Mapping[str, Compiled]) -> bool:
+    """Whether an edit is to be tried of what was something else before, which comes back if it comes to nothing."""
+    edited = ((each.result, before[name].result) for name, each in after.items() if name in before)
+    return any(
+        isinstance(new, Target)
+        and isinstance(old, Target)
+        and new.policy.on_failed_update is OnFailedUpdate.ROLLBACK
+        and new.bundle != old.bundle
+        for new, old in edited
+    )
 
 
 def put_beside(broken: Compiled, kept: Compiled) -> Compiled:

@@ -244,7 +244,7 @@ class Reconciler:
             self._was_read = True
             self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
-            self._history.accept(self._followed)
+            await self._history.accept(self._followed)
         for name, good in (await self._history.recall(self._to_recall, self._parser, self._world)).items():
             self._supervisions[name].recall(good)
         self._to_recall = {}

@@ -340,7 +340,7 @@ class Supervision:
             live.state if live is not None else None,
             self.shown_target,
             problems=self._problems,
-            refusal=self._replacement.message or self._updates.refusal or self._trial.message,
+            refusal=self._replacement.message or self._updates.refusal or self._trial.explain(self._life),
             held=self.held,
             told=self._target or self.target,
             trial=self._trial,

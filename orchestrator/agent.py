@@ -315,7 +315,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, cloc
         clock_shift=clock_shift,
         boot=read_boot_id(),
         report=opened.reporter,
-        order=Order(opened.reporter.expect),
+        order=Order(opened.reporter.expect, opened.reporter.say),
         trim_log=trim,
         sweep=sweeper.ask,
     )

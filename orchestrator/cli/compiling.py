@@ -25,7 +25,7 @@ from orchestrator.system.facts import HostWorld
 from orchestrator.system.sources import read_sources
 from orchestrator.tasks.compile import Compiled
 from orchestrator.tasks.gather import Asked, gather_facts
-from orchestrator.tasks.history import is_another, put_beside
+from orchestrator.tasks.kept import Followed, is_another, put_beside
 from orchestrator.tasks.linking import LinkCheck
 
 
@@ -50,12 +50,15 @@ def compile_directory(
     files = _sort_directory(path)
     compiled = _compile(files.sources.values())
     doubled = {name: Compiled(sources[0], refuse_doubled(sources)) for name, sources in files.doubled.items()}
-    checked = LinkCheck().check({**compiled, **doubled})
-    broken = {name: each for name, each in checked.items() if isinstance(each.result, Broken)}
-    others = [source for source in find_last_good(broken) if is_another(source, broken[source.name])]
-    if others:
-        checked |= {name: put_beside(broken[name], each) for name, each in _compile(others).items()}
-    return CompiledDirectory({name: each.result for name, each in checked.items()}, files.misnamed)
+
+    async def follow(checked: Mapping[str, Compiled], _before: Mapping[str, Compiled]) -> Followed:
+        broken = {name: each for name, each in checked.items() if isinstance(each.result, Broken)}
+        others = [source for source in find_last_good(broken) if is_another(source, broken[source.name])]
+        kept = await _compile_sources(others) if others else {}
+        return Followed({**checked, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
+
+    followed = trio.run(LinkCheck().check_and_follow, {**compiled, **doubled}, {}, follow)
+    return CompiledDirectory({name: each.result for name, each in followed.names.items()}, files.misnamed)
 
 
 def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
@@ -64,13 +67,16 @@ def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
 
 
 def _compile(sources: Iterable[Source]) -> dict[str, Compiled]:
-    parser, world = Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime())
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
-        return trio.run(compile_all, sources, parser, world)
+        return trio.run(_compile_sources, sources)
     finally:
         gc.enable()
+
+
+async def _compile_sources(sources: Iterable[Source]) -> dict[str, Compiled]:
+    return await compile_all(sources, Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime()))
 
 
 @frozen

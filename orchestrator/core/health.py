@@ -17,7 +17,7 @@ import math
 
 from attrs import evolve, field, frozen
 
-from orchestrator.core.lifecycle import Event, Happening
+from orchestrator.core.lifecycle import EXTENDED_AT_MOST, Event, Happening
 from orchestrator.core.pace import Pace
 from orchestrator.model.health import Health, HealthReport, Notification, Proven
 from orchestrator.model.policy import Ready
@@ -102,7 +102,7 @@ def silence_ends(care: Care, policy: Policy) -> float:
 def next_time(care: Care, policy: Policy, *, heard: bool) -> float:
     """When time alone changes something (`note_time`, `show_health`); infinity where it does not. heard: whether
     somebody listens: of what nobody hears, no sign of life is expected."""
-    is_held_back = _is_ready(care, policy) not in (None, care.told)
+    is_held_back = not care.over and _is_ready(care, policy) not in (None, care.told)
     is_shown = care.shown == report_health(care, policy)
     return min(
         silence_ends(care, policy) if heard else math.inf,
@@ -136,7 +136,7 @@ def note_word(care: Care, policy: Policy, said: Notification, *, now: float) -> 
     care = _listen(care, said, now)
     happened: tuple[Happening, ...] = ()
     if said.extend_timeout_usec is not None:
-        seconds = said.extend_timeout_usec / 1e6
+        seconds = min(said.extend_timeout_usec / 1e6, EXTENDED_AT_MOST)
         care = evolve(care, patient_until=max(care.patient_until, now + seconds))
         happened = (Happening(event=Event.EXTEND, seconds=seconds),)
     care, told = _tell(care, policy, now)

@@ -20,6 +20,9 @@ PUT_OFF = "cannot replace: "
 CANNOT_UPDATE = "cannot update: "
 ROLLED_BACK = "rolled back: "
 """How the message begins of what goes on as it was, since the instance that is to follow it cannot be made yet."""
+CANNOT_ROLL_BACK = "cannot be rolled back: what was ready before is not known any more"
+BESIDE = "; "
+"""What stands between that and why it waits."""
 
 
 def describe_name(
@@ -75,7 +78,7 @@ def describe_name(
         failures=life.failures,
         next_retry_at=retry_at,
         last_exit=life.last_exit,
-        message=refusal or life.trouble or order or building or _explain_health(life, health) or life.message,
+        message=_join(refusal, life.trouble or order or building) or _explain_health(life, health) or life.message,
         problems=problems,
         log=log if log_target is LogTarget.FILE else None,
         log_target=log_target,
@@ -89,6 +92,10 @@ def describe_name(
         store_links=_find_links(target, before),
         standing=standing,
     )
+
+
+def _join(*reasons: str) -> str:
+    return BESIDE.join(filter(None, reasons))
 
 
 def _explain_health(life: Life, health: HealthReport) -> str:

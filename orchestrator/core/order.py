@@ -10,6 +10,8 @@ The rule, for a container that names others in ``after`` and ``requires``:
 - Each start, one after a crash too, waits while one of ``after`` is coming or one of ``requires`` is not ready.
 - While one of ``requires`` is down, what runs stands down: it is stopped, which is no failure, and its next start waits
   as any other. That one of them restarts, is replaced, is not ready any more or has lost its definition stops nothing.
+- Definitions that are valid together never wait for each other, but what is in force may be of different times, after
+  a roll-back say. When starts wait for each other, one of them goes on without waiting for the next one.
 - What becomes later of those in ``after`` stops nothing.
 - What is to be stopped is told so once all have ended that come after it, directly or over others, and are to be
   stopped too.
@@ -18,7 +20,7 @@ Each name is judged by what is known of itself and of those that it names (`fore
 `orchestrator.tasks.order` keeps what is known, and judges again what a change concerns. Floor: core.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
 from attrs import frozen
@@ -195,6 +197,39 @@ def list_missing(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
 
 def _look(names: Iterable[str], outlooks: Mapping[str, Outlook]) -> Named:
     return tuple((name, outlooks.get(name, NOWHERE).prospect) for name in names)
+
+
+def find_circle(start: str, list_next: Callable[[str], Iterable[str]], cleared: set[str]) -> tuple[str, ...]:
+    """Names each of which waits for the next one, and the last for the first, on the way from a name; empty where there
+    are none. list_next: whom a name waits for. cleared: those of which it is known that there are none; more are
+    added."""
+    way = {start: iter(list_next(start))}
+    while way:
+        last = next(reversed(way))
+        for name in way[last]:
+            if name in way:
+                names = tuple(way)
+                return names[names.index(name) :]
+            if name not in cleared:
+                way[name] = iter(list_next(name))
+                break
+        else:
+            cleared.add(last)
+            del way[last]
+    return ()
+
+
+def choose_passing(circle: Sequence[str], seats: Mapping[str, Seat]) -> tuple[str, str]:
+    """Which of a circle is to start without waiting any longer, and for whom: the first by name that only comes
+    ``after`` the next one, or where each requires that the first of all, as each can still have what it requires."""
+    steps = sorted(zip(circle, (*circle[1:], circle[0]), strict=True))
+    loose = (step for step in steps if step[1] not in seats[step[0]].requires)
+    return next(loose, steps[0])
+
+
+def describe_passing(name: str, other: str, circle: Sequence[str]) -> str:
+    """``a: starts without waiting for b to be ready: a and b wait for each other``."""
+    return f"{name}: starts without waiting for {other} to be ready: {_join(sorted(circle))} wait for each other"
 
 
 def choose_event(life: Life, turn: Turn, *, leaves: bool, hurried: bool) -> Event | None:

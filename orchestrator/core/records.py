@@ -12,6 +12,7 @@ from orchestrator.core.encode import to_plain
 from orchestrator.core.exits import describe_exit
 from orchestrator.core.fields import HOST_PREFIX
 from orchestrator.core.health import NOT_READY, UNHEALTHY
+from orchestrator.core.naming import BESIDE
 from orchestrator.core.order import STOPS_ONCE, WAITS_FOR
 from orchestrator.core.status import describe_last_good, format_time
 from orchestrator.core.values import format_duration
@@ -27,7 +28,8 @@ _VARIABLES = ("env.", f"{HOST_PREFIX}process.env.")
 MOST_CHANGES_SHOWN = 3
 """Changes that a line for people names; the others are counted."""
 
-_NO_TROUBLE = (WAITS_FOR, STOPS_ONCE, NOT_READY, UNHEALTHY)
+_ORDER = (WAITS_FOR, STOPS_ONCE)
+_NO_TROUBLE = (*_ORDER, NOT_READY, UNHEALTHY)
 """How messages begin of what is no trouble, or is told as it comes and goes by more than words."""
 
 _RESTS = {
@@ -41,9 +43,10 @@ def note_change(before: NameState | None, after: NameState, at: float) -> tuple[
     """What happened between two states of a name, in its order. at: now, in epoch seconds."""
     happened = list(_note_life(before, after, at))
     told = {*(record.message for record in happened), describe_exit(after.last_exit), ""}
-    told_already = after.message in told or (before is not None and before.message == after.message)
-    if not told_already and not after.message.startswith(_NO_TROUBLE):
-        happened.append(Record(at=at, kind=RecordKind.TROUBLE, name=after.name, message=after.message))
+    trouble = _cut_order(after.message)
+    told_already = trouble in told or (before is not None and _cut_order(before.message) == trouble)
+    if not told_already and not trouble.startswith(_NO_TROUBLE):
+        happened.append(Record(at=at, kind=RecordKind.TROUBLE, name=after.name, message=trouble))
     known = before.problems if before is not None else ()
     if after.problems and after.problems != known:
         instead = describe_last_good(after.edit) if after.edit is not None else ""
@@ -53,6 +56,13 @@ def note_change(before: NameState | None, after: NameState, at: float) -> tuple[
     elif known and not after.problems:
         happened.append(Record(at=at, kind=RecordKind.MENDED, name=after.name))
     return tuple(happened)
+
+
+def _cut_order(message: str) -> str:
+    """Without what comes and goes beside a trouble: that it waits for others."""
+    for waits in _ORDER:
+        message = message.partition(f"{BESIDE}{waits}")[0]
+    return message
 
 
 def _note_life(before: NameState | None, after: NameState, at: float) -> Iterator[Record]:

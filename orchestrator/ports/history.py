@@ -48,7 +48,8 @@ class GenerationStore(Protocol):
         ...
 
     async def clear_out(self) -> None:
-        """Remove the oldest where there are many, and texts that none has. What is pinned stays."""
+        """Remove the oldest where there are many, and texts that none has. What is pinned stays; where that cannot be
+        read, all stay. Raises Damaged then."""
         ...
 
     def set_aside(self, damaged: Damaged) -> str:

@@ -41,10 +41,6 @@ class ExecFailed(OutsideError):
         self.reason = reason or message
 
 
-class RuntimeSlow(ExecFailed):
-    """The runtime was ended, as it took too long: that says nothing of the command."""
-
-
 def read_process(instance: InstanceState) -> Mapping[str, Any]:
     """``process`` of the container's config.json. Raises ExecFailed."""
     path = f"{instance.folder}/config.json"
@@ -89,7 +85,7 @@ async def begin_command(
 
     process: by `orchestrator.core.exec_process`. scratch: by `make_scratch`. given: the command's standard streams, and
     the runtime's. options: further ones of ``exec``. read_said: what was written to ``given``. Raises ExecFailed with
-    what the runtime says, RuntimeSlow, OSError.
+    what the runtime says, OSError.
     """
     if os.path.basename(instance.runtime) == RAILCAR:
         raise ExecFailed(f"cannot run a command in {instance.name}: railcar runs no further command in a container")
@@ -115,7 +111,7 @@ async def begin_command(
     reason = said.removeprefix("exec failed: ").removeprefix("unable to start container process: ")
     runtime = os.path.basename(instance.runtime)
     message = f"cannot run a command in {instance.name}: {runtime}: {reason}"
-    raise RuntimeSlow(message) if result.timed_out else ExecFailed(message, judge_refusal(reason), reason)
+    raise ExecFailed(message, FAILED if result.timed_out else judge_refusal(reason), reason)
 
 
 def _write(path: str, text: str) -> None:

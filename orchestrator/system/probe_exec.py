@@ -9,13 +9,13 @@ import os
 
 import trio
 
-from orchestrator.core.exec_process import Wanted, make_exec_process
+from orchestrator.core.exec_process import FAILED, Wanted, make_exec_process
 from orchestrator.model.health import ExecHealth
 from orchestrator.model.state import InstanceState
 from orchestrator.ports import NotAsked
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.closing import Closing
-from orchestrator.system.exec_begin import ExecFailed, RuntimeSlow, begin_command, make_scratch, read_process
+from orchestrator.system.exec_begin import ExecFailed, begin_command, make_scratch, read_process
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import clean_message
 from orchestrator.system.strays import end_tree, find_tree, is_orphan, make_mark
@@ -70,9 +70,9 @@ class ExecProbe:
                 pipe.close_writer()
                 self._leaders = {pid}
                 ended = reaped.get(pid) or await self._attend(pid, pipe, deadline)
-            except RuntimeSlow as error:
-                raise NotAsked(str(error)) from error
             except ExecFailed as error:
+                if error.code == FAILED:
+                    raise  # that is the runtime's own failure, and says nothing of the command
                 return f"cannot run {self._health.args[0]}: {error.reason}"
             finally:
                 with trio.CancelScope(shield=True):

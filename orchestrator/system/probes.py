@@ -32,8 +32,13 @@ class HostProber:
     async def probe(self, health: Health, instance: InstanceState) -> str | None:
         """See `orchestrator.ports.Prober`."""
         try:
-            why = await self._ask(health, instance)
             # What has ended may have failed on its way there, which its end says better.
+            try:
+                why = await self._ask(health, instance)
+            except (OSError, OutsideError):
+                if _lives(instance):
+                    raise
+                return None
             return why if not why or _lives(instance) else None
         except (OSError, OutsideError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from typing import Protocol
 
 import trio
-from attrs import evolve, field, frozen
 
 from orchestrator.core.generations import (
     choose_generation,
@@ -25,10 +24,20 @@ from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.generation import Generation, Listed, Pin, RolledBack
-from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
 from orchestrator.ports import Damaged, DiskFailed, GenerationStore, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.kept import (
+    Followed,
+    Pinned,
+    begins_trial,
+    is_another,
+    list_problems,
+    mark_problems,
+    put_beside,
+    read_pinned,
+    recall_pinned,
+)
 
 TOGETHER = 2.0
 """Seconds from a change to its generation: what changes within them is one. More than the grace of a file that has
@@ -47,22 +56,6 @@ class Listener(Protocol):
     def say(self, text: str) -> None:
         """A line for people."""
         ...
-
-
-@frozen
-class Followed:
-    """What every name is to be, and what is wrong with files that no name follows."""
-
-    names: Mapping[str, Compiled]
-    unfollowed: tuple[Problem, ...] = ()
-
-
-@frozen
-class _Pinned:
-    """The generation that is followed, with the texts of its definitions."""
-
-    generation: Generation
-    sources: tuple[Source, ...] = field(repr=False)
 
 
 class History:
@@ -94,25 +87,33 @@ class History:
         self._kept: dict[str, Compiled] = {}
         """What was compiled of kept texts, of the names that follow these now."""
         self._compile_anew = False
-        self._pinned: _Pinned | None = None
+        self._pinned: Pinned | None = None
         self._wish = trio.Lock()
 
     async def recall_pin(self) -> None:
-        """Follow what an earlier agent was told to. To be called before all else. What is pinned and cannot be read is
-        pinned no more. Raises DiskFailed where it cannot be told whether there is something."""
+        """Follow what an earlier agent was told to, as far as it can be read. To be called before all else. A pin that
+        does not say what is pinned is none. Raises DiskFailed where it cannot be told whether there is something."""
         try:
             pin = self._store.read_pin()
-            if pin is not None:
-                self._pinned = self._read_pinned(pin.number)
-                self._tell()
         except Damaged as error:
             self._listener.say(f"what is pinned cannot be followed, so the directory is: {error}")
             await self._store.write_pin(None)
+            return
+        if pin is not None:
+            self._pinned = recall_pinned(self._store, pin.number)
+            if self._pinned.trouble:
+                self._listener.say(self._pinned.trouble)
+            self._tell()
 
     @property
     def pinned(self) -> int | None:
         """The generation that is followed instead of the directory."""
-        return self._pinned.generation.head.number if self._pinned is not None else None
+        return self._pinned.number if self._pinned is not None else None
+
+    @property
+    def is_lost(self) -> bool:
+        """What is pinned cannot be read, so that nobody knows what is wanted."""
+        return self._pinned is not None and self._pinned.generation is None
 
     # What is followed
 
@@ -126,7 +127,7 @@ class History:
         """
         if self._pinned is not None:
             kept = await self._compile(self._pinned.sources, parser, world)
-            return Followed(_mark_problems(kept), _list_problems(files))
+            return Followed(mark_problems(kept), list_problems(files))
         broken = {
             name: each for name, each in files.items() if isinstance(each.result, Broken) and each.result.problems
         }
@@ -137,9 +138,12 @@ class History:
         kept = await self._compile(others, parser, world)
         return Followed({**files, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
 
-    def accept(self, names: Mapping[str, Compiled]) -> None:
-        """This is followed from now on. Costs nothing here: it is looked at when there is time."""
+    async def accept(self, names: Mapping[str, Compiled]) -> None:
+        """This is followed from now on. Costs nothing here: it is looked at when there is time, unless a next agent may
+        have to bring back what was followed until now and was not written down yet."""
         if self._pinned is None:
+            if self._accepted is not None and begins_trial(self._accepted, names):
+                await self.write_now()
             self._accepted = names
             self._arrived.set()
 
@@ -197,7 +201,8 @@ class History:
             return
         try:
             await self._write({name: each.result for name, each in names.items()})
-        except DiskFailed as error:
+            await self._store.clear_out()
+        except (Damaged, DiskFailed) as error:
             self._accepted = self._accepted or names
             self._set_trouble(str(error))
         else:
@@ -217,7 +222,6 @@ class History:
         self._keep_stores(desired)
         await self._store.write(generation, collect_texts(desired))
         self._newest = generation
-        await self._store.clear_out()
 
     def _keep_stores(self, desired: Mapping[str, Target | Broken]) -> None:
         """Also of what does not run may be gone back to. What is gone by now cannot be kept, and says so when it is to
@@ -272,7 +276,8 @@ class History:
             self._listener.say(text)
 
     def _tell(self) -> None:
-        self._listener.history(self.pinned, self._trouble)
+        pinned = self._pinned.trouble if self._pinned is not None else ""
+        self._listener.history(self.pinned, "; ".join(filter(None, (pinned, self._trouble))))
 
     # An operator's wishes
 
@@ -285,14 +290,15 @@ class History:
             chosen = choose_generation(number, self._store.list_numbers(), self.pinned)
             if isinstance(chosen, str):
                 raise Refused(chosen)
-            pinned = self._read_pinned(chosen)
+            pinned = read_pinned(self._store, chosen)
+            assert pinned.generation is not None, "it was read"
             compiled = await compile_sources(pinned.sources, {}, parser, world)
             await self._store.write_pin(Pin(number=chosen, at=self._wall_clock()))
             self._pinned, self._kept, self._accepted = pinned, compiled, None
             self._tell()
             desired = {name: each.result for name, each in compiled.items()}
             differing = compare_bundles(pinned.generation, desired)
-            problems = _list_problems(_mark_problems(compiled))
+            problems = list_problems(mark_problems(compiled))
             return RolledBack(generation=chosen, differing=differing, problems=problems)
 
     async def resume(self) -> None:
@@ -303,45 +309,3 @@ class History:
             await self._store.write_pin(None)
             self._pinned, self._kept = None, {}
             self._tell()
-
-    def _read_pinned(self, number: int) -> _Pinned:
-        """Raises Damaged, DiskFailed."""
-        generation = self._store.read(number)
-        texts = ((each, self._store.read_text(each.digest)) for each in generation.definitions.values())
-        return _Pinned(generation, tuple(make_source(each, text, number) for each, text in texts))
-
-
-def is_another(source: Source, broken: Compiled) -> bool:
-    """Whether a last good definition is another than the broken one. If it is the same, and can be read, the host is
-    what is wrong with it, or whom it names; but for where links led when it was good."""
-    return broken.links is None or source.text != broken.source.text or bool(source.links)
-
-
-def put_beside(broken: Compiled, kept: Compiled) -> Compiled:
-    """A broken definition with its last good one. What of the host would mend that is waited for, too."""
-    assert isinstance(broken.result, Broken), "only of those a last good one is looked for"
-    instead = kept.result if isinstance(kept.result, Target) else None
-    return evolve(
-        broken,
-        result=evolve(broken.result, instead=instead),
-        awaits=broken.awaits | kept.awaits,
-        depends=broken.depends | kept.depends,
-    )
-
-
-def _mark_problems(kept: Mapping[str, Compiled]) -> dict[str, Compiled]:
-    """Problems of texts that do not stand in their files any more say whose they are."""
-    return {
-        name: evolve(each, result=_mark_broken(each.result, each.source)) if isinstance(each.result, Broken) else each
-        for name, each in kept.items()
-    }
-
-
-def _mark_broken(broken: Broken, source: Source) -> Broken:
-    marked = (evolve(each, file=f"{each.file} (generation {source.generation})") for each in broken.problems)
-    return evolve(broken, problems=tuple(marked))
-
-
-def _list_problems(names: Mapping[str, Compiled]) -> tuple[Problem, ...]:
-    problems = (each.result.problems for each in names.values() if isinstance(each.result, Broken))
-    return tuple(problem for some in problems for problem in some)

@@ -17,10 +17,14 @@ from orchestrator.core.order import (
     DOWN,
     MOST_NAMED,
     NOWHERE,
+    Named,
     Outlook,
     Seat,
     Turn,
     Wish,
+    choose_passing,
+    describe_passing,
+    find_circle,
     foresee,
     list_awaited,
     list_missing,
@@ -44,15 +48,21 @@ class _Known:
     """A start of it waits for its turn."""
     freed: bool = False
     """It is let end before others, since they wait for each other."""
+    passes: frozenset[str] = frozenset()
+    """Those that its start does not wait for, since they wait for each other."""
+    told: bool = False
+    """It was told something and has not done it yet: whom it comes after may be others by then."""
     turn: Turn = field(factory=Turn)
 
 
 class Order:
     """The places of all names. No method blocks."""
 
-    def __init__(self, expect: Callable[[str], None]) -> None:
-        """expect: called with a name that is woken, before it is: it is not settled until it has answered."""
+    def __init__(self, expect: Callable[[str], None], say: Callable[[str], None]) -> None:
+        """expect: called with a name that is woken, before it is: it is not settled until it has answered. say: prints
+        a line for people."""
         self._expect = expect
+        self._say = say
         self._names: dict[str, _Known] = {}
         self._outlooks: dict[str, Outlook] = {}
         self._dependents: dict[str, dict[str, None]] = {}
@@ -61,6 +71,8 @@ class Order:
         """Who is to end and has not."""
         self._held_back: set[str] = set()
         """Those of them that others are to end before."""
+        self._suspects: set[str] = set()
+        """Who has begun to wait for one more to start: that one may wait for it, too."""
         self._is_open = False
 
     def open(self) -> None:
@@ -69,6 +81,7 @@ class Order:
         if not self._is_open:
             self._is_open = True
             self._revise(self._names)
+            self._break_start_circles()
 
     def join(self, name: str, wake: Callable[[], None]) -> None:
         """There is a name now. wake: lets it look at its turn."""
@@ -81,6 +94,7 @@ class Order:
         self._link(name, self._names.pop(name).seat.names, ())
         self._ending.discard(name)
         self._held_back.discard(name)
+        self._suspects.discard(name)
         self._revise([name, *below])
 
     def tell(self, name: str, action: Action) -> None:
@@ -88,6 +102,7 @@ class Order:
         known = self._names.get(name)
         if known is None:
             return  # it is gone, and hears nothing more
+        known.told = True
         match action:
             case Hold():
                 known.wish = Wish.HOLD
@@ -109,7 +124,11 @@ class Order:
                 self._link(name, known.seat.names, seat.names)
             known.seat, known.heard = seat, known.heard or heard
             self._revise([name, *below, *self._find_below(name)])
-        self._break_circle()
+        if known.told and heard:
+            known.told = False
+            self._suspects.add(name)
+        self._break_end_circle()
+        self._break_start_circles()
 
     def wait(self, name: str) -> None:
         """A start of a name waits for its turn: AWAIT."""
@@ -119,7 +138,7 @@ class Order:
     def give_up(self, name: str) -> None:
         """It waits no more: UNAWAIT, or its turn was taken."""
         known = self._names[name]
-        known.waits = False
+        known.waits, known.passes = False, frozenset()
         known.turn = evolve(known.turn, may_start=False, awaited=(), rests=False)
 
     def waits(self, name: str) -> bool:
@@ -174,7 +193,7 @@ class Order:
         return self._find_below(name)
 
     def _judge(self, name: str, known: _Known) -> None:
-        seat, awaited = known.seat, list_awaited(known.seat, self._outlooks) if known.waits else ()
+        seat, awaited = known.seat, self._list_awaited(known)
         held_back = name in self._ending and seat.phase is Phase.RUNNING and not known.freed
         turn = Turn(
             may_start=known.waits and self._is_open and not awaited,
@@ -188,9 +207,17 @@ class Order:
         else:
             self._held_back.discard(name)
         if turn != known.turn:
+            if turn.awaited and turn.awaited != known.turn.awaited:
+                self._suspects.add(name)
             known.turn = turn
             self._expect(name)
             known.wake()
+
+    def _list_awaited(self, known: _Known) -> Named:
+        if not known.waits:
+            return ()
+        awaited = list_awaited(known.seat, self._outlooks)
+        return tuple(each for each in awaited if each[0] not in known.passes) if known.passes else awaited
 
     def _find_behind(self, name: str) -> tuple[str, ...]:
         """Who comes after a name, directly or over others that need not end, and is to end before it. Of many some: who
@@ -224,7 +251,30 @@ class Order:
                 (found if other in self._ending else left).append(other)
         return found
 
-    def _break_circle(self) -> None:
+    def _break_start_circles(self) -> None:
+        """Starts that wait for each other: the same may be so of those, and one of them goes on then."""
+        cleared = set[str]()
+        while self._suspects and self._is_open:
+            name = self._suspects.pop()
+            while circle := () if name in cleared else find_circle(name, self._list_waited_for, cleared):
+                first, other = choose_passing(circle, {each: self._names[each].seat for each in circle})
+                known = self._names[first]
+                known.passes |= {other}
+                self._say(describe_passing(first, other, circle))
+                self._judge(first, known)
+
+    def _list_waited_for(self, name: str) -> Iterable[str]:
+        """Those that a start waits for and that wait themselves, as far as they have heard what they come after."""
+        known = self._names.get(name)
+        if known is None or known.told or not self._comes_before_any(name):
+            return ()
+        return (other for other, _ in known.turn.awaited if other in self._names and self._names[other].waits)
+
+    def _comes_before_any(self, name: str) -> bool:
+        """Whether any start waits for a name: else it is on no circle."""
+        return any(self._names[other].waits for other in self._dependents.get(name, ()))
+
+    def _break_end_circle(self) -> None:
         """Whoever is to end waits for another who is: no definitions that are valid together say so, but what runs may
         be of different times. All of them end at once then, rather than never."""
         if self._held_back and len(self._held_back) == len(self._ending):

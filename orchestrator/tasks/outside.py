@@ -1,5 +1,6 @@
 """What all supervisions share: the ports, and who is told. Floor: tasks."""
 
+import math
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
@@ -26,8 +27,9 @@ class Report(Protocol):
         """What an earlier agent has told of a name, which stays true until `changed`."""
         ...
 
-    def changed(self, state: NameState, *, settled: bool) -> None:
-        """What a name's state is now, changed or not. ``settled``: nothing is under way for it."""
+    def changed(self, state: NameState, *, settled: bool, ends_by: float = -math.inf) -> None:
+        """What a name's state is now, changed or not. ``settled``: nothing is under way for it. ``ends_by``: when what
+        is asked to end is killed, by trio's clock."""
         ...
 
     def told(self, name: str, action: Action, before: Target | None) -> None:

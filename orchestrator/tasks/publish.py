@@ -91,7 +91,11 @@ class NamePublisher:
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
         built = not building or life.phase is not Phase.IDLE
         at_rest = (settled and not on_its_way) or turn.rests or lacks_definition
-        outside.report.changed(state, settled=at_rest and built)
+        outside.report.changed(
+            state,
+            settled=at_rest and built,
+            ends_by=life.deadline if life.phase is Phase.STOPPING and life.deadline is not None else -math.inf,
+        )
 
     def retire(self) -> None:
         """Remove the name's state: there is nothing to tell of it any more."""

@@ -5,6 +5,7 @@ once; hints that come while a plan is made form the next one.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Set
+from functools import partial
 
 import trio
 from attrs import define, field
@@ -75,8 +76,6 @@ class Reconciler:
         self._compiled: dict[str, Compiled] = {}
         """What each file says alone."""
         self._link_check = LinkCheck()
-        self._checked: dict[str, Compiled] = {}
-        """The same with what is wrong of all together."""
         self._followed: Mapping[str, Compiled] = {}
         """What the names are to be: as the directory says, or as was kept of what it said before."""
         self._vanished: dict[str, float] = {}
@@ -244,20 +243,21 @@ class Reconciler:
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
             self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
-        before_checked, self._checked = self._checked, self._link_check.check(self._compiled, self._standing())
-        followed = await self._history.follow(self._checked, before_checked, self._parser, self._world)
+        follow = partial(self._history.follow, parser=self._parser, world=self._world)
+        followed = await self._link_check.check_and_follow(self._compiled, self._standing(), follow)
         self._followed = followed.names
         looked_at = (*self._compiled.values(), *self._followed.values())
         awaited = frozenset(path for each in looked_at for path in each.awaits)
         contents = frozenset(path for each in looked_at for path in each.depends)
         self._directory.watch_also(self._always_watched | awaited, contents)
         self._on_directory(listing.error or self._directory.message, (*files.misnamed, *followed.unfollowed))
-        first = listing.error is None and not self._was_read
-        if listing.error is None:
+        says = listing.error is None and not self._history.is_lost
+        first = says and not self._was_read
+        if says:
             self._was_read = True
             self._release_gone(known.keys() - self._compiled.keys())
             self._note_unclaimed()
-            self._history.accept(self._followed)
+            await self._history.accept(self._followed)
         for name, good in (await self._history.recall(self._to_recall, self._parser, self._world)).items():
             self._supervisions[name].recall(good)
         self._to_recall = {}
@@ -299,7 +299,7 @@ class Reconciler:
             question.answered.set()
 
     def _desired(self) -> dict[str, Target | Broken]:
-        if not self._was_read and self._history.pinned is None:
+        if not self._was_read and (self._history.pinned is None or self._history.is_lost):
             # Nobody knows yet what is wanted: what was left goes on, as where a definition has problems.
             return {name: Broken(()) for name, each in self._supervisions.items() if each.target is not None}
         return {name: each.result for name, each in self._followed.items()}
@@ -313,8 +313,8 @@ class Reconciler:
 
     def _standing(self) -> dict[str, tuple[str, ...]]:
         """Whom those come after that there are."""
-        targets = ((name, each.target) for name, each in self._supervisions.items() if not each.gone)
-        return {name: (*told.policy.after, *told.policy.requires) for name, told in targets if told is not None}
+        there = ((name, each) for name, each in self._supervisions.items() if not each.gone)
+        return {name: each.comes_after for name, each in there if each.target is not None}
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""

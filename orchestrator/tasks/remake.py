@@ -5,7 +5,7 @@ agent, nor leave `status` without a word. Floor: tasks.
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, field
 
 from orchestrator.ports import OutsideError
 
@@ -34,7 +34,7 @@ class Bindable(Protocol):
         ...
 
 
-@frozen(kw_only=True)
+@define(kw_only=True)
 class Remaking:
     """How it is done; what it is told of is that ``what`` was removed."""
 
@@ -47,6 +47,8 @@ class Remaking:
     """All that has something written down there."""
     say: Callable[[str], None]
     what: str
+    _owed: list[Callable[[], None]] = field(factory=list, init=False)
+    """Those of ``write_again`` that could not be done."""
 
     def make_removed_again(self) -> str:
         """Look, and make it again. Returns why that cannot be, or an empty text."""
@@ -57,10 +59,21 @@ class Remaking:
                 self.make_folders()
                 for lock in lost:
                     lock.take_again()
-                for write_again in self.write_again:
-                    write_again()
-            if not self.control.is_bound():
-                self.control.bind_again()
+                self._owed = list(self.write_again)
         except OutsideError as error:
+            return str(error)
+        owed, self._owed = self._owed, []
+        errors = [self._do(write_again, owed=True) for write_again in owed]
+        if not self.control.is_bound():
+            errors.append(self._do(self.control.bind_again, owed=False))
+        return "; ".join(dict.fromkeys(filter(None, errors)))
+
+    def _do(self, do: Callable[[], None], *, owed: bool) -> str:
+        """Whatever becomes of the others. owed: nothing shows later that it was not done."""
+        try:
+            do()
+        except OutsideError as error:
+            if owed:
+                self._owed.append(do)
             return str(error)
         return ""

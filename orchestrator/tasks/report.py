@@ -14,6 +14,7 @@ from orchestrator.model.eventlog import Record, RecordKind
 from orchestrator.model.problem import Problem
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Disk, DiskFailed, Notifier
+from orchestrator.tasks.settling import Settling
 
 STATUS_AT_MOST_EVERY = 0.5
 """Seconds between two STATUS= lines, so that a crash loop does not become systemd's."""
@@ -52,7 +53,9 @@ class Reporter:
         self._say = say
         self._wall_clock = wall_clock
         self._states: dict[str, NameState] = {}
-        self._unsettled: set[str] = set()
+        self._settling = Settling()
+        self._ends_by: dict[str, float] = {}
+        """When what is asked to end is killed."""
         self._changed = trio.Event()
         self._told = ""
         self._troubles: dict[str, str] = {}
@@ -65,23 +68,21 @@ class Reporter:
 
     def expect(self, name: str) -> None:
         """A name has been told something: it is not settled until it has answered."""
-        self._unsettled.add(name)
+        self._settling.expect(name)
 
     def recall(self, state: NameState) -> None:
         """What an earlier agent has told of a name."""
         self._states[state.name] = state
 
-    def changed(self, state: NameState, *, settled: bool) -> None:
+    def changed(self, state: NameState, *, settled: bool, ends_by: float = -math.inf) -> None:
         """A name's state has changed."""
         for record in note_change(self._states.get(state.name), state, self._wall_clock()):
             # At the agent's end problems are told of no more, but they are not mended by that.
             if record.kind is not RecordKind.MENDED or not self._ending:
                 self._tell(record)
         self._states[state.name] = state
-        if settled:
-            self._unsettled.discard(state.name)
-        else:
-            self._unsettled.add(state.name)
+        self._settling.note(state, settled=settled)
+        self._ends_by[state.name] = ends_by
         self._wake()
 
     def forget(self, name: str) -> None:
@@ -92,7 +93,8 @@ class Reporter:
                 self.note(RecordKind.REMOVED, name)
             elif state.state not in _AT_REST:
                 self.note(RecordKind.STOPPED, name)
-        self._unsettled.discard(name)
+        self._settling.forget(name)
+        self._ends_by.pop(name, None)
         self._wake()
 
     def told(self, name: str, action: Action, before: Target | None) -> None:
@@ -177,8 +179,7 @@ class Reporter:
     @property
     def healthy(self) -> bool:
         """Nothing is wrong: no problem, no failure, no trouble with the directory."""
-        bad = (PublicState.BACKOFF, PublicState.FAILED, PublicState.INVALID)
-        fine = all(state.state not in bad and not state.problems for state in self._states.values())
+        fine = not any(_is_bad(state) for state in self._states.values())
         return fine and not self._agent.message and not self._agent.problems
 
     @property
@@ -188,7 +189,7 @@ class Reporter:
 
     async def wait_done(self, name: str) -> NameState | None:
         """Wait until nothing is under way for a name, its end neither; its state, or None if it is gone."""
-        while name in self._unsettled or self._is_ending(name):
+        while not self._settling.is_settled(name) or self._is_ending(name):
             await self._changed.wait()
         return self._states.get(name)
 
@@ -197,16 +198,12 @@ class Reporter:
         return state is not None and state.state is PublicState.STOPPING
 
     async def wait_settled(self) -> None:
-        """Wait until nothing is under way for any name."""
-        while self._unsettled:
-            await self._changed.wait()
+        """See `Settling.wait_settled`."""
+        await self._settling.wait_settled()
 
     async def wait_finished(self) -> None:
-        """Wait until nothing is under way and no oneshot is still at its work."""
-        while self._unsettled or any(
-            state.state is PublicState.RUNNING and not state.ready for state in self._states.values()
-        ):
-            await self._changed.wait()
+        """See `Settling.wait_finished`."""
+        await self._settling.wait_finished()
 
     def settled(self) -> None:
         """The first plan has settled: READY=1."""
@@ -287,15 +284,18 @@ class Reporter:
     async def extend_stop(self) -> None:
         """EXTEND_TIMEOUT_USEC= again and again while containers are being stopped, until cancelled: one after the other
         they may take longer than a unit file knows of. systemd is let end it once nothing has changed for longer than
-        any single one may take."""
+        any single one may take, and none has asked for more time."""
         stops = [state.standing.policy.stop.timeout for state in self._states.values() if state.standing is not None]
         patience = max(stops, default=0.0) + EXTEND_BY
         changed, since = self._changed, trio.current_time()
-        while trio.current_time() < since + patience:
+        while trio.current_time() < max(since + patience, self._last_end() + EXTEND_BY):
             self._notifier.extend(EXTEND_BY)
             await trio.sleep(EXTEND_BY / 3)
             if changed.is_set():
                 changed, since = self._changed, trio.current_time()
+
+    def _last_end(self) -> float:
+        return max(self._ends_by.values(), default=-math.inf)
 
     def _wake(self) -> None:
         self._changed.set()
@@ -311,3 +311,10 @@ class Reporter:
                 self._say(str(error))
         else:
             self._unwritten = ""
+
+
+def _is_bad(state: NameState) -> bool:
+    """It has problems, has failed, or is being started again after that."""
+    if state.state in (PublicState.BACKOFF, PublicState.FAILED, PublicState.INVALID) or state.problems:
+        return True
+    return state.failures > 0 and state.state is not PublicState.RUNNING and state.state not in _AT_REST

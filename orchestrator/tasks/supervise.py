@@ -99,6 +99,13 @@ class Supervision:
         return live.applied if live is not None else self._target or self.target
 
     @property
+    def comes_after(self) -> tuple[str, ...]:
+        """Those that it comes after: as it was last told, and as it goes on, which differs after a roll-back."""
+        told = self.target.policy if self.target is not None else None
+        policies = [policy for policy in (told, self._policy) if policy is not None]
+        return tuple(name for policy in policies for name in (*policy.after, *policy.requires))
+
+    @property
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
         targets = [target for target in (self.target, self._target) if target is not None]
@@ -343,7 +350,7 @@ class Supervision:
             live.state if live is not None else None,
             self.shown_target,
             problems=self._problems,
-            refusal=self._replacement.message or self._updates.refusal or self._trial.message,
+            refusal=self._replacement.message or self._updates.refusal or self._trial.explain(self._life),
             held=self.held,
             building=self.building,
             told=self._target or self.target,

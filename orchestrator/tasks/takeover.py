@@ -4,6 +4,7 @@ The state files say what there was, the processes and the runtime what there is;
 `orchestrator.core.adoption`. Nothing is touched here. Floor: tasks.
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import trio
@@ -101,11 +102,20 @@ class Stocktaking:
             if found.name:
                 states[identity] = found
         chosen = choose_instances(states.values(), known.values())
+        seen = {}
+        for name, instance in chosen.items():
+            await trio.lowlevel.checkpoint()  # of hundreds: signals are heard meanwhile
+            seen[name] = await self._look_at(instance)
         adopted = []
-        for name in sorted({*chosen, *known}):
-            one = await self._adopt(name, known.get(name), chosen.get(name))
-            if one is not None:
-                adopted.append(one)
+        # Nothing is tried again from here on, since a process that was kept for this agent is had once only.
+        with contextlib.ExitStack() as held:
+            for name in sorted({*chosen, *known}):
+                one = self._adopt(name, known.get(name), chosen.get(name), seen.get(name, Found.NOTHING))
+                if one is not None:
+                    adopted.append(one)
+                    if one.process is not None:
+                        held.callback(one.process.close)
+            held.pop_all()
         ours = {one.instance.instance for one in adopted if one.instance is not None}
         groups = {state.instance: state.cgroups_path for state in instances}
         return Left(
@@ -142,15 +152,14 @@ class Stocktaking:
             limits_known=False,
         )
 
-    async def _adopt(self, name: str, before: NameState | None, instance: InstanceState | None) -> Adopted | None:
-        found, process = Found.NOTHING, None
-        if instance is not None:
-            await trio.lowlevel.checkpoint()  # of hundreds: signals are heard meanwhile
-            found = await self._look_at(instance)
-            if found is Found.STARTED:
-                process = self.processes.find(instance)
-                if instance.step is Step.STARTING:
-                    instance = evolve(instance, step=Step.RUNNING, started_at=instance.created_at)
+    def _adopt(
+        self, name: str, before: NameState | None, instance: InstanceState | None, found: Found
+    ) -> Adopted | None:
+        process = None
+        if instance is not None and found is Found.STARTED:
+            process = self.processes.find(instance)
+            if instance.step is Step.STARTING:
+                instance = evolve(instance, step=Step.RUNNING, started_at=instance.created_at)
         resumption = resume(before, instance, found, now=self.now, shift=self.shift)
         if resumption is None:
             return None

@@ -6,7 +6,7 @@ or an operator's word, is another trial.
 """
 
 from orchestrator.core.lifecycle import Event
-from orchestrator.core.naming import ROLLED_BACK
+from orchestrator.core.naming import BESIDE, CANNOT_ROLL_BACK, ROLLED_BACK
 from orchestrator.model.action import Target
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.policy import OnFailedUpdate
@@ -28,6 +28,8 @@ class Trial:
         self._recalled = standing.good if standing is not None else None
         self._goes_on = self._recalled is not None and self.refusal is None
         """An earlier agent was about to see what an edit comes to."""
+        self._lost = False
+        """It would have taken that back, and how to make what would come back is not known any more."""
 
     @property
     def comes_back(self) -> str | None:
@@ -41,10 +43,11 @@ class Trial:
         """What was ready last, if this agent knows how to make it."""
         return self._good
 
-    @property
-    def message(self) -> str:
-        """Why what runs is not what the directory says, or an empty text."""
-        return f"{ROLLED_BACK}{self.refusal.reason}" if self.refusal is not None else ""
+    def explain(self, life: Life) -> str:
+        """Why what runs is not what the directory says, or stays so though it is not ready, or an empty text."""
+        if self.refusal is not None:
+            return f"{ROLLED_BACK}{self.refusal.reason}"
+        return BESIDE.join(filter(None, (CANNOT_ROLL_BACK, life.message))) if self._lost else ""
 
     def is_refused(self, target: Target) -> bool:
         """Whether this is, to the last word, what was refused."""
@@ -70,8 +73,9 @@ class Trial:
             self.note_ready(target)
 
     def _try(self, target: Target) -> None:
-        self._goes_on = False
         rolls_back = target.policy.on_failed_update is OnFailedUpdate.ROLLBACK
+        self._lost = (self._goes_on or self._lost) and rolls_back and self._good is None
+        self._goes_on = False
         other = self._good is not None and self._good.bundle != target.bundle
         self._tried = target if rolls_back and other else None
 
@@ -92,7 +96,7 @@ class Trial:
 
     def note_ready(self, target: Target) -> None:
         """The instance made from ``target`` is ready."""
-        self._good = target
+        self._good, self._lost = target, False
         if self._tried is not None and self._tried.bundle == target.bundle:
             self._tried = None
 

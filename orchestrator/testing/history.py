@@ -10,12 +10,15 @@ import trio
 from orchestrator.model.generation import Accepted, Generation, Head, Pin
 from orchestrator.ports import Damaged, DiskFailed
 
+PIN = "pin"
+"""What stands for the pin among what is damaged."""
+
 
 class FakeGenerations:
     """`orchestrator.ports.GenerationStore` in memory.
 
     ``generations``, ``texts`` and ``pin`` are what a real disk would hold; ``damaged`` has the numbers and digests that
-    cannot be read; ``writes`` counts what was written.
+    cannot be read, and `PIN`; ``writes`` counts what was written.
     """
 
     def __init__(self) -> None:
@@ -82,6 +85,7 @@ class FakeGenerations:
         """See `orchestrator.ports.GenerationStore`. Nothing goes: there is room."""
         await trio.lowlevel.checkpoint()
         self._check("clear_out")
+        self.read_pin()
 
     def set_aside(self, damaged: Damaged) -> str:
         """See `orchestrator.ports.GenerationStore`."""
@@ -95,12 +99,15 @@ class FakeGenerations:
     def read_pin(self) -> Pin | None:
         """See `orchestrator.ports.GenerationStore`."""
         self._check("read_pin")
+        if PIN in self.damaged:
+            raise Damaged("/state/generations/pinned.json", "it is not JSON")
         return self.pin
 
     async def write_pin(self, pin: Pin | None) -> None:
         """See `orchestrator.ports.GenerationStore`."""
         await trio.lowlevel.checkpoint()
         self._check("write_pin")
+        self.damaged.discard(PIN)
         self.pin = pin
 
     def _check(self, method: str) -> None:

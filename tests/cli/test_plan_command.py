@@ -193,6 +193,20 @@ def test_without_an_agent_a_broken_file_starts_by_its_last_good_definition(
     assert lines[-1] == "4 with problems", "of another directory nothing is kept"
 
 
+def test_without_an_agent_what_would_wait_for_a_last_good_definition_that_waits_for_it_is_a_problem(
+    layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (config / "a.toml").write_text(f'{WEB}after = ["b"]\n')
+    (config / "b.toml").write_text(WEB)
+    keep(layout, config)
+    (config / "a.toml").write_text("args = 3\n")
+    (config / "b.toml").write_text(f'{WEB}after = ["a"]\n')
+    code, lines = plan(capsys)
+    assert code == 1
+    assert lines[:2] == ["a: start by its last good definition", "b: start by its last good definition"]
+    assert any("they wait for each other: b → a → b" in line for line in lines)
+
+
 def test_without_an_agent_what_is_pinned_counts(
     layout: Layout, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,7 +24,7 @@ from orchestrator.core.health import (
     show_health,
     silence_ends,
 )
-from orchestrator.core.lifecycle import Event, Happening
+from orchestrator.core.lifecycle import EXTENDED_AT_MOST, Event, Happening
 from orchestrator.core.notify import parse_notification
 from orchestrator.model.health import HealthReport, HttpHealth, Notification, Proven, TcpHealth
 from orchestrator.model.policy import OnExit, Ready, Restart, Stop
@@ -441,6 +441,28 @@ def test_a_next_agent_does_not_take_silence_for_a_word() -> None:
     assert (adopted.message, adopted.told, adopted.silence_ends) == ("", [], 107.0)
     adopted.say("RELOADING=1")
     assert adopted.told == [unready("it reloads")]
+
+
+def test_what_is_ended_at_its_first_failure_has_nothing_left_to_tell() -> None:
+    once = evolve(READY_BY_PROBE, health=evolve(HEALTH, failures=1))
+    patient = Patient(evolve(once, ready=Ready.STARTED))
+    patient.probe("")
+    patient.edit(once)
+    patient.probe(REFUSED)
+    assert [happening.event for happening in patient.told] == [Event.UNWELL]
+    assert next_time(patient.care, once, heard=True) == math.inf
+
+
+def test_patience_that_was_asked_for_has_a_bound() -> None:
+    patient = Patient(PROBED)
+    patient.say(f"EXTEND_TIMEOUT_USEC={10**18}")
+    patient.told.clear()
+    patient.now += EXTENDED_AT_MOST - 1
+    patient.probe(REFUSED)
+    assert patient.told == []
+    patient.now += 1
+    patient.probe(REFUSED, REFUSED, REFUSED)
+    assert [happening.event for happening in patient.told] == [Event.UNWELL]
 
 
 def test_nobody_is_blamed_for_what_was_not_heard() -> None:

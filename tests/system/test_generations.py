@@ -256,6 +256,19 @@ def test_a_damaged_pin_is_named(store: HostGenerations, layout: Layout) -> None:
         store.read_pin()
 
 
+def test_while_the_pin_is_damaged_nothing_is_cleared_out(store: HostGenerations, layout: Layout) -> None:
+    numbers = tuple(range(1, KEPT + MORE + 2))
+    for number in numbers:
+        store.write_now(make_one(number, web=A), texts_of(A))
+    Path(layout.pin).write_text("")
+    with pytest.raises(Damaged, match=r"pinned\.json is damaged: it is not JSON"):
+        store.clear_out_now()
+    assert store.list_numbers() == numbers
+    store.write_pin_now(Pin(number=1, at=1.0))
+    store.clear_out_now()
+    assert store.list_numbers() == (1, *numbers[-KEPT:])
+
+
 def test_what_may_not_be_read_is_said(store: HostGenerations, layout: Layout) -> None:
     os.rmdir(layout.state)
     Path(layout.state).write_text("")

@@ -65,14 +65,6 @@ async def test_of_a_chroot_store(nix: PrivateStore, tmp_path: Path) -> None:
     assert await command_of(nix).query_requisites(store, [gone]) == Requisites(invalid=(gone,))
 
 
-async def test_a_root_is_made(nix: PrivateStore, tmp_path: Path) -> None:
-    path = nix.derive("kept", "echo kept > $out")
-    await command_of(nix).add_root(store_of(nix), path, f"{tmp_path}/root")
-    assert os.readlink(tmp_path / "root") == path
-    roots = nix.run("nix-store", "--gc", "--print-roots").stdout
-    assert f"{tmp_path}/root -> {path}" in roots
-
-
 async def test_where_nix_is_not_installed_it_is_said_where_it_was_looked_for(nix: PrivateStore, tmp_path: Path) -> None:
     message = "there is no nix-store on PATH, nor in /run/current-system/sw/bin or /nix/var/nix/profiles/default/bin"
     with pytest.raises(NixFailed) as caught:

@@ -535,6 +535,34 @@ async def test_a_runtime_that_is_not_there_is_not_the_application_s_fault(tmp_pa
 
 
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo 'error while loading shared libraries: libseccomp.so.2' >&2; exit 127", "exit code 127"),
+        ("echo 'open /run/runc: no space left on device' >&2; exit 1", "exit code 1"),
+        ("kill -SEGV $$", "signal 11"),
+    ],
+)
+async def test_a_runtime_that_fails_by_itself_is_not_the_application_s_fault(
+    tmp_path: Path, script: str, why: str
+) -> None:
+    async with open_box(tmp_path) as box:
+        broken = tmp_path / "broken"
+        broken.write_text(f"#!/bin/sh\n{script}\n")
+        broken.chmod(0o755)
+        state = evolve(box.state, runtime=str(broken))
+        with pytest.raises(NotAsked, match=f"cannot probe it: cannot run a command in web: broken: {why}"):
+            await box.prober.probe(ExecHealth(args=("/bin/true",), timeout=LONG), state)
+        config = f"{box.instance.folder}/config.json"
+        os.rename(config, f"{config}.gone")
+        with pytest.raises(NotAsked, match=f"cannot probe it: cannot read {config}"):
+            await box.ask("exit 0")
+        os.rename(f"{config}.gone", config)
+        assert await box.ask("exit 0") == ""
+        assert box.pids() == {box.pid}
+
+
+@pytest.mark.real
 async def test_a_runtime_that_takes_all_of_the_time_is_not_the_application_s_fault(tmp_path: Path) -> None:
     async with open_box(tmp_path) as box:
         with pytest.raises(NotAsked, match="cannot probe it: runc takes longer than a probe may"):

@@ -72,7 +72,7 @@ class Stage:
             clock_shift=0.0,
             boot="a-boot",
             report=self.reporter,
-            order=Order(self.reporter.expect),
+            order=Order(self.reporter.expect, self.reporter.say),
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )

@@ -1,5 +1,6 @@
 """A supervision of `web` among fakes, for tests in virtual time."""
 
+import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -51,7 +52,7 @@ class Recorder:
     def expect(self, name: str) -> None:
         self.unsettled.add(name)
 
-    def changed(self, state: NameState, *, settled: bool) -> None:
+    def changed(self, state: NameState, *, settled: bool, ends_by: float = -math.inf) -> None:
         self.states.append(state)
         (self.unsettled.discard if settled else self.unsettled.add)(state.name)
         self._wake()
@@ -97,7 +98,7 @@ class Stage:
             clock_shift=0.0,
             boot="a-boot",
             report=self.report,
-            order=Order(self.report.expect),
+            order=Order(self.report.expect, self.report.say),
             trim_log=self._trim,
             sweep=self._sweep,
         )

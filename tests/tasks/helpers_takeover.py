@@ -12,6 +12,7 @@ from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, NameState, Step
+from orchestrator.ports import Processes
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.takeover import Left, Stocktaking
 from orchestrator.tasks.undo import undo_strays
@@ -55,14 +56,15 @@ async def take_stock(
     names: Mapping[str, NameState] | None = None,
     folders: Collection[str] = (),
     boot: str = BOOT,
+    processes: Processes | None = None,
 ) -> Left:
     """What a next agent finds. instances, names: the files that are whole, all of them unless others are given.
-    folders: ids of damaged files, beside those that have a folder and no file."""
+    folders: ids of damaged files, beside those that have a folder and no file. processes: the runtime's, by default."""
     disk = stage.disk
     states = disk.instances if instances is None else instances
     stocktaking = Stocktaking(
         runtime=stage.runtime,
-        processes=stage.runtime,
+        processes=processes or stage.runtime,
         read_origin=disk.origins.get,
         observe=lambda identity, _: observe(stage, identity),
         start_time=start_time_of,

@@ -181,6 +181,7 @@ async def test_what_was_rolled_back_runs_on_and_is_tried_once_more_when_it_has_e
         assert before.message.startswith("rolled back: ")
         wreck = Wreck(stage)
     wreck.disk.records.clear()
+    wreck.generations.generations.clear()
     for _ in range(2):
         async with open_next({"web": edited}, wreck) as stage:
             assert evolve(stage.state("web"), standing=None) == evolve(before, standing=None)

@@ -7,6 +7,7 @@ from orchestrator.core.generations import digest_text
 from orchestrator.model.generation import Changed
 from orchestrator.model.state import PublicState
 from orchestrator.tasks.history import TOGETHER, TRY_AGAIN_AFTER
+from orchestrator.testing.history import PIN
 from tests.tasks.helpers_history import (
     BROKEN,
     OTHER,
@@ -148,3 +149,19 @@ async def test_a_damaged_generation_is_set_aside_and_the_rest_is_used(autojump_c
         stage.directory.write("web", THIRD)
         await settle_long(stage)
         assert sorted(stage.generations.generations) == [1, 3]
+
+
+async def test_while_the_pin_is_damaged_generations_are_written_and_it_is_said(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        await settle_long(stage)
+        stage.generations.damaged.add(PIN)
+        stage.directory.write("web", OTHER)
+        await settle_long(stage)
+        assert stage.generations.writes == 2
+        assert stage.reporter.agent.history_trouble == "/state/generations/pinned.json is damaged: it is not JSON"
+        await trio.sleep(10 * TRY_AGAIN_AFTER)
+        assert stage.generations.writes == 2
+        assert sum("pinned.json is damaged" in line for line in stage.lines) == 1
+        stage.generations.damaged.clear()
+        await trio.sleep(2 * TRY_AGAIN_AFTER)
+        assert stage.reporter.agent.history_trouble == ""

@@ -22,6 +22,7 @@ from tests.tasks.helpers_history import (
     operator_of,
     settle_long,
 )
+from tests.tasks.helpers_order import naming, words
 from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
 from tests.tasks.helpers_takeover import open_next
 
@@ -257,3 +258,19 @@ async def test_what_a_bundle_was_made_of(autojump_clock: MockClock) -> None:
     stage.generations.damaged.add(digest_text(OTHER))
     assert await recall("web", second) is None
     assert "is damaged" in stage.lines[-1]
+
+
+@pytest.mark.parametrize("word", ["after", "requires"])
+async def test_after_a_boot_nothing_waits_for_what_comes_after_it_by_its_last_good_definition(
+    autojump_clock: MockClock, word: str
+) -> None:
+    before = await make_before({"a": naming(word, "b"), "b": WEB})
+    async with open_after_boot(before, {"a": BROKEN, "b": naming(word, "a")}) as stage:
+        assert words(stage) == {"a": "running", "b": "running"}
+        assert [problem.message for problem in stage.state("b").problems] == ["they wait for each other: b → a → b"]
+        edit = stage.state("b").edit
+        assert edit is not None
+        assert edit.generation == 1
+        stage.directory.write("a", WEB)
+        await stage.settle()
+        assert stage.state("b").problems == ()

@@ -12,6 +12,7 @@ from orchestrator.ports import Operation
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.linking import LinkCheck
 from orchestrator.testing.directory import FakeWorld
+from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_order import finish, message, operate, removed, service, words
 from tests.tasks.helpers_reconcile import PASSWD, WEB, Stage, open_stage
 
@@ -95,6 +96,23 @@ async def test_what_is_broken_goes_on_as_it_was_and_nothing_may_wait_for_it_that
         operate(stage, Operation.STOP)
         await stage.settle()
         assert removed(stage)[-2:] == ["b", "a"]
+
+
+async def test_nothing_may_wait_for_what_was_rolled_back_that_it_waits_for(autojump_clock: MockClock) -> None:
+    rolls_back = 'on_failed_update = "rollback"\n'
+    async with open_stage({"a": service(after=["b"], more=rolls_back), "b": WEB}) as stage:
+        stage.runtime.set_program("a", FakeProgram(missing=True))
+        stage.directory.write("a", f'{WEB}{rolls_back}env.A = "1"\n')
+        await trio.sleep(2)
+        stage.runtime.set_program("a", FakeProgram())
+        await trio.sleep(10)
+        assert message(stage, "a").startswith("rolled back: ")
+        stage.directory.write("a", BROKEN)
+        stage.directory.write("b", service(after=["a"]))
+        await stage.settle()
+        assert problems(stage, "b") == [
+            "b.toml:3:10: after[0]: they wait for each other: b → a → b (take one of them away)"
+        ]
 
 
 async def test_a_file_that_is_only_renamed_away_is_no_problem_yet(autojump_clock: MockClock) -> None:

@@ -1,5 +1,8 @@
 """What systemd is told: when all was looked at again, that the agent is alive, that a stop takes longer."""
 
+import itertools
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 from trio.testing import MockClock
@@ -11,9 +14,12 @@ from orchestrator.model.resources import Resources
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import NameState, PublicState, Standing
 from orchestrator.model.types import Duration
-from orchestrator.tasks.once import announce
+from orchestrator.tasks.ending import Ending
+from orchestrator.tasks.once import announce, settle_once
 from orchestrator.tasks.reconcile import LOOK_AT_MOST
 from orchestrator.tasks.report import EXTEND_BY
+from orchestrator.testing.runtime import FakeProgram
+from tests.tasks.helpers_order import DEAF
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
 
 EXTENSION = f"EXTEND_TIMEOUT_USEC={round(EXTEND_BY * 1e6)}"
@@ -104,6 +110,28 @@ async def test_a_stop_that_makes_progress_is_let_go_on(autojump_clock: MockClock
     assert last + 80 <= trio.current_time() <= last + 80 + 2 * EXTEND_BY
 
 
+async def test_a_stop_that_asked_for_more_time_gets_it(autojump_clock: MockClock) -> None:
+    async with open_stage({"db": f'{WEB}ready = "notify"\nstop.timeout = "10s"\n'}, settled=False) as stage:
+        await trio.sleep(1)
+        stage.notify_sockets.say("db", Notification(ready=True))
+        await stage.settle()
+        process = stage.runtime.process_of("db")
+        process._program = DEAF
+        stage.reporter.stopping()
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.reporter.extend_stop)
+            stage.reconciler.stop_all()
+            await trio.sleep(1)
+            stage.notify_sockets.say("db", Notification(extend_timeout_usec=600_000_000))
+            while not process.ended:
+                before = stage.notifier.told.count(EXTENSION)
+                await trio.sleep(EXTEND_BY)
+                assert stage.notifier.told.count(EXTENSION) > before
+            assert trio.current_time() >= began + 600
+            nursery.cancel_scope.cancel()
+
+
 async def test_a_start_that_takes_long_asks_for_more_time_until_it_has_settled(autojump_clock: MockClock) -> None:
     async with open_stage({"web": WEB + 'ready = "notify"\nstart_timeout = "1h"\n'}, settled=False) as stage:
         async with trio.open_nursery() as nursery:
@@ -126,3 +154,43 @@ async def test_an_agent_whose_work_does_not_go_on_asks_for_no_more_time(autojump
         await trio.sleep(1000)
         assert EXTENSION not in stage.notifier.told
         nursery.cancel_scope.cancel()
+
+
+CRASHES = {f"w{number}": f'{WEB}restart = {{ delay = "0s", max_delay = "0s" }}\n' for number in range(4)}
+
+
+def crash(stage: Stage) -> None:
+    stage.tokens = (f"{number:05}" for number in itertools.count())
+    stage.runtime.delays |= {"create": 0.05, "start": 0.02}
+    for name in CRASHES:
+        stage.runtime.set_program(name, FakeProgram(exits=1))
+
+
+async def test_several_that_crash_again_and_again_keep_nobody_waiting(autojump_clock: MockClock) -> None:
+    """There is no moment at which nothing is under way for any of them."""
+    async with open_stage(CRASHES, crash, settled=False) as stage:
+        with trio.fail_after(5):
+            await announce(stage.reporter, lambda: False)
+        assert "READY=1" in stage.notifier.told
+
+
+async def test_once_ends_where_several_crash_again_and_again_and_says_so(autojump_clock: MockClock) -> None:
+    async def no_signals() -> AsyncIterator[int]:
+        await trio.sleep_forever()
+        yield 0
+
+    async with open_stage(CRASHES | {"ok": WEB}, crash, settled=False) as stage:
+        with trio.fail_after(5):
+            ending = Ending(no_signals(), stage.lines.append, leave=False)
+            assert await settle_once(stage.reporter, ending, lambda: None) == 1
+
+
+async def test_once_waits_for_a_oneshot_at_its_work(autojump_clock: MockClock) -> None:
+    async with open_stage({"job": WEB + 'type = "oneshot"\n', "ok": WEB}) as stage:
+        began = trio.current_time()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(stage.reporter.wait_finished)
+            await trio.sleep(100)
+            stage.runtime.process_of("job").finish(code=0)
+        assert trio.current_time() == pytest.approx(began + 100, abs=1)
+        await stage.reporter.wait_finished()

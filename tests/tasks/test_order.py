@@ -110,9 +110,9 @@ async def test_nothing_counts_as_settled_between_one_being_ready_and_the_next_be
         slow(stage)
         changed = stage.reporter.changed
 
-        def look(state: NameState, *, settled: bool) -> None:
-            changed(state, settled=settled)
-            if not stage.reporter._unsettled:
+        def look(state: NameState, *, settled: bool, ends_by: float = 0.0) -> None:
+            changed(state, settled=settled, ends_by=ends_by)
+            if not stage.reporter._settling._unsettled:
                 seen.append(words(stage))
 
         stage.reporter.changed = look  # type: ignore[method-assign]
@@ -227,3 +227,37 @@ async def test_all_are_started_in_order(autojump_clock: MockClock) -> None:
         operate(stage, Operation.START)
         await stage.settle()
         assert told(stage, RecordKind.STARTED) == ["c", "b", "a"]
+
+
+# What is in force is of different times
+
+
+@pytest.mark.parametrize("word", ["after", "requires"])
+async def test_what_a_roll_back_makes_wait_for_each_other_starts_again(autojump_clock: MockClock, word: str) -> None:
+    rolls_back = 'on_failed_update = "rollback"\n'
+    async with open_stage({"a": naming(word, "b") + rolls_back, "b": WEB}) as stage:
+        stage.runtime.set_program("a", FakeProgram(missing=True))
+        # In one edit: valid together, as they are written.
+        stage.directory.write("a", f'{WEB}{rolls_back}env.A = "1"\n')
+        stage.directory.write("b", naming(word, "a"))
+        await trio.sleep(2)
+        stage.runtime.set_program("a", FakeProgram())
+        await trio.sleep(100)  # and its next failure is the first one again
+        refused = message(stage, "a")
+        assert (words(stage), refused.startswith("rolled back: ")) == ({"a": "running", "b": "running"}, True)
+        stage.runtime.delays["create"] = SLOW
+        before = len(stage.disk.records)
+        finish(stage, "a", 1)
+        finish(stage, "b", 1)
+        await trio.sleep(1)
+        assert "a: starts without waiting for b to be ready: a and b wait for each other" in stage.lines
+        await trio.sleep(1.5 * SLOW)
+        assert words(stage) == {"a": "running", "b": "starting"}
+        finish(stage, "a", 1)
+        await trio.sleep(1)
+        assert message(stage, "a") == f"{refused}; waits for b to be ready"
+        await trio.sleep(5 * SLOW)
+        assert words(stage) == {"a": "running", "b": "running"}
+        assert message(stage, "a") == refused
+        later = [record for record in stage.disk.records[before:] if record.kind is RecordKind.TROUBLE]
+        assert later == [], "that it waits is no trouble, nor a new one that it was rolled back"

@@ -240,4 +240,4 @@ async def test_nothing_is_kept_of_names_that_are_gone(autojump_clock: MockClock)
         await trio.sleep(5)
         order = stage.reconciler._outside.order
         kept = (order._names, order._outlooks, order._dependents, order._ending, order._held_back)
-        assert [len(each) for each in kept] == [0] * 5
+        assert [len(each) for each in (*kept, order._suspects)] == [0] * 6

@@ -4,7 +4,7 @@ from attrs import evolve
 
 from orchestrator.core.lifecycle import Event
 from orchestrator.core.order import Prospect, Turn
-from orchestrator.model.action import Hold, Start, Stop, Target
+from orchestrator.model.action import Hold, Retune, Start, Stop, Target
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.life import Life
 from orchestrator.model.resources import Resources
@@ -23,7 +23,8 @@ class Board:
 
     def __init__(self, *names: str) -> None:
         self.did: list[str] = []
-        self.order = Order(lambda name: self.did.append(f"expect {name}"))
+        self.said: list[str] = []
+        self.order = Order(lambda name: self.did.append(f"expect {name}"), self.said.append)
         for name in names:
             self.order.join(name, lambda name=name: self.did.append(f"wake {name}"))  # type: ignore[misc]
         self.order.open()
@@ -54,7 +55,7 @@ def test_who_is_woken_is_expected_first_to_answer_and_is_woken_once() -> None:
 
 
 def test_nobody_starts_before_it_is_open_and_then_all_whose_turn_it_is() -> None:
-    order = Order(lambda name: None)
+    order = Order(lambda name: None, print)
     woken: list[str] = []
     for name in ("web", "db"):
         order.join(name, lambda name=name: woken.append(name))  # type: ignore[misc]
@@ -162,3 +163,74 @@ def test_whether_one_is_down() -> None:
     board.order.tell("db", Hold(TARGET))
     assert board.order.is_down("db")
     assert not board.order.is_down("nobody")
+
+
+# Starts that wait for each other
+
+
+def test_of_starts_that_wait_for_each_other_one_goes_on_and_says_so_and_the_others_keep_their_order() -> None:
+    board = Board("api", "db", "web", "slow", "aside")
+    board.note("slow", BLOCKED)
+    board.block("aside", "db")
+    board.block("web", "api")
+    board.block("api", "db", "slow")
+    assert board.said == []
+    board.block("db", "web")
+    board.note("db", BLOCKED, evolve(SERVICE, after=("web",)))
+    assert board.said == ["api: starts without waiting for db to be ready: api, db and web wait for each other"]
+    assert not board.order.turn("api").may_start
+    assert [name for name, _ in board.order.turn("api").awaited] == ["slow"]
+    board.note("slow", RUNNING)
+    assert board.order.turn("api").may_start
+    assert [board.order.turn(name).may_start for name in ("db", "web", "aside")] == [False] * 3
+    board.order.give_up("api")
+    board.note("api", RUNNING, evolve(SERVICE, after=("db", "slow")))
+    assert board.order.turn("web").may_start
+    assert not board.order.turn("db").may_start
+    # The next time it waits again.
+    board.note("api", BLOCKED, evolve(SERVICE, after=("db",)))
+    board.order.wait("api")
+    assert [name for name, _ in board.order.turn("api").awaited] == ["db"]
+
+
+def test_what_is_required_is_waited_for_rather_than_what_is_only_come_after() -> None:
+    board = Board("a", "b")
+    board.note("a", BLOCKED, evolve(SERVICE, requires=("b",)))
+    board.order.wait("a")
+    board.block("b", "a")
+    board.note("b", BLOCKED, evolve(SERVICE, after=("a",)))
+    assert board.said == ["b: starts without waiting for a to be ready: a and b wait for each other"]
+    assert (board.order.turn("a").may_start, board.order.turn("b").may_start) == (False, True)
+
+
+def test_an_order_that_is_turned_round_is_no_circle_on_the_way() -> None:
+    board = Board("a", "b", "c")
+    policies = {"a": evolve(SERVICE, after=("b", "c")), "b": evolve(SERVICE, after=("c",))}
+    board.note("c", BLOCKED)
+    for name, policy in policies.items():
+        board.note(name, BLOCKED, policy)
+        board.order.wait(name)
+    retuned = evolve(TARGET, policy=SERVICE)
+    for name in ("a", "b"):
+        board.order.tell(name, Retune(retuned))
+    board.note("b", BLOCKED, evolve(SERVICE, after=("a", "c")))
+    board.note("a", BLOCKED, evolve(SERVICE, after=("c",)))
+    assert board.said == []
+    assert [name for name, _ in board.order.turn("b").awaited] == ["a", "c"]
+
+
+def test_circles_from_before_the_first_plan_are_seen_when_it_was_told() -> None:
+    said: list[str] = []
+    order = Order(lambda name: None, said.append)
+    for name, other in (("a", "b"), ("b", "a"), ("c", "d"), ("d", "c")):
+        order.join(name, lambda: None)
+        order.note(name, BLOCKED, evolve(SERVICE, requires=(other,)), valid=True, heard=True)
+        order.wait(name)
+        order.note(name, BLOCKED, evolve(SERVICE, requires=(other,)), valid=True, heard=True)
+    assert said == []
+    order.open()
+    assert sorted(said) == [
+        "a: starts without waiting for b to be ready: a and b wait for each other",
+        "c: starts without waiting for d to be ready: c and d wait for each other",
+    ]
+    assert [order.turn(name).may_start for name in "abcd"] == [True, False, True, False]

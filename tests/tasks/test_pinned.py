@@ -8,6 +8,7 @@ from orchestrator.core.generations import digest_text
 from orchestrator.model.generation import Pin
 from orchestrator.model.state import PublicState
 from orchestrator.ports import Damaged, DiskFailed, Operation, Refused
+from orchestrator.testing.history import PIN
 from tests.tasks.helpers_history import (
     BROKEN,
     OTHER,
@@ -20,7 +21,8 @@ from tests.tasks.helpers_history import (
     roll_back,
     settle_long,
 )
-from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
+from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
+from tests.tasks.helpers_takeover import open_next
 
 
 async def test_a_pinned_generation_is_followed_instead_of_the_directory(autojump_clock: MockClock) -> None:
@@ -177,14 +179,64 @@ async def test_what_cannot_be_read_is_not_pinned(autojump_clock: MockClock) -> N
         assert (stage.generations.pin, stage.reporter.agent.pinned) == (None, None)
 
 
-@pytest.mark.parametrize("damaged", [1, digest_text(WEB)])
-async def test_a_pin_that_cannot_be_followed_any_more_is_none(autojump_clock: MockClock, damaged: int | str) -> None:
+async def test_a_pin_that_does_not_say_what_is_pinned_is_none(autojump_clock: MockClock) -> None:
     before = await make_before({"web": WEB}, {"web": OTHER})
     await before.generations.write_pin(Pin(number=1, at=1.0))
-    before.generations.damaged.add(damaged)
+    before.generations.damaged.add(PIN)
     async with open_after_boot(before, {"web": THIRD}) as stage:
         assert (cwd_of(stage, "web"), stage.generations.pin) == ("/tmp", None)
         assert sum("what is pinned cannot be followed, so the directory is" in line for line in stage.lines) == 1
+
+
+async def leave_pinned(damaged: int | str) -> Wreck:
+    """An agent that followed the first of two generations, of which this cannot be read by now."""
+    async with open_stage({"web": WEB, "db": THIRD}) as stage:
+        await settle_long(stage)
+        change(stage, {"web": OTHER, "db": OTHER})
+        await settle_long(stage)
+        await roll_back(stage, 1)
+        wreck = Wreck(stage)
+    wreck.generations.damaged.add(damaged)
+    return wreck
+
+
+async def test_of_a_pinned_generation_what_cannot_be_read_goes_on_as_it_runs(autojump_clock: MockClock) -> None:
+    wreck = await leave_pinned(digest_text(WEB))
+    pid = wreck.disk.names["web"].pid
+    async with open_next({"web": OTHER, "db": OTHER}, wreck) as stage:
+        await settle_long(stage)
+        stage.directory.write("web", BROKEN)
+        await settle_long(stage)
+        web = stage.state("web")
+        assert (web.pid, web.state, cwd_of(stage, "db")) == (pid, PublicState.RUNNING, "/tmp")
+        (problem,) = web.problems
+        assert problem.file == "web.toml (generation 1)"
+        assert "is damaged: it is not what its name says" in problem.message
+        said = "of generation 1, which is pinned, these cannot be read and go on as they run: web"
+        assert (stage.lines.count(said), stage.reporter.agent.history_trouble) == (1, said)
+        assert stage.generations.pin is not None
+        await roll_back(stage, 2)
+        assert (cwd_of(stage, "web"), stage.state("web").problems) == ("/srv", ())
+        assert stage.reporter.agent.history_trouble == ""
+    async with open_after_boot(stage, {"web": WEB}) as stage:
+        assert stage.reporter.agent.pinned == 2
+
+
+async def test_while_a_pinned_generation_cannot_be_read_all_goes_on_as_it_runs(autojump_clock: MockClock) -> None:
+    wreck = await leave_pinned(1)
+    pids = {name: state.pid for name, state in wreck.disk.names.items()}
+    async with open_next({"web": OTHER, "new": WEB}, wreck) as stage:
+        await settle_long(stage)
+        stage.directory.write("web", THIRD)
+        await settle_long(stage)
+        assert stage.pids() == pids
+        assert (stage.reporter.agent.pinned, stage.generations.writes) == (1, 2)
+        said = "generation 1 is pinned and cannot be read, so all goes on as it runs until a roll-back to another or "
+        assert stage.reporter.agent.history_trouble.startswith(f"{said}--resume: ")
+        await operator_of(stage).resume()
+        await settle_long(stage)
+        assert (set(stage.pids()), cwd_of(stage, "web")) == ({"web", "new"}, "/tmp")
+        assert (stage.reporter.agent.history_trouble, stage.generations.pin) == ("", None)
 
 
 async def test_where_nobody_can_tell_whether_there_is_a_pin_no_agent_begins(autojump_clock: MockClock) -> None:

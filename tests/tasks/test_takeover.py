@@ -9,7 +9,7 @@ from trio.testing import MockClock
 
 from orchestrator.model.life import Phase
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.ports import RuntimeFailed
+from orchestrator.ports import OutsideError, Process, RuntimeFailed
 from orchestrator.tasks.takeover import Left
 from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
 from tests.tasks.helpers_takeover import take_stock
@@ -204,6 +204,53 @@ async def test_a_runtime_that_does_not_answer_ends_the_agent_before_anything_is_
     with pytest.raises(RuntimeFailed, match=f"cannot query container {state.instance}: fake: took longer"):
         await take_stock(stage)
     assert (stage.disk.calls, set(stage.runtime.containers)) == ([], set(stage.disk.instances))
+
+
+class NotHeld(OutsideError):
+    """A process that is there."""
+
+
+class Holding:
+    """The processes of a runtime, and who holds which; those of some names cannot be held."""
+
+    def __init__(self, stage: Stage, *failing: str) -> None:
+        self.held: list[str] = []
+        self.found: list[str] = []
+        self._stage = stage
+        self._failing = failing
+
+    def find(self, state: InstanceState) -> Process:
+        if state.name in self._failing:
+            raise NotHeld(f"cannot open process {state.pid}: too many open files")
+        process = self._stage.runtime.find(state)
+        self.found.append(state.name)
+        self.held.append(state.name)
+        process.close = lambda: self.held.remove(state.name)  # type: ignore[method-assign]
+        return process
+
+
+async def test_no_process_is_held_before_all_is_known_that_may_fail(autojump_clock: MockClock) -> None:
+    """What was kept for this agent is had once only, and what is tried again would hold all others once more."""
+    stage = await leave()
+    state = instance_of(stage, "web")
+    stage.disk.instances[state.instance] = evolve(state, step=Step.STARTING)
+    stage.runtime.hangs.add("query")
+    processes = Holding(stage)
+    for _ in range(3):
+        with pytest.raises(RuntimeFailed, match="fake: took longer"):
+            await take_stock(stage, processes=processes)
+    assert processes.found == []
+    stage.runtime.hangs.clear()
+    await take_stock(stage, processes=processes)
+    assert processes.held == ["db", "web"]
+
+
+async def test_when_one_process_cannot_be_held_none_is(autojump_clock: MockClock) -> None:
+    stage = await leave()
+    processes = Holding(stage, "web")
+    with pytest.raises(NotHeld, match="too many open files"):
+        await take_stock(stage, processes=processes)
+    assert (processes.found, processes.held) == (["db"], [])
 
 
 async def test_what_ended_meanwhile_is_a_process_that_has_ended(autojump_clock: MockClock) -> None:

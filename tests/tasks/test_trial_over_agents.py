@@ -93,6 +93,21 @@ async def test_it_was_edited_again(autojump_clock: MockClock, text: str) -> None
             await expect_rolled_back(stage, good, "it was not ready 20 s after its start")
 
 
+async def test_what_was_good_for_a_moment_only_comes_back_too(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": GOOD}) as stage:
+        good = stage.state("web").bundle
+        assert stage.generations.writes == 0
+        stage.prober.fail("web", "connection refused")
+        stage.directory.write("web", EDITED)
+        await trio.sleep(5)
+        assert stage.generations.writes == 2
+        wreck = Wreck(stage)
+    async with open_next({"web": EDITED}, wreck, unwell, settled=False) as stage:
+        stage.runtime.process_of("web").finish(code=1)
+        await stage.settle()
+        await expect_rolled_back(stage, good, "exited with code 1")
+
+
 def lose(wreck: Wreck) -> None:
     wreck.generations.generations.clear()
 
@@ -111,7 +126,8 @@ async def test_what_would_come_back_is_not_known(autojump_clock: MockClock, spoi
         await trio.sleep(60)
         state = stage.state("web")
         assert state.bundle != good
-        assert "rolled back" not in state.message
+        assert state.message.startswith("cannot be rolled back: what was ready before is not known any more")
         stage.prober.fail("web", "")
         await trio.sleep(60)
+        assert stage.state("web").message == ""
         assert (stage.state("web").state, stage.state("web").ready) == (PublicState.RUNNING, True)

@@ -1,0 +1,2 @@
+# An overlay of nixpkgs: the package `orchestrator`.
+final: _: { orchestrator = final.callPackage ./package.nix { }; }

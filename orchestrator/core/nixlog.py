@@ -16,7 +16,8 @@ _EVALUATED = re.compile(r"evaluating file '(/[^']*)'")
 _COPIED = re.compile(r"copied source '(/[^']*)' -> '[^']*'")
 _MISSING = re.compile(r"(?:getting status of|opening file|path) '(/[^']*)'")
 _ERROR = re.compile(r"error: ?(.*)")
-_PLACE = re.compile(r"\s*at (/.*?):([0-9]+):([0-9]+):?\s*")
+_PLACE = re.compile(r"\s*at (/.*?):([0-9]+):([0-9]+)(?::.*|\s*)")
+"""What was probably meant may stand behind it."""
 _OLD_PLACE = re.compile(r"(.*?),? at (/.*?):([0-9]+):([0-9]+)$")
 """As nix 2.3 has it: in the line of the error itself."""
 _WILL_BUILD = re.compile(r"(?:this derivation|these (?:[0-9]+ )?derivations) will be built:")

@@ -18,6 +18,7 @@ from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
 from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
+from orchestrator.tasks.grace import Grace
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
 from orchestrator.tasks.linking import LinkCheck
@@ -78,11 +79,11 @@ class Reconciler:
         self._link_check = LinkCheck()
         self._followed: Mapping[str, Compiled] = {}
         """What the names are to be: as the directory says, or as was kept of what it said before."""
-        self._vanished: dict[str, float] = {}
-        self._orphaned: dict[str, float] = {}
-        """Held names without a file, and since when."""
-        self._unclaimed: dict[str, float] = {}
-        """Names that an earlier agent has left, and that no file was seen of yet, and since when."""
+        self._vanished = Grace(VANISHED_GRACE)
+        self._orphaned = Grace(VANISHED_GRACE)
+        """Held names without a file."""
+        self._unclaimed = Grace(VANISHED_GRACE)
+        """Names that an earlier agent has left, and that no file was seen of yet."""
         self._to_recall: dict[str, str] = {}
         """The bundles that an earlier agent knew to be good, until it is known how they are made."""
         self._was_read = False
@@ -242,7 +243,8 @@ class Reconciler:
             self._compiled = {**self._linger(compiled), **compiled}
         else:
             # A directory that cannot be read says nothing, of no name: what runs goes on, and no grace runs out.
-            self._vanished, self._orphaned, self._unclaimed = {}, {}, {}
+            for grace in (self._vanished, self._orphaned, self._unclaimed):
+                grace.forget()
         follow = partial(self._history.follow, parser=self._parser, world=self._world)
         followed = await self._link_check.check_and_follow(self._compiled, self._standing(), follow)
         self._followed = followed.names
@@ -276,21 +278,18 @@ class Reconciler:
         ends none while it is not followed."""
         if self._history.pinned is not None:
             return
-        now = trio.current_time()
-        gone = {name: self._orphaned.get(name, now) for name in self._holds.names - self._compiled.keys()}
-        young = (name for name, since in gone.items() if now < since + VANISHED_GRACE)
-        self._orphaned = {name: gone[name] for name in young if name not in vanished}
+        gone = self._holds.names - self._compiled.keys()
+        self._orphaned.renew(gone, trio.current_time())
+        self._orphaned.forget(vanished)
         try:
-            self._holds.release(gone.keys() - self._orphaned.keys())
+            self._holds.release({name for name in gone if name not in self._orphaned})
         except DiskFailed as error:
             self._outside.report.say(str(error))
 
     def _note_unclaimed(self) -> None:
         """What was left and has no file is stopped after the grace too: the first look may fall into a rename."""
-        now = trio.current_time()
-        left = {name for name, each in self._supervisions.items() if each.awaited} - self._followed.keys()
-        since = {name: self._unclaimed.get(name, now) for name in left}
-        self._unclaimed = {name: at for name, at in since.items() if now < at + VANISHED_GRACE}
+        left = {name for name, each in self._supervisions.items() if each.awaited}
+        self._unclaimed.renew(left - self._followed.keys(), trio.current_time())
 
     def _answer_plans(self, asked: Iterable[_PlanQuestion], error: str | None) -> None:
         planned = describe_plan(self._desired(), self._observed(), self._holds.names)
@@ -318,14 +317,11 @@ class Reconciler:
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""
-        now = trio.current_time()
-        gone = {name: self._vanished.get(name, now) for name in self._compiled if name not in compiled}
-        self._vanished = {name: since for name, since in gone.items() if now < since + VANISHED_GRACE}
-        return {name: self._compiled[name] for name in self._vanished}
+        young = self._vanished.renew(self._compiled.keys() - compiled.keys(), trio.current_time())
+        return {name: self._compiled[name] for name in young}
 
     def _next_vanishing(self) -> float:
-        times = (*self._vanished.values(), *self._orphaned.values(), *self._unclaimed.values())
-        return min((since + VANISHED_GRACE for since in times), default=float("inf"))
+        return min(grace.ends_at for grace in (self._vanished, self._orphaned, self._unclaimed))
 
     def _tell(self, nursery: trio.Nursery) -> None:
         desired, observed = self._desired(), self._observed()

@@ -100,6 +100,11 @@ def test_a_builder_that_fails_is_told_with_its_last_words(said: str) -> None:
     assert find_problem(READ + said, FILE, LOG) == Problem(FILE, 1, 1, "", message, HINT)
 
 
+def test_a_place_may_have_words_behind_it() -> None:
+    said = "error: attribute 'b' missing\n\n       at /etc/orchestrator/web.nix:1:15:Did you mean a?\n"
+    assert find_problem(said, FILE, LOG) == Problem(FILE, 1, 15, "", "attribute 'b' missing", HINT)
+
+
 def test_without_an_error_the_last_line_is_told() -> None:
     assert find_problem("Segmentation fault\n\n", FILE, LOG).message == "cannot be built: Segmentation fault"
     assert find_problem("", FILE, LOG).message == "cannot be built"

@@ -50,7 +50,7 @@ def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in names}
     packages = {"orchestrator", "orchestrator_mounts", "orchestrator_networks", "orchestrator_presets"}
     assert {top for top in tops if not top.endswith(".dist-info")} == packages
-    assert "orchestrator/py.typed" in names
+    assert {"orchestrator/py.typed", "orchestrator/nix/build.nix", "orchestrator/nix/places.nix"} <= set(names)
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 

@@ -4,6 +4,7 @@ What they should be is computed by `orchestrator.core.limits`. The files: the ke
 https://docs.kernel.org/admin-guide/cgroup-v1/ and https://docs.kernel.org/admin-guide/cgroup-v2.html.
 """
 
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def _read_quota(files: Mapping[str, Path]) -> int | None:
         quota = read_number(files["cpu.cfs_quota_us"])
         period = read_number(files["cpu.cfs_quota_us"].with_name("cpu.cfs_period_us")) or CPU_PERIOD
     elif "cpu.max" in files:
-        first, *rest = read_words(files["cpu.max"])
+        first, *rest = _read_all(files["cpu.max"])
         quota = None if first == "max" else int(first)
         period = int(rest[0])
     else:
@@ -118,5 +119,14 @@ def _read_pids(files: Mapping[str, Path]) -> int | None:
 
 def _read_weight(file: Path) -> int:
     """A weight as ``100``, or as ``default 100`` before those of single devices."""
-    words = read_words(file)
+    words = _read_all(file)
     return int(words[words[0] == "default"])
+
+
+def _read_all(file: Path) -> list[str]:
+    """The words of a file that was there. Raises OSError where it is not any more: what was updated has ended, and its
+    group was removed, since it was looked for."""
+    words = read_words(file)
+    if not words:
+        raise FileNotFoundError(errno.ENOENT, "it was removed meanwhile", str(file))
+    return words

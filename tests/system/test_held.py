@@ -88,3 +88,14 @@ def test_what_cannot_be_had_back_is_told_of_version_2_only(tmp_path: Path, v2: t
     assert read_unreclaimable("/gone", v2) is None
     v1 = (Hierarchy(1, str(tmp_path), frozenset({"memory"})),)
     assert read_unreclaimable("/a", v1) is None
+
+
+@pytest.mark.parametrize("file", ["cpu.weight", "cpu.max"])
+def test_a_group_that_is_removed_while_it_is_read_is_told_as_one_that_cannot_be(
+    tmp_path: Path, v2: tuple[Hierarchy, ...], file: str
+) -> None:
+    """What is updated may end at any moment; a file of a group that is gone reads as empty (`read_words`)."""
+    write(tmp_path / "a", {"pids.max": "max", "cpu.weight": "100", "cpu.max": "max 100000"})
+    (tmp_path / "a" / file).write_text("")
+    with pytest.raises(CgroupUnreadable, match=r"^cannot read the limits of cgroup /a: it was removed meanwhile$"):
+        read_limits("/a", v2)

@@ -5,6 +5,7 @@ A test marked ``real`` needs root and an OCI runtime. Without root it is skipped
 root, by a skip of its own, with a module that skipped itself whole, or because no real test was there at all.
 """
 
+import ctypes
 import os
 
 import pytest
@@ -68,3 +69,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # Where tests run side by side, it is the process that hears of all of them that judges.
     if os.environ.get(VARIABLE) == "1" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(RealGate())
+
+
+@pytest.fixture(autouse=True)
+def orphans_go_to_the_host() -> None:
+    """A command that another test ran in this process may have made it a child subreaper, which reaps nobody: a zombie
+    that was exec'd into a container would keep it from ending. prctl(2), PR_SET_CHILD_SUBREAPER."""
+    ctypes.CDLL(None).prctl(36, *(ctypes.c_ulong(0) for _ in range(4)))

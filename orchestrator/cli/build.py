@@ -42,6 +42,8 @@ def command(file: str, output: str, copy: bool) -> int:
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
     folder = os.path.normpath(output)
+    if result.bundle.store is not None and not copy:
+        warn("what it needs of the store is not kept from the garbage collector: nix-store --add-root does that")
     for variables in result.bundle.env_files:
         warn(f"what {variables.path} says now stands in {folder}/config.json, and only its owner may read that")
     write_output(f"{folder}\n")

@@ -4,6 +4,7 @@ The words are those of nix 2.3 to 2.x, whose messages of these kinds have not ch
 over. Running it is `orchestrator.system.nixbuild`'s work. Floor: core.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -22,9 +23,16 @@ _OLD_PLACE = re.compile(r"(.*?),? at (/.*?):([0-9]+):([0-9]+)$")
 """As nix 2.3 has it: in the line of the error itself."""
 _WILL_BUILD = re.compile(r"(?:this derivation|these (?:[0-9]+ )?derivations) will be built:")
 _BUILDING = re.compile(r"building '[^']*/[0-9a-z]{32}-([^']*?)(?:\.drv)?'")
-_FAILED_BUILDER = re.compile(r"(?:build(?:er)? (?:for|of) ')[^']*/[0-9a-z]{32}-([^']*?)(?:\.drv)?'(.*)")
+_FAILED_BUILDER = re.compile(
+    r"^ *(?:error: )?(?:builder for '[^'\n]*/[0-9a-z]{32}-(?P<name>[^'\n]*?)(?:\.drv)?' failed(?: with (?P<why>[^;\n]*))?.*"
+    r"|Cannot build '[^'\n]*/[0-9a-z]{32}-(?P<new_name>[^'\n]*?)(?:\.drv)?'\.\n *Reason: builder failed(?: with (?P<new_why>.*))?)$",
+    re.MULTILINE,
+)
+"""In one line, without ``error:`` in nix 2.3, below other lines where it is evaluation that needs it; and as of 2.30."""
+_FAILED_BUILD = re.compile(r"error: build of '[^']*/[0-9a-z]{32}-(?P<name>[^']*?)(?:\.drv)?'.* failed")
 _FOLLOWS = re.compile(r"error: (?:[0-9]+ dependenc|build of )")
 """An error that only says that one before it stands in the way."""
+_REASON_FOLLOWS = re.compile(r" *Reason: [0-9]+ dependenc")
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -40,19 +48,28 @@ def find_files(log: str) -> tuple[str, ...]:
 def find_problem(log: str, file: str, log_file: str) -> Problem:
     """Why the definition in ``file`` was not built: at the place that Nix names, else at the top of the file.
 
-    log_file: where the whole log is, for the hint."""
-    lines = _ANSI.sub("", log).splitlines()
-    start = next((number for number, line in enumerate(lines) if line.startswith("error:")), None)
+    log: of a long one its beginning and its end. log_file: where the whole log is, for the hint."""
+    clean = _ANSI.sub("", log)
     hint = f"the log is {log_file}"
-    if start is None:
+    failed = None
+    for failed in _FAILED_BUILDER.finditer(clean):  # noqa: B007 - the last: a builder may itself have run nix
+        pass
+    if failed is not None:
+        name, why = failed["name"] or failed["new_name"], failed["why"] or failed["new_why"] or ""
+        said = _find_last_words(clean[: failed.start()].splitlines(), clean[failed.end() :].splitlines()[1:])
+        return Problem(file, 1, 1, "", _describe_failed(name, why.strip().rstrip("."), said), hint)
+    lines = clean.splitlines()
+    block = _find_error(lines)
+    if not block:
         last = next((line.strip() for line in reversed(lines) if line.strip()), "")
         return Problem(file, 1, 1, "", f"cannot be built{': ' if last else ''}{_cut(last)}", hint)
-    failed = _FAILED_BUILDER.search(lines[start])
-    if failed is not None:
-        return Problem(file, 1, 1, "", _describe_failed(failed, lines[:start], lines[start + 1 :]), hint)
-    why = _find_last(lines[start:])
-    message = _read_message(why)
-    place = next((match for line in why if (match := _PLACE.fullmatch(line))), None)
+    build = _FAILED_BUILD.match(block[0])
+    if build is not None:
+        said = _find_last_words(lines[: lines.index(block[0])], ())
+        return Problem(file, 1, 1, "", _describe_failed(build["name"], "", said), hint)
+    why_lines = _find_last(block)
+    message = _read_message(why_lines)
+    place = next((match for line in why_lines if (match := _PLACE.fullmatch(line))), None)
     old = _OLD_PLACE.fullmatch(message)
     if place is None and old is not None:
         return Problem(old[2], int(old[3]), int(old[4]), "", _cut(old[1]), hint)
@@ -72,13 +89,26 @@ def describe_progress(log: str) -> str:
     return "nix evaluates it"
 
 
-def _describe_failed(failed: re.Match[str], before: Sequence[str], after: Sequence[str]) -> str:
-    """A builder's own last words say most: they stand before the error, or from nix 2.4 on below it with ``>``."""
-    quoted = [line.strip().removeprefix("> ") for line in after if line.strip().startswith(">")]
-    own = [line.strip() for line in before if line.strip() and not _is_of_nix(line)]
-    said = (quoted or own)[-1:]
-    why = failed[2].strip().rstrip(";").replace("failed with ", "")
-    return _cut(f"the builder of {failed[1]} failed ({why})" + (f": {said[0]}" if said else ""))
+def _find_error(lines: Sequence[str]) -> Sequence[str]:
+    """The last error at the beginning of a line that does not only follow from one before it, with what belongs to it:
+    Nix says its own after all that builders say, who may begin a line so too. If all follow, the last; none if there is
+    none."""
+    starts = [number for number, line in enumerate(lines) if line.startswith("error:")]
+    blocks = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    own = [block for block in blocks if not _FOLLOWS.match(block[0]) and not _REASON_FOLLOWS.match("".join(block[1:2]))]
+    return (own or blocks or [()])[-1]
+
+
+def _find_last_words(before: Sequence[str], after: Sequence[str]) -> str:
+    """A builder's own last words: they stand before the error, or from nix 2.4 on below it with ``>``."""
+    below = itertools.takewhile(lambda line: line.startswith(" "), after)
+    quoted = [line.strip().removeprefix("> ") for line in below if line.strip().startswith("> ")]
+    own = (line.strip() for line in reversed(before) if line.strip() and not _is_of_nix(line))
+    return quoted[-1] if quoted else next(own, "")
+
+
+def _describe_failed(name: str, why: str, said: str) -> str:
+    return _cut(f"the builder of {name} failed" + (f" ({why})" if why else "") + (f": {said}" if said else ""))
 
 
 def _is_of_nix(line: str) -> bool:

@@ -70,8 +70,7 @@ def content_questions(definition: Definition, facts: Facts) -> tuple[Question, .
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
     if is_closure(definition):
-        asked = place_questions(definition, choose_store(definition, facts.host.store))
-        questions += [question for question in asked if facts.places[question] is not None]
+        questions += place_questions(definition, choose_store(definition, facts.host.store))
     return tuple(questions)
 
 

@@ -106,9 +106,11 @@ class DigestAnswer:
 
 @frozen
 class StampAnswer:
-    """A state of a file: stat(2). ``modified_at`` is in nanoseconds since the epoch."""
+    """A state of a file: stat(2). Times are in nanoseconds since the epoch; ``changed_at`` is when anything about it
+    was, which no tool can set (ctime)."""
 
     modified_at: int
+    changed_at: int
     size: int
     inode: int
 

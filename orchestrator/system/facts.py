@@ -208,7 +208,7 @@ def read_stamp(path: str) -> StampAnswer | None:
         found = os.stat(path)
     except (OSError, ValueError):
         return None
-    return StampAnswer(found.st_mtime_ns, found.st_size, found.st_ino)
+    return StampAnswer(found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino)
 
 
 def read_text(path: str, root: str = "/") -> str | None:

@@ -64,12 +64,17 @@ class Compiled:
 
 
 async def compile_sources(
-    sources: Iterable[Source], before: Mapping[str, Compiled], parser: Parser, world: World
+    sources: Iterable[Source],
+    before: Mapping[str, Compiled],
+    parser: Parser,
+    world: World,
+    followed_before: Mapping[str, tuple[StoreLink, ...]] | None = None,
 ) -> dict[str, Compiled]:
     """Compile every source, by name.
 
     before: the last result; what has the same text is taken from it, unless it was broken by the world's state and may
-    be mended by now, or a file that it depends on says something else. Never raises for what a user wrote.
+    be mended by now, or a file that it depends on says something else. followed_before: the links into a store that an
+    earlier agent followed, by name. Never raises for what a user wrote.
     """
     sources = tuple(sources)
     known = ((source, before.get(source.name)) for source in sources)
@@ -95,7 +100,8 @@ async def compile_sources(
         await trio.lowlevel.checkpoint()
         own_facts = gathered.facts_of(name)
         was = before.get(name)
-        followed = find_links(definition, own_facts, was.followed if was and was.source == source else ())
+        known_links = was.followed if was is not None else (followed_before or {}).get(name, ())
+        followed = find_links(definition, own_facts, known_links)
         gone = find_gone_links(definition, own_facts, followed)
         spec = gone or resolve_spec(name, definition, own_facts)
         asked = gathered.questions[name]
@@ -104,7 +110,8 @@ async def compile_sources(
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
             by_content = (DigestQuestion, ClosureQuestion)
-            read = {question for question in answered if question in contents or isinstance(question, by_content)}
+            nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
+            read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)
             awaits, depends = _paths(answered - read), _paths(read)
             done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links, followed=followed)
@@ -112,8 +119,7 @@ async def compile_sources(
             fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
             target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields)
             answers = {question: _answer(question, facts) for question in contents}
-            depends = _paths(contents)
-            done[name] = Compiled(source, target, depends=depends, answers=answers, links=links, followed=followed)
+            done[name] = _watch(Compiled(source, target, answers=answers, links=links, followed=followed), answers)
     return done
 
 
@@ -128,8 +134,15 @@ async def _ask_again(known: Mapping[str, Compiled], world: World) -> dict[str, C
     for name, each in known.items():
         answered = each.answers.keys() - facts.unanswered
         if all(_answer(question, facts) == each.answers[question] for question in answered):
-            unchanged[name] = evolve(each, depends=_paths(answered)) if each.answers else each
+            unchanged[name] = _watch(each, answered) if each.answers else each
     return unchanged
+
+
+def _watch(compiled: Compiled, answered: Iterable[Question]) -> Compiled:
+    """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet."""
+    nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and compiled.answers[each] is None}
+    files = (each for each in answered if each not in nowhere)
+    return evolve(compiled, awaits=_paths(nowhere), depends=_paths(files))
 
 
 def _answer(question: Question, facts: Facts) -> Answer:

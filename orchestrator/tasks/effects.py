@@ -4,16 +4,14 @@ Each effect answers with one event, its failure too. Which effect is due is deci
 what an instance is by `orchestrator.tasks.instance`.
 """
 
-from contextlib import suppress
-
 import trio
 
-from orchestrator.core.lifecycle import Effect, Event, Happening
+from orchestrator.core.lifecycle import CLEAN_AGAIN_AFTER, Effect, Event, Happening
 from orchestrator.model.action import Target
 from orchestrator.model.life import Exit
 from orchestrator.ports import OutsideError
 from orchestrator.tasks.instance import LiveInstance
-from orchestrator.tasks.messages import Message
+from orchestrator.tasks.messages import Message, Noted
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.successor import Successor
 from orchestrator.tasks.takeover import Adopted
@@ -36,6 +34,10 @@ class Effects:
         self._remains: LiveInstance | None = None
         """What has ended and is followed, and is not removed yet."""
         self._clearing = trio.Lock()
+        self.trouble = ""
+        """Why what is left of one that is followed cannot be removed."""
+        self.is_wanted = True
+        """Whether what is being started is still to start."""
 
     @property
     def current(self) -> LiveInstance:
@@ -49,6 +51,11 @@ class Effects:
         instances = (each for each in (self.live, self._remains) if each is not None)
         digests = (*(each.state.bundle for each in instances), self.successor.bundle)
         return frozenset(digest for digest in digests if digest is not None)
+
+    @property
+    def leaves(self) -> bool:
+        """Whether there is something of an instance that was followed."""
+        return self._remains is not None
 
     def is_made_from(self, target: Target) -> bool:
         """Whether the instance that there is was made from the bundle of ``target``."""
@@ -129,6 +136,8 @@ class Effects:
     async def _start(self, live: LiveInstance) -> None:
         try:
             await self._clear_remains()
+            if not self.is_wanted:
+                raise OutsideError("it is to stop")
             await live.start()
         except OutsideError as error:
             self._fail(Event.START_FAILED, error)
@@ -144,8 +153,7 @@ class Effects:
             # What follows is created meanwhile; it is not started before this is gone.
             self.live, self._removed, self._remains = None, live.state.bundle, live
             self._answer(Event.CLEANED)
-            with suppress(OutsideError):  # then it is tried again by what comes next
-                await self._clear_remains()
+            await self._clear_remains_at_last()
             return
         try:
             self.successor.clear()
@@ -160,6 +168,18 @@ class Effects:
                 self._outside.report.say(f"ended {live.state.instance}, left by an earlier agent")
             self.live, self._removed = None, live.state.bundle
         self._answer(Event.CLEANED)
+
+    async def _clear_remains_at_last(self) -> None:
+        """The same, again and again until it is done, whatever becomes of what follows."""
+        while self._remains is not None:
+            try:
+                await self._clear_remains()
+                self.trouble = ""
+            except OutsideError as error:
+                self.trouble = str(error)
+                self._mailbox.send_nowait(Noted())
+                await trio.sleep(CLEAN_AGAIN_AFTER)
+        self._mailbox.send_nowait(Noted())  # who waits for it may go now
 
     async def _clear_remains(self) -> None:
         """Remove what is left of an instance that has ended and is followed. Raises OutsideError."""

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable, Set
 
+TOGETHER = 0.25
+"""Seconds: what goes so shortly after something else goes with it, so that ``rm *.toml`` is one change, and stops keep
+their order."""
+
 
 class Grace:
     """The names that are gone, and since when."""
@@ -13,7 +17,11 @@ class Grace:
     def renew(self, gone: Iterable[str], now: float) -> Set[str]:
         """These are gone now, and no others. Those of which the grace is not over yet: of the rest it is forgotten that
         they were there."""
+        gone = set(gone)
+        more = not gone <= self._since.keys()
         since = {name: self._since.get(name, now) for name in gone}
+        if more:
+            since = {name: now if now < at + TOGETHER else at for name, at in since.items()}
         self._since = {name: at for name, at in since.items() if now < at + self._seconds}
         return self._since.keys()
 

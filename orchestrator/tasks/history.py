@@ -123,14 +123,13 @@ class History:
         """What is to be instead of what the files say.
 
         files: what they say, by name. before: what they said when they were looked at last. With a pinned generation
-        that alone counts; else each name that is broken has its last good definition beside its problems.
+        that alone counts; else each name that is broken, or is not built yet, has its last good definition beside its
+        problems.
         """
         if self._pinned is not None:
             kept = await self._compile(self._pinned.sources, parser, world)
             return Followed(mark_problems(kept), list_problems(files))
-        broken = {
-            name: each for name, each in files.items() if isinstance(each.result, Broken) and each.result.problems
-        }
+        broken = {name: each for name, each in files.items() if isinstance(each.result, Broken)}
         good = {name: before[name] for name in broken if name in before and isinstance(before[name].result, Target)}
         self._kept |= good
         found = (self._find_last_good(name) for name in broken)
@@ -227,9 +226,10 @@ class History:
         """Also of what does not run may be gone back to. What is gone by now cannot be kept, and says so when it is to
         run."""
         for want in desired.values():
-            if isinstance(want, Target) and want.bundle.store is not None:
+            target = want.instead if isinstance(want, Broken) else want
+            if target is not None and target.bundle.store is not None:
                 with suppress(DiskFailed):
-                    self._keep_store_paths(want.bundle)
+                    self._keep_store_paths(target.bundle)
 
     def _read_newest(self) -> Generation | None:
         """The newest that can be read. Raises DiskFailed."""

@@ -28,6 +28,9 @@ AT_A_TIME = 2
 MOST_PLACES = 500
 """Keys of a definition with problems whose places are asked for."""
 
+InputAnswer = StampAnswer | str | None
+"""In which state a file is, or where a link leads."""
+
 _ANEW_AT_MOST = 3
 """Builds in a row for files that change while they are read, before what is read is taken for what there is."""
 
@@ -58,7 +61,7 @@ class _Entry:
     """What it was built to last."""
     problem: Problem | None = None
     inputs: tuple[InputQuestion, ...] = ()
-    answers: dict[InputQuestion, Any] = field(factory=dict)
+    answers: dict[InputQuestion, InputAnswer] = field(factory=dict)
     progress: str = ""
     """How far a build is, or empty where none is under way."""
     in_a_row: int = 0
@@ -101,13 +104,12 @@ class NixFiles:
             self._entries.pop(name).scope.cancel()
             self._builder.forget(name)
         self._world = world
-        asked = tuple(question for each in self._entries.values() for question in each.inputs)
-        facts = await world.gather(asked) if asked else Facts(world.host)
+        changed = await self._find_changed(world)
         for name, source in files.items():
             entry = self._entries.get(name)
             if entry is None or entry.source.text != source.text or entry.source.file != source.file:
                 self._begin(source, entry)
-            elif anew or (not entry.progress and _has_changed(entry, facts)):
+            elif anew or (name in changed and not entry.progress):
                 entry.in_a_row = 0
                 self._begin(source, entry)
         ready = [source for source in sources if source.name not in files]
@@ -126,6 +128,19 @@ class NixFiles:
             unbuilt=unbuilt,
             watched={name: _find_watched(self._entries[name].inputs) for name in files},
         )
+
+    async def _find_changed(self, world: World) -> set[str]:
+        """The names that something is another of by now that their definition is made from. A build that ends meanwhile
+        has looked for itself, later, and hints."""
+        before = {name: (each, each.inputs, each.answers) for name, each in self._entries.items() if each.inputs}
+        if not before:
+            return set()
+        facts = await world.gather(question for _, inputs, _ in before.values() for question in inputs)
+        return {
+            name
+            for name, (entry, inputs, answers) in before.items()
+            if self._entries.get(name) is entry and entry.inputs is inputs and _have_changed(inputs, answers, facts)
+        }
 
     def progress_of(self, name: str) -> str:
         """How far the build of a definition is; empty where none is under way."""
@@ -165,42 +180,52 @@ class NixFiles:
 
         with entry.scope:
             async with self._places:
+                before = await self._ask(entry.inputs)
                 result = await self._builder.build(entry.source, tell)
-            await self._note(entry, result)
+            await self._note(entry, result, before)
 
-    async def _note(self, entry: _Entry, result: NixResult) -> None:
+    async def _ask(self, inputs: tuple[InputQuestion, ...]) -> dict[InputQuestion, InputAnswer]:
         assert self._world is not None, "it was asked when this was begun"
-        facts = await self._world.gather(result.inputs)
-        entry.inputs, entry.answers = result.inputs, {each: _answer(each, facts) for each in result.inputs}
+        if not inputs:
+            return {}
+        facts = await self._world.gather(inputs)
+        return {each: _answer(each, facts) for each in inputs if each not in facts.unanswered}
+
+    async def _note(self, entry: _Entry, result: NixResult, before: Mapping[InputQuestion, InputAnswer]) -> None:
+        """before: the answers of what it was made from the last time, from before this build."""
+        answers = await self._ask(result.inputs)
+        moved = any(each in before and before[each] != answer for each, answer in answers.items())
+        entry.inputs, entry.answers = result.inputs, answers
         entry.progress, entry.problem, entry.places_asked = "", result.problem, False
         if result.built is not None:
             entry.good = evolve(entry.source, built=result.built)
         entry.in_a_row += 1
-        if entry.in_a_row < _ANEW_AT_MOST and _was_written_since(entry.answers.values(), result.began):
+        if entry.in_a_row < _ANEW_AT_MOST and (moved or _was_written_since(answers.values(), result.began)):
             self._begin(entry.source, entry)
         self._hint()  # which tells of the progress, too: until then it is not known what came of it
 
     async def _find_places(self, entry: _Entry, source: Source) -> None:
-        keys = list_keys(source)
-        built = await self._builder.find_places(source, keys)
+        async with self._places:
+            built = await self._builder.find_places(source, list_keys(source))
         if entry.good == source:
             entry.good = evolve(source, built=built)
             self._hint()
 
 
-def _has_changed(entry: _Entry, facts: Facts) -> bool:
-    """Whether something that a definition is made from is another by now. What does not answer is taken to be the
-    same."""
-    asked = (each for each in entry.inputs if each not in facts.unanswered)
-    return any(_answer(each, facts) != entry.answers.get(each) for each in asked)
+def _have_changed(inputs: Iterable[InputQuestion], answers: Mapping[InputQuestion, InputAnswer], facts: Facts) -> bool:
+    """Whether an answer is another by now. What does not answer is taken to be the same."""
+    asked = (each for each in inputs if each not in facts.unanswered)
+    return any(_answer(each, facts) != answers.get(each) for each in asked)
 
 
-def _answer(question: InputQuestion, facts: Facts) -> StampAnswer | str | None:
+def _answer(question: InputQuestion, facts: Facts) -> InputAnswer:
     return facts.places[question] if isinstance(question, PlaceQuestion) else facts.stamps[question.path]
 
 
-def _was_written_since(answers: Iterable[object], began: int) -> bool:
-    return any(isinstance(answer, StampAnswer) and answer.modified_at >= began for answer in answers)
+def _was_written_since(answers: Iterable[InputAnswer], began: int) -> bool:
+    """By the time of the last change of anything about a file, which no tool can set: one that is put in its place may
+    have been written long ago."""
+    return any(isinstance(answer, StampAnswer) and answer.changed_at >= began for answer in answers)
 
 
 def _find_watched(inputs: Iterable[InputQuestion]) -> frozenset[str]:

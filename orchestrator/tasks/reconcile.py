@@ -16,6 +16,7 @@ from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.core.planned import describe_plan
 from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
+from orchestrator.model.store import StoreLink
 from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.grace import Grace
@@ -84,6 +85,8 @@ class Reconciler:
         """Held names without a file."""
         self._unclaimed = Grace(VANISHED_GRACE)
         """Names that an earlier agent has left, and that no file was seen of yet."""
+        self._followed_before: Mapping[str, tuple[StoreLink, ...]] = {}
+        """The links into a store that an earlier agent followed, by name."""
         self._to_recall: dict[str, str] = {}
         """The bundles that an earlier agent knew to be good, until it is known how they are made."""
         self._was_read = False
@@ -123,6 +126,7 @@ class Reconciler:
         """Go on with what an earlier agent has left; what it is to be follows from the first look."""
         standings = ((one.name, one.standing) for one in adopted)
         self._to_recall = {name: each.good for name, each in standings if each is not None and each.good is not None}
+        self._followed_before = {one.name: one.before.store_links for one in adopted if one.before is not None}
         for one in adopted:
             known = self._supervisions[one.name] = Supervision(one.name, self._outside, one)
             # Of a wish that had not been heard yet the plan is to tell once more.
@@ -236,7 +240,9 @@ class Reconciler:
             anew, self._compile_anew = self._compile_anew, False
             translated = await self._nix.translate(files.sources.values(), self._world, anew=anew)
             before = {} if anew else self._compiled
-            compiled = await compile_sources(translated.sources, before, self._parser, self._world)
+            compiled = await compile_sources(
+                translated.sources, before, self._parser, self._world, self._followed_before
+            )
             compiled = {**translated.mark_watched(compiled), **translated.unbuilt}
             self._nix.find_places(compiled)
             compiled |= {name: Compiled(doubled[0], refuse_doubled(doubled)) for name, doubled in files.doubled.items()}

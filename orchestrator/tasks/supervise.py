@@ -108,8 +108,9 @@ class Supervision:
     @property
     def bundles_in_use(self) -> frozenset[str]:
         """The digests of the bundles that it needs on disk."""
-        targets = [target for target in (self.target, self._target) if target is not None]
-        return self._effects.bundles.union(target.bundle.digest for target in targets)
+        targets = [target.bundle.digest for target in (self.target, self._target) if target is not None]
+        back = self._trial.comes_back
+        return self._effects.bundles.union(targets, () if back is None else (back,))
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
@@ -200,7 +201,7 @@ class Supervision:
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
         if left_behind:
             self._outside.report.say(f"{self._name}: left behind: {self._life.trouble}")
-        if left_behind or self._life.phase is Phase.IDLE:
+        if left_behind or (self._life.phase is Phase.IDLE and (self._hurried or not self._effects.leaves)):
             # Without an await since the look at the mailbox, so that nothing that is told is lost.
             self._gone = True
             self._place.leave()
@@ -313,6 +314,7 @@ class Supervision:
         policy = self._policy if live is None else evolve(self._policy, stop=live.state.policy.stop)
         now, chance = trio.current_time(), self._outside.chance()
         self._life, effects = step(self._life, happening, policy, now=now, chance=chance)
+        self._effects.is_wanted = self._life.phase is not Phase.ABANDONING
         if happening.event is Event.EXITED and self._replacement.put_off and self._target is not None:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
@@ -350,7 +352,10 @@ class Supervision:
             live.state if live is not None else None,
             self.shown_target,
             problems=self._problems,
-            refusal=self._replacement.message or self._updates.refusal or self._trial.explain(self._life),
+            refusal=self._replacement.message
+            or self._updates.refusal
+            or self._effects.trouble
+            or self._trial.explain(self._life),
             held=self.held,
             building=self.building,
             told=self._target or self.target,

@@ -1,6 +1,5 @@
 """Agents for the tests on real runtimes: one for a file of tests, or one of its own for a test."""
 
-import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,10 +43,3 @@ def leaving(own_agent: AgentProcess) -> AgentProcess:
 def busybox_root(tmp_path: Path) -> Path:
     """A root file system in a folder, where mistakes and writes are a test's own."""
     return make_busybox_root(tmp_path / "rootfs", find_program("busybox"))
-
-
-@pytest.fixture(autouse=True)
-def orphans_go_to_the_host() -> None:
-    """A command that another test ran in this process may have made it a child subreaper, which reaps nobody: a zombie
-    that was exec'd into a container would keep it from ending. prctl(2), PR_SET_CHILD_SUBREAPER."""
-    ctypes.CDLL(None).prctl(36, *(ctypes.c_ulong(0) for _ in range(4)))

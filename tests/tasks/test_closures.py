@@ -21,6 +21,7 @@ from orchestrator.testing.directory import FakeWorld
 from orchestrator.testing.nix import FakePath
 from tests.tasks.helpers_history import open_after_boot, operator_of, roll_back, settle_long
 from tests.tasks.helpers_reconcile import PASSWD, WEB, Stage, Wreck, open_stage
+from tests.tasks.helpers_takeover import open_next
 
 OLD, NEW = f"{'0' * 32}-web-1", f"{'1' * 32}-web-2"
 LINK = "/opt/web"
@@ -415,3 +416,34 @@ async def test_a_link_that_leads_nowhere_any_more_changes_nothing(
         stage.directory.write("web", f'args = ["/nix/store/{OLD}/bin/web"]\n')
         await settle_long(stage)
         assert stage.state("web").pid != before.pid
+
+
+async def test_neither_an_edit_nor_a_next_agent_forgets_where_a_link_led(autojump_clock: MockClock) -> None:
+    text = f'args = ["/nix/store/{OLD}/bin/web", "--data={LINK}"]\n'
+    async with open_stage({"web": text}, with_store) as stage:
+        before = stage.state("web")
+        del stage.world.places[LINK]
+        stage.directory.write("web", text + "# a comment\n")
+        await settle_long(stage)
+        assert (stage.state("web").pid, len(stage.state("web").problems)) == (before.pid, 1)
+        left = Wreck(stage)
+
+    def without_link(later: Stage) -> None:
+        give_store(later.world)
+        del later.world.places[LINK]
+
+    async with open_next({"web": text}, left, without_link) as later:
+        await settle_long(later)
+        assert (later.state("web").pid, len(later.state("web").problems)) == (before.pid, 1)
+
+
+async def test_a_link_that_appears_later_is_watched_for(autojump_clock: MockClock) -> None:
+    text = f'args = ["/nix/store/{OLD}/bin/web", "--data=/opt/later"]\n'
+    async with open_stage({"web": text}, with_store) as stage:
+        before = stage.state("web")
+        assert "/opt/later" in stage.directory.also
+        stage.world.places["/opt/later"] = f"/nix/store/{NEW}"
+        stage.directory.hint()
+        await settle_long(stage)
+        assert stage.state("web").pid not in (before.pid, None)
+        assert "/opt/later" in stage.directory.contents

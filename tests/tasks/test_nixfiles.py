@@ -18,7 +18,7 @@ COMMON = "/etc/orchestrator/common.nix"
 
 
 def stamp(number: int) -> StampAnswer:
-    return StampAnswer(modified_at=number, size=1, inode=1)
+    return StampAnswer(modified_at=0, changed_at=number, size=1, inode=1)
 
 
 def write(stage: Stage, text: str, name: str = "web") -> None:
@@ -180,3 +180,60 @@ async def test_a_generation_keeps_what_it_was_built_to(autojump_clock: MockClock
         target = stage.reconciler.wanted("web")
         assert isinstance(target, Target)
         assert target.bundle.config["process"]["args"] == ["/usr/bin/web"]
+
+
+async def test_a_build_that_ends_while_its_files_are_asked_about_is_seen_at_the_next_look(
+    autojump_clock: MockClock,
+) -> None:
+    """What it was made from is another then, and nothing was asked of it."""
+
+    def slowly(stage: Stage) -> None:
+        prepare(stage)
+        stage.world.delay = 2.0
+        stage.nix.imports = ()
+
+    async with open_stage({"other": WEB}, slowly) as stage:
+        stage.nix.may_end = trio.Event()
+        write(stage, OTHER)
+        await trio.sleep(5)
+        stage.directory.hint()
+        await trio.sleep(1)
+        stage.nix.imports = (COMMON,)
+        stage.nix.may_end.set()
+        await trio.sleep(60)
+        assert stage.state("web").state is PublicState.RUNNING
+        assert stage.nix.built == ["web", "web"]
+
+
+async def test_a_file_that_was_written_long_ago_and_put_in_place_during_a_build_is_read_again(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_stage({}, prepare) as stage:
+        stage.nix.may_end = trio.Event()
+        write(stage, OTHER)
+        await trio.sleep(1)
+        stage.world.stamps[COMMON] = StampAnswer(modified_at=0, changed_at=1, size=1, inode=7)
+        stage.nix.may_end.set()
+        await trio.sleep(5)
+        assert stage.nix.built == ["web", "web", "web"]
+
+
+async def test_after_a_boot_it_runs_by_its_last_good_definition_until_it_is_built(autojump_clock: MockClock) -> None:
+    async with open_stage({}, prepare) as stage:
+        await trio.sleep(5)
+        left = Wreck(stage)
+    left.disk.instances.clear()
+    left.disk.names.clear()
+    left.runtime.containers.clear()
+
+    def wait(stage: Stage) -> None:
+        prepare(stage)
+        stage.nix.may_end = trio.Event()
+
+    async with open_next({}, left, wait) as stage:
+        await trio.sleep(100)
+        web = stage.state("web")
+        assert (web.state, web.message) == (PublicState.RUNNING, "nix evaluates it")
+        stage.nix.may_end.set()
+        await stage.settle()
+        assert (stage.state("web").pid, stage.state("web").message) == (web.pid, "")

@@ -51,6 +51,41 @@ async def test_what_cannot_be_removed_keeps_the_next_from_starting_until_it_is(a
         assert stage.runtime.containers.keys() == stage.disk.instances.keys()
 
 
+async def test_what_cannot_be_removed_is_tried_again_though_the_next_waits_for_others(
+    autojump_clock: MockClock,
+) -> None:
+    async with open_stage({"web": WEB, "db": WEB}) as stage:
+        old = next(name for name in stage.disk.instances if name.startswith("web"))
+        for _ in range(20):
+            stage.runtime.fail("remove", "the disk is on fire")
+        stage.directory.remove("db")
+        stage.directory.write("web", EDITED + 'requires = ["later"]\n')
+        stage.directory.write("later", "args = 3\n")
+        await trio.sleep(20)
+        assert "the disk is on fire" in stage.state("web").message
+        stage.directory.remove("web")
+        await trio.sleep(20)
+        assert old in stage.disk.instances
+        assert "web" in stage.disk.names, "it is told of as long as something is left"
+        await trio.sleep(200)
+        assert old not in stage.disk.instances
+        assert "web" not in stage.disk.names
+
+
+async def test_what_is_stopped_meanwhile_does_not_start(autojump_clock: MockClock) -> None:
+    async with open_stage({"web": WEB}) as stage:
+        stage.runtime.delays["remove"] = 10.0
+        stage.directory.write("web", EDITED)
+        await trio.sleep(3)
+        assert commands(stage)[-1] == ("create", "001")
+        stage.holds.hold(["web"])
+        stage.reconciler.tell_again()
+        await trio.sleep(60)
+        assert "start" not in [method for method, number in commands(stage) if number == "001"]
+        assert stage.state("web").state is PublicState.STOPPED
+        assert stage.runtime.containers == {}
+
+
 async def test_a_stop_meanwhile_leaves_nothing(autojump_clock: MockClock) -> None:
     async with open_stage({"web": WEB}) as stage:
         stage.runtime.delays |= {"remove": 10.0, "create": 4.0}

@@ -84,10 +84,8 @@ class ClosureLayout:
 
 def closure_questions(definition: Definition, facts: Facts) -> tuple[ClosureQuestion, ...]:
     """What must be asked once it is known where the paths lead that a definition names."""
-    if not is_closure(definition):
-        return ()
     named = find_named(definition, facts)
-    return (named.question,) if named.paths and not named.faults else ()
+    return (named.question,) if named.paths and not (named.faults and is_closure(definition)) else ()
 
 
 def find_named(definition: Definition, facts: Facts) -> Named:
@@ -113,6 +111,17 @@ def find_named(definition: Definition, facts: Facts) -> Named:
             faults.append(Fault(each.key, message, "write a store path, a link to one (result), or a profile"))
     found = tuple(StoreLink(path, target) for path, target in sorted(links.items()))
     return Named(store, tuple(references), found, tuple(faults))
+
+
+def find_kept(definition: Definition, facts: Facts) -> StoreUse | None:
+    """What of the store has to be kept for a definition whose root file system is no closure: what it mounts and reads,
+    as far as it is valid there. None where that is nothing."""
+    named = find_named(definition, facts)
+    if not named.paths:
+        return None
+    answer = facts.closures[named.question]
+    paths = tuple(path for path in named.paths if path not in answer.invalid)
+    return StoreUse(named.store, paths, named.links) if paths and not answer.detail else None
 
 
 def find_links(definition: Definition, facts: Facts, known: Iterable[StoreLink]) -> tuple[StoreLink, ...]:

@@ -12,6 +12,7 @@ from orchestrator.model.facts import (
     ClosureQuestion,
     DeviceQuestion,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
     PathQuestion,
     PlaceQuestion,
@@ -33,7 +34,9 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
         questions += bundle_questions(definition.bundle)
         questions.append(bundle_place(definition.bundle, host_store))
         questions += [mount_point(definition.bundle, path) for path in definition.mounts]
+        questions += [root_entries(definition.bundle)] if definition.mounts else []
         questions += [question for mount in definition.mounts.values() for question in mount.questions()]
+        questions += place_questions(definition, host_store)
         return tuple(dict.fromkeys(questions))
     questions += [DigestQuestion(file.path) for file in definition.env_files]
     match definition.rootfs:
@@ -48,7 +51,6 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
         case ClosureRootfs() | None:
             # Names of users are the host's: a closure has none of its own.
             questions += account_questions("/")
-            questions += place_questions(definition, choose_store(definition, host_store))
     for mount in definition.mounts.values():
         questions += mount.questions()
     if definition.network is not None:
@@ -56,6 +58,7 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
     questions += [DeviceQuestion(device.path) for device in definition.devices]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)
+    questions += place_questions(definition, choose_store(definition, host_store))
     return tuple(dict.fromkeys(questions))
 
 
@@ -65,12 +68,14 @@ def content_questions(definition: Definition, facts: Facts) -> tuple[Question, .
     must replace no container."""
     if definition.bundle is not None:
         place = bundle_place(definition.bundle, facts.host.store)
-        return (*bundle_questions(definition.bundle)[-1:], *((place,) if facts.places[place] is not None else ()))
+        places = (place, *place_questions(definition, facts.host.store))
+        return (*bundle_questions(definition.bundle)[-1:], *(each for each in places if facts.places[each] is not None))
     questions: list[Question] = [DigestQuestion(file.path) for file in definition.env_files if file.watch]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
-    if is_closure(definition):
-        questions += place_questions(definition, choose_store(definition, facts.host.store))
+    places = place_questions(definition, choose_store(definition, facts.host.store))
+    # Of another root file system than a closure what leads to no store is nobody's business.
+    questions += [each for each in places if is_closure(definition) or facts.places[each] is not None]
     return tuple(questions)
 
 
@@ -84,6 +89,11 @@ def bundle_questions(path: str) -> tuple[PathQuestion, PathQuestion, TextQuestio
 def bundle_place(path: str, host_store: Store) -> PlaceQuestion:
     """Where in the host's store a ready bundle is, if it is there."""
     return PlaceQuestion(host_store, path, whole=True)
+
+
+def root_entries(path: str) -> EntriesQuestion:
+    """What the root file system of a ready bundle has at its top, as most have it."""
+    return EntriesQuestion(f"{path.rstrip('/')}/rootfs")
 
 
 def mount_point(path: str, destination: str) -> PathQuestion:

@@ -7,20 +7,22 @@ the OCI runtime-spec's, config.md. Floor: core.
 
 import json
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.core.files import render_mount
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
-from orchestrator.core.questions import bundle_place, bundle_questions, mount_point, no_answer, no_place
+from orchestrator.core.questions import bundle_place, bundle_questions, no_answer, no_place
+from orchestrator.core.rootfs import merge_mounts
+from orchestrator.core.stored_bundle import find_missing_points, lay_out_stored
 from orchestrator.core.suggest import quote
+from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, PathKind
-from orchestrator.model.oci import Mount
-from orchestrator.model.problem import At, Fault
-from orchestrator.model.spec import FolderRoot, Policy, ReadySpec
+from orchestrator.model.problem import Fault
+from orchestrator.model.spec import FolderRoot, Policy, ReadySpec, SkeletonRoot
 from orchestrator.model.store import Store, StoreLink, StoreUse
 
 _AT = ("bundle",)
@@ -35,12 +37,12 @@ class _Unfit(Exception):
 
 
 def resolve_ready(
-    name: str, definition: Definition, bundle: str, mounts: Sequence[Mount], facts: Facts, policy: Policy
+    name: str, definition: Definition, bundle: str, parts: Sequence[Contribution], facts: Facts, policy: Policy
 ) -> ReadySpec | tuple[Fault, ...]:
     """The spec of a definition whose bundle stands at ``bundle``, or all its faults.
 
-    mounts: what is mounted beside what its config.json says. In a store the root file system is read-only, whatever
-    that says: what is there belongs to all who use the store."""
+    parts: what is mounted beside what its config.json says. In a store the root file system is read-only, whatever that
+    says: what is there belongs to all who use the store."""
     platform = check_platform(definition.os, definition.arch, facts.host.machine)
     resources = find_resource_faults(definition.resources, facts.host.controllers)
     faults = (*platform, *find_log_faults(definition.log, facts), *resources)
@@ -48,8 +50,6 @@ def resolve_ready(
     if asked in facts.unanswered:
         return (*faults, no_place(_AT, asked))
     place = facts.places[asked]
-    if place is not None:
-        faults += _find_missing_points(bundle, definition.mounts, facts)
     found = _read_config(bundle, facts)
     if isinstance(found, Fault):
         return (*faults, found)
@@ -60,6 +60,14 @@ def resolve_ready(
         return (*faults, Fault(_AT, f"cannot run the bundle {quote(bundle)}: {unfit}", unfit.hint))
     if faults:
         return faults
+    own: FolderRoot | SkeletonRoot = FolderRoot(path=root)
+    mounts = merge_mounts((), (mount for part in parts for mount in part.mounts))
+    missing = find_missing_points(bundle, definition.mounts, facts) if place is not None else ()
+    if missing:
+        laid = lay_out_stored(bundle, root, config["mounts"], missing, parts, facts)
+        if isinstance(laid, tuple):
+            return laid
+        own, config["mounts"] = laid.root, [*laid.mounts, *config["mounts"]]
     if place is not None:
         config["root"]["readonly"] = True
     config["mounts"] = [*config["mounts"], *map(render_mount, mounts)]
@@ -67,7 +75,7 @@ def resolve_ready(
         name=name,
         folder=folder,
         config=config,
-        root=FolderRoot(path=root),
+        root=own,
         resources=definition.resources,
         log=definition.log,
         policy=policy,
@@ -80,21 +88,6 @@ def _keep(bundle: str, place: str, store: Store) -> StoreUse:
     path = store.cut(place)
     links = () if bundle == place else (StoreLink(bundle, place),)
     return StoreUse(store, (path,) if path is not None else (), links)
-
-
-def _find_missing_points(bundle: str, destinations: Iterable[str], facts: Facts) -> tuple[Fault, ...]:
-    """What a runtime would make in the store, where nothing may be changed."""
-    return tuple(
-        Fault(
-            ("mounts", destination),
-            f"cannot mount on {quote(destination)}: there is no such place in the root file system of the bundle, and "
-            "nothing can be made there, since it is in a store",
-            "let what builds the bundle make it",
-            At.KEY,
-        )
-        for destination in destinations
-        if facts.paths[mount_point(bundle, destination).path].kind is PathKind.MISSING
-    )
 
 
 def _read_config(bundle: str, facts: Facts) -> tuple[str, str] | Fault:

@@ -76,14 +76,17 @@ def choose_store(definition: Definition, host_store: Store) -> Store:
 
 
 def find_references(definition: Definition, store: Store) -> tuple[Reference, ...]:
-    """All that a definition names and that may be in the store, in the order of its fields."""
+    """All that a definition names and that may be in the store, in the order of its fields. Where its root file system
+    is another, what is mounted and read of the host."""
     found: list[Reference] = []
-    for key, text in _texts(definition):
+    for key, text in _texts(definition) if is_closure(definition) else ():
         found += _find_written(key, text, store)
         words = _find_words(text, store, definition)
         found += [Reference(key, word, Kind.WORD) for word in words]
     for index, package in enumerate(definition.packages):
         found.append(_name(("packages", index), package, Kind.PACKAGE, store))
+    for index, file in enumerate(definition.env_files):
+        found.append(_name(("env_files", index), file.path, Kind.SOURCE, store))
     for destination, kind in sorted(definition.mounts.items()):
         questions = (each for each in kind.questions() if isinstance(each, PathQuestion))
         found += [_name(("mounts", destination), each.path, Kind.SOURCE, store) for each in questions]

@@ -30,8 +30,11 @@ def render_bundle(spec: Spec | ReadySpec) -> Bundle:
 
 def _render_ready(spec: ReadySpec) -> Bundle:
     log = LogTarget(spec.log.type)
-    digest = digest_of({"config": spec.config, "folder": spec.folder, "log": log.value})
+    made_from: dict[str, Any] = {"config": spec.config, "folder": spec.folder, "log": log.value}
+    if isinstance(spec.root, SkeletonRoot):
+        made_from["root"] = _describe_root(spec.root)
     readonly = bool(spec.config["root"].get("readonly"))
+    digest = digest_of(made_from)
     return Bundle(digest=digest, config=spec.config, root=spec.root, readonly=readonly, log=log, store=spec.store)
 
 

@@ -8,7 +8,7 @@ import attrs
 from attrs import frozen
 
 from orchestrator.core import defaults
-from orchestrator.core.closure import Named, find_named, follow_links, lay_out_closure
+from orchestrator.core.closure import Named, find_kept, find_named, follow_links, lay_out_closure
 from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, script_files
@@ -124,18 +124,18 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
         policy=policy,
-        store=layout.store,
+        store=layout.store if named is not None else find_kept(definition, facts),
     )
 
 
 def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts) -> ReadySpec | tuple[Fault, ...]:
     parts = _contribute(name, definition, facts)
     faults = tuple(fault.below(*part.path) for part in parts for fault in part.contribution.faults)
-    mounts = merge_mounts((), (mount for part in parts for mount in part.contribution.mounts))
-    spec = resolve_ready(name, definition, bundle, mounts, facts, choose_policy(definition))
+    contributions = tuple(part.contribution for part in parts)
+    spec = resolve_ready(name, definition, bundle, contributions, facts, choose_policy(definition))
     if isinstance(spec, tuple):
         return (*faults, *spec)
-    return faults or spec
+    return faults or attrs.evolve(spec, store=_join_uses(spec.store, find_kept(definition, facts)))
 
 
 def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
@@ -201,6 +201,13 @@ def _lay_out(
     if isinstance(layout, tuple):
         return layout
     return _Layout(layout.root, layout.mounts, store=layout.use, path=layout.path)
+
+
+def _join_uses(one: StoreUse | None, other: StoreUse | None) -> StoreUse | None:
+    if one is None or other is None:
+        return one or other
+    links = {link.path: link for link in (*one.links, *other.links)}
+    return StoreUse(one.store, tuple(sorted({*one.paths, *other.paths})), tuple(links[path] for path in sorted(links)))
 
 
 def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:

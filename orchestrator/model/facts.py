@@ -52,6 +52,13 @@ class DeviceQuestion:
 
 
 @frozen
+class EntriesQuestion:
+    """What stands in the folder ``path``, link of its own not followed?"""
+
+    path: str
+
+
+@frozen
 class StampQuestion:
     """Which state of the file ``path`` is there, links followed? Another answer may be another content."""
 
@@ -82,7 +89,14 @@ class ClosureQuestion:
 
 
 Question = (
-    PathQuestion | TextQuestion | DigestQuestion | DeviceQuestion | PlaceQuestion | ClosureQuestion | StampQuestion
+    EntriesQuestion
+    | PathQuestion
+    | TextQuestion
+    | DigestQuestion
+    | DeviceQuestion
+    | PlaceQuestion
+    | ClosureQuestion
+    | StampQuestion
 )
 
 
@@ -102,6 +116,16 @@ class DigestAnswer:
 
     digest: str | None
     detail: str = ""
+
+
+@frozen
+class FolderAnswer:
+    """What stands in a folder: the names of folders, of files (and all that is neither), and links with their targets,
+    each sorted."""
+
+    folders: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
 
 
 @frozen
@@ -173,6 +197,8 @@ class Facts:
     places: Mapping[PlaceQuestion, str | None] = field(factory=dict)
     """A path in the store, as the store writes it; None where it leads to none, or got no answer."""
     closures: Mapping[ClosureQuestion, ClosureAnswer] = field(factory=dict)
+    entries: Mapping[str, FolderAnswer | None] = field(factory=dict)
+    """By path of the folder; None where there is none that can be read."""
     stamps: Mapping[str, StampAnswer | None] = field(factory=dict)
     """By path; None where there is no such file, or no answer."""
     unanswered: frozenset[Question] = frozenset()
@@ -189,6 +215,7 @@ class Facts:
             devices={**self.devices, **more.devices},
             places={**self.places, **more.places},
             closures={**self.closures, **more.closures},
+            entries={**self.entries, **more.entries},
             stamps={**self.stamps, **more.stamps},
             unanswered=self.unanswered | more.unanswered,
         )

@@ -125,7 +125,8 @@ class ReadySpec:
     """The bundle's folder, absolute and without a link in it."""
     config: Mapping[str, Any]
     """Its config.json, in which every relative path is made absolute."""
-    root: FolderRoot
+    root: FolderRoot | SkeletonRoot
+    """Its own; a skeleton where something is mounted that it has no place for and must not be given one."""
     resources: Resources
     log: Log
     policy: Policy

@@ -22,7 +22,9 @@ from orchestrator.model.facts import (
     DeviceQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -93,6 +95,7 @@ class HostWorld:
         devices: dict[str, DeviceAnswer] = {}
         places: dict[PlaceQuestion, str | None] = {}
         closures: dict[ClosureQuestion, ClosureAnswer] = {}
+        entries: dict[str, FolderAnswer | None] = {}
         stamps: dict[str, StampAnswer | None] = {}
         for_nix: list[ClosureQuestion] = []
         for question in asked:
@@ -104,6 +107,8 @@ class HostWorld:
             elif isinstance(question, DeviceQuestion):
                 silent = DeviceAnswer("", detail=NO_ANSWER)
                 devices[question.path] = answer if isinstance(answer, DeviceAnswer) else silent
+            elif isinstance(question, EntriesQuestion):
+                entries[question.path] = answer if isinstance(answer, FolderAnswer) else None
             elif isinstance(question, StampQuestion):
                 stamps[question.path] = answer if isinstance(answer, StampAnswer) else None
             elif isinstance(question, PlaceQuestion):
@@ -119,7 +124,9 @@ class HostWorld:
         if for_nix:
             closures |= await self._ask_nix(for_nix)
         silent_ones = frozenset(asked) - answers.keys()
-        return Facts(self.host, paths, texts, digests, devices, places, closures, stamps, unanswered=silent_ones)
+        return Facts(
+            self.host, paths, texts, digests, devices, places, closures, entries, stamps, unanswered=silent_ones
+        )
 
     async def _ask_nix(self, questions: Iterable[ClosureQuestion]) -> Mapping[ClosureQuestion, ClosureAnswer]:
         """What the command says, where the database of a store cannot be read: a few at a time, and of all together as
@@ -160,6 +167,8 @@ def answer_question(question: Question) -> Answer:
             return digest_variables(path)
         case DeviceQuestion(path=path):
             return find_device(path)
+        case EntriesQuestion(path=path):
+            return list_entries(path)
         case StampQuestion(path=path):
             return read_stamp(path)
         case PlaceQuestion():
@@ -200,6 +209,23 @@ def look_at(path: str) -> PathAnswer:
     if stat.S_ISDIR(mode):
         return PathAnswer(PathKind.DIRECTORY, resolved)
     return PathAnswer(PathKind.FILE if stat.S_ISREG(mode) else PathKind.OTHER, resolved)
+
+
+def list_entries(path: str) -> FolderAnswer | None:
+    """What stands in a folder."""
+    folders, files, links = [], [], []
+    try:
+        with os.scandir(path) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.is_symlink():
+                    links.append((entry.name, os.readlink(entry.path)))
+                elif entry.is_dir():
+                    folders.append(entry.name)
+                else:
+                    files.append(entry.name)
+    except (OSError, ValueError):
+        return None
+    return FolderAnswer(tuple(folders), tuple(files), tuple(links))
 
 
 def read_stamp(path: str) -> StampAnswer | None:

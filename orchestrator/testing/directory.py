@@ -10,7 +10,9 @@ from orchestrator.model.facts import (
     DeviceQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -105,6 +107,8 @@ class FakeWorld:
         """Links into the store: where each leads, as the store writes it."""
         self.nix = FakeNixStore()
         """What the store has, whichever store is asked."""
+        self.entries: dict[str, FolderAnswer] = {}
+        """What stands in folders, by path."""
         self.stamps: dict[str, StampAnswer] = {}
         """The states of files, by path."""
         self.asked: list[Question] = []
@@ -150,7 +154,11 @@ class FakeWorld:
             if isinstance(question, PlaceQuestion)
         }
         closures = {question: self.nix.answer(question) for question in asked if isinstance(question, ClosureQuestion)}
+        listed = (question.path for question in asked if isinstance(question, EntriesQuestion))
+        entries = {path: self.entries.get(path) for path in listed}
         stamps = {
             question.path: self.stamps.get(question.path) for question in asked if isinstance(question, StampQuestion)
         }
-        return Facts(self.host, paths, texts, digests, devices, places, closures, stamps, unanswered=unanswered)
+        return Facts(
+            self.host, paths, texts, digests, devices, places, closures, entries, stamps, unanswered=unanswered
+        )

@@ -29,7 +29,9 @@ from orchestrator.model.facts import (
     DeviceQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -156,6 +158,12 @@ DENIED = "/srv/denied"
 """The root of a store that cannot be asked."""
 
 
+ENTRIES = {
+    "/srv/bundles/web/rootfs": FolderAnswer(("bin", "dev", "nix", "proc", "sys"), ("init",), (("lib", "bin"),)),
+}
+"""What the roots of ready bundles have at their top."""
+
+
 def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     """What this world says."""
     paths: dict[str, PathAnswer] = {}
@@ -164,6 +172,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     devices: dict[str, DeviceAnswer] = {}
     places: dict[PlaceQuestion, str | None] = {}
     closures: dict[ClosureQuestion, ClosureAnswer] = {}
+    entries: dict[str, FolderAnswer | None] = {}
     unanswered: set[Question] = set()
     for question in questions:
         match question:
@@ -181,11 +190,13 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 places[question] = None if target is None else store.folder + target.removeprefix(STORE)
                 if path.startswith(f"{SILENT}/"):
                     unanswered.add(question)
+            case EntriesQuestion(path=path):
+                entries[path] = ENTRIES.get(path)
             case ClosureQuestion(store=store) if store.root == DENIED:
                 closures[question] = ClosureAnswer(detail="permission denied")
             case ClosureQuestion():
                 closures[question] = NIX.answer(question)
-    return Facts(host, paths, texts, digests, devices, places, closures, unanswered=frozenset(unanswered))
+    return Facts(host, paths, texts, digests, devices, places, closures, entries, unanswered=frozenset(unanswered))
 
 
 def learn(name: str, definition: Definition, host: HostFacts = HOST) -> Facts:

@@ -10,10 +10,11 @@ from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import HostLimits, LogTarget, OpenFiles
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, PathAnswer, PathKind, TextQuestion
+from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
+from orchestrator.model.facts import Facts, FolderAnswer, PathAnswer, PathKind, TextQuestion
 from orchestrator.model.log import FileLog, NoLog
 from orchestrator.model.problem import Fault
-from orchestrator.model.spec import FolderRoot, ReadySpec
+from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot
 from orchestrator.model.store import NIX_STORE, StoreLink, StoreUse
 from orchestrator.model.types import AbsolutePath, MountPath, Size
 from tests.core.helpers_world import HELLO, answer, bind, instance_of
@@ -127,7 +128,7 @@ def test_a_config_that_does_not_answer_is_said_to() -> None:
 def in_store(definition: Definition, place: str = f"{HELLO}/bundle") -> Facts:
     """This world, where the bundle is a link into the store."""
     facts = answer(ask_questions("web", definition))
-    return attrs.evolve(facts, places={bundle_place(str(definition.bundle), NIX_STORE): place})
+    return attrs.evolve(facts, places={**facts.places, bundle_place(str(definition.bundle), NIX_STORE): place})
 
 
 def test_a_bundle_in_a_store_is_kept_and_read_only_whatever_it_says() -> None:
@@ -148,17 +149,37 @@ def test_a_bundle_that_is_written_as_a_store_path_is_no_link() -> None:
     assert stored.store.links == ()
 
 
-def test_in_a_store_no_mount_point_can_be_made() -> None:
-    definition = ready("web", mounts={MountPath(path): bind("/srv/data") for path in ("/data", "/there")})
+def test_in_a_store_it_gets_a_root_of_mount_points_where_one_is_missing() -> None:
+    definition = ready("web", mounts={MountPath(path): bind("/srv/data") for path in ("/data", "/bin/there")})
     facts = in_store(definition)
-    there = mount_point("/srv/bundles/web", "/there").path
+    there = mount_point("/srv/bundles/web", "/bin/there").path
     facts = attrs.evolve(facts, paths={**facts.paths, there: PathAnswer(PathKind.DIRECTORY, there)})
+    spec = resolve_spec("web", definition, facts)
+    assert isinstance(spec, ReadySpec)
+    assert isinstance(spec.root, SkeletonRoot)
+    assert {FolderEntry("/data"), FolderEntry("/bin"), FileEntry("/init"), LinkEntry("/lib", "bin")} <= set(
+        spec.root.entries
+    )
+    mounted = [(mount["destination"], mount["source"]) for mount in spec.config["mounts"]]
+    root = "/srv/bundles/web/rootfs"
+    assert {("/bin", f"{root}/bin"), ("/init", f"{root}/init"), ("/nix", f"{root}/nix")} <= set(mounted)
+    assert mounted.index(("/bin", f"{root}/bin")) < mounted.index(("/bin/there", "/srv/data"))
+    assert mounted[-1] == ("/data", "/srv/data")
+    plain = resolve(definition)
+    assert isinstance(plain, ReadySpec)
+    assert isinstance(plain.root, FolderRoot), "elsewhere the runtime makes it"
+    assert render_bundle(spec).digest != render_bundle(plain).digest
+
+
+@pytest.mark.parametrize("folder", [None, FolderAnswer(("srv",))])
+def test_in_a_folder_of_a_store_no_mount_point_can_be_made(folder: FolderAnswer | None) -> None:
+    definition = ready("web", mounts={MountPath("/srv/data"): bind("/srv/data")})
+    facts = attrs.evolve(in_store(definition), entries={"/srv/bundles/web/rootfs": folder})
     faults = resolve_spec("web", definition, facts)
     assert isinstance(faults, tuple)
-    assert [(fault.path, "nothing can be made there" in fault.message) for fault in faults] == [
-        (("mounts", "/data"), True)
-    ]
-    assert isinstance(resolve(definition), ReadySpec), "elsewhere the runtime makes it"
+    assert [fault.path for fault in faults] == [("mounts", "/srv/data")]
+    why = "cannot be looked at" if folder is None else "in a store nothing can be made"
+    assert why in faults[0].message
 
 
 def test_where_it_is_not_known_in_time_whether_it_is_in_a_store_that_is_not_guessed() -> None:

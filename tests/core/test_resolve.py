@@ -15,7 +15,7 @@ from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.facts import Facts, PathQuestion, Question, TextQuestion
+from orchestrator.model.facts import Facts, PathQuestion, PlaceQuestion, Question, TextQuestion
 from orchestrator.model.kinds import Use
 from orchestrator.model.oci import Namespace, User
 from orchestrator.model.place import KeyPath
@@ -308,6 +308,7 @@ def test_each_question_is_asked_once() -> None:
         TextQuestion("/etc/group", "/"),
         PathQuestion("/usr/bin"),
         PathQuestion("/srv/data"),
+        PlaceQuestion(NIX_STORE, "/srv/data", whole=True),
     )
     ready = Definition(bundle=AbsolutePath("/srv/web"))
     assert ask_questions("web", ready) == (*bundle_questions("/srv/web"), bundle_place("/srv/web", NIX_STORE))

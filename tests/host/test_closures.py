@@ -238,13 +238,16 @@ def test_a_ready_bundle_in_the_store_runs_and_is_kept(agent: AgentProcess, store
             "cwd": "/",
             "env": None,
         },
-        "mounts": [{"destination": "/proc", "type": "proc", "source": "proc", "options": None}],
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc", "options": None},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]},
+        ],
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
     added = store.add(tmp_path / "config.json")
     bundle = store.derive(
         "bundle",
-        f"mkdir -p $out/rootfs/proc $out/rootfs/dev $out/rootfs/sys $out/rootfs/data\ncp {added} $out/config.json\n"
+        f"mkdir -p $out/rootfs/proc $out/rootfs/dev $out/rootfs/sys\ncp {added} $out/config.json\n"
         f"cp -r {store.busybox}/bin $out/rootfs/bin",
         store.busybox,
         added,
@@ -258,6 +261,7 @@ def test_a_ready_bundle_in_the_store_runs_and_is_kept(agent: AgentProcess, store
     assert not Path(bundle, "rootfs/new").exists()
     store.collect_garbage()
     assert Path(bundle).exists()
-    agent.define("web", f'bundle = "{bundle}"\nmounts."/gone".source = "{tmp_path}/data"\n')
+    assert sorted(os.listdir(f"{bundle}/rootfs")) == ["bin", "dev", "proc", "sys"]
+    agent.define("web", f'bundle = "{bundle}"\nmounts."/bin/gone".source = "{tmp_path}/data"\n')
     (problem,) = agent.wait_row("web", lambda row: row["problems"], "its problem")["problems"]
-    assert problem["message"].startswith('cannot mount on "/gone": there is no such place')
+    assert problem["message"].startswith('cannot mount on "/bin/gone": there is no such place')

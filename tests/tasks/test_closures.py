@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.facts import ClosureQuestion, PathKind, PlaceQuestion
+from orchestrator.model.facts import ClosureQuestion, DigestAnswer, PathKind, PlaceQuestion
 from orchestrator.model.registry import Registry
 from orchestrator.model.source import Source
 from orchestrator.model.state import PublicState
@@ -447,3 +447,44 @@ async def test_a_link_that_appears_later_is_watched_for(autojump_clock: MockCloc
         await settle_long(stage)
         assert stage.state("web").pid not in (before.pid, None)
         assert "/opt/later" in stage.directory.contents
+
+
+SITE = """args = ["/usr/bin/web"]
+rootfs = "host"
+env_files = ["/opt/env"]
+mounts."/srv".source = "/opt/web"
+"""
+
+
+async def test_what_another_root_mounts_and_reads_of_the_store_is_kept_and_followed(autojump_clock: MockClock) -> None:
+    def with_site(stage: Stage) -> None:
+        with_store(stage)
+        stage.world.digests["/opt/env"] = DigestAnswer("one")
+        stage.world.places["/opt/env"] = f"/nix/store/{NEW}"
+
+    async with open_stage({"web": SITE}, with_site) as stage:
+        target = stage.reconciler.wanted("web")
+        assert target is not None
+        assert target.bundle.store is not None
+        assert target.bundle.store.paths == tuple(sorted(f"/nix/store/{name}" for name in (OLD, NEW)))
+        before = stage.pids()["web"]
+        await follow(stage, NEW)
+        assert stage.pids()["web"] not in (before, None)
+        target = stage.reconciler.wanted("web")
+        assert target is not None
+        assert target.bundle.store is not None
+        assert target.bundle.store.paths == (f"/nix/store/{NEW}",)
+
+
+async def test_what_is_mounted_and_not_valid_in_the_store_is_mounted_all_the_same(autojump_clock: MockClock) -> None:
+    """It is there; who keeps it is not known."""
+
+    def with_site(stage: Stage) -> None:
+        with_store(stage)
+        del stage.world.nix.paths[OLD]
+
+    async with open_stage({"web": SITE.replace('env_files = ["/opt/env"]\n', "")}, with_site) as stage:
+        assert stage.state("web").state is PublicState.RUNNING
+        target = stage.reconciler.wanted("web")
+        assert target is not None
+        assert target.bundle.store is None

@@ -4,13 +4,14 @@ import trio
 from attrs import evolve
 from trio.testing import MockClock
 
-from orchestrator.model.facts import PathKind, PathQuestion
+from orchestrator.model.facts import PathKind, PathQuestion, PlaceQuestion
 from orchestrator.model.policy import OnExit, Restart, Stop
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Form
 from orchestrator.model.spec import Policy
 from orchestrator.model.state import InstanceState, PublicState, Step
+from orchestrator.model.store import NIX_STORE
 from orchestrator.testing.runtime import FakeProgram
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
 from tests.tasks.helpers_takeover import BOOT, take_stock
@@ -280,7 +281,9 @@ async def test_what_did_not_answer_is_asked_again_when_it_may(autojump_clock: Mo
 
     def hang(stage: Stage) -> None:
         stage.world.paths["/net/data"] = PathKind.DENIED
-        stage.world.unanswered = frozenset({PathQuestion("/net/data")})
+        stage.world.unanswered = frozenset(
+            {PathQuestion("/net/data"), PlaceQuestion(NIX_STORE, "/net/data", whole=True)}
+        )
 
     async with open_stage({"web": text}, hang) as stage, trio.open_nursery() as nursery:
         nursery.start_soon(stage.reconciler.follow_world)

@@ -24,11 +24,14 @@ _OLD_PLACE = re.compile(r"(.*?),? at (/.*?):([0-9]+):([0-9]+)$")
 _WILL_BUILD = re.compile(r"(?:this derivation|these (?:[0-9]+ )?derivations) will be built:")
 _BUILDING = re.compile(r"building '[^']*/[0-9a-z]{32}-([^']*?)(?:\.drv)?'")
 _FAILED_BUILDER = re.compile(
-    r"^ *(?:error: )?(?:builder for '[^'\n]*/[0-9a-z]{32}-(?P<name>[^'\n]*?)(?:\.drv)?' failed(?: with (?P<why>[^;\n]*))?.*"
-    r"|Cannot build '[^'\n]*/[0-9a-z]{32}-(?P<new_name>[^'\n]*?)(?:\.drv)?'\.\n *Reason: builder failed(?: with (?P<new_why>.*))?)$",
+    r"^ *(?:error: )?(?:"
+    r"builder for '[^'\n]*/[0-9a-z]{32}-(?P<name>[^'\n]*?)(?:\.drv)?' failed(?: with (?P<why>[^;\n]*))?.*"
+    r"|Cannot build '[^'\n]*/[0-9a-z]{32}-(?P<new_name>[^'\n]*?)(?:\.drv)?'\.\n"
+    r" *Reason: builder failed(?: with (?P<new_why>.*))?"
+    r")$",
     re.MULTILINE,
 )
-"""In one line, without ``error:`` in nix 2.3, below other lines where it is evaluation that needs it; and as of 2.30."""
+"""Without ``error:`` in nix 2.3; below other lines where it is evaluation that needs it; in two lines from 2.30 on."""
 _FAILED_BUILD = re.compile(r"error: build of '[^']*/[0-9a-z]{32}-(?P<name>[^']*?)(?:\.drv)?'.* failed")
 _FOLLOWS = re.compile(r"error: (?:[0-9]+ dependenc|build of )")
 """An error that only says that one before it stands in the way."""
@@ -94,7 +97,7 @@ def _find_error(lines: Sequence[str]) -> Sequence[str]:
     Nix says its own after all that builders say, who may begin a line so too. If all follow, the last; none if there is
     none."""
     starts = [number for number, line in enumerate(lines) if line.startswith("error:")]
-    blocks = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    blocks = [lines[start:end] for start, end in itertools.pairwise([*starts, len(lines)])]
     own = [block for block in blocks if not _FOLLOWS.match(block[0]) and not _REASON_FOLLOWS.match("".join(block[1:2]))]
     return (own or blocks or [()])[-1]
 

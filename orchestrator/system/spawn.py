@@ -82,13 +82,15 @@ async def run_command(
     stdin: int | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
+    gently: float = 0.0,
 ) -> CommandResult:
     """Run a program in a session of its own and wait until it has ended, at most ``deadline`` seconds.
 
     argv: the program's absolute path first. stdin, stdout, stderr: open descriptors, or None for /dev/null; a pipe
     would be waited for as long as any descendant holds it, so output goes to a file. At the deadline, when cancelled,
-    and when it fails, every process of its group is killed and reaped before this returns. Signals are at their
-    defaults in it and none is blocked. Raises OSError when the program cannot be started.
+    and when it fails, every process of its group is killed and reaped before this returns. gently: of one that has not
+    ended by then, seconds that its group has to clear up, from SIGTERM on. Signals are at their defaults in it and none
+    is blocked. Raises OSError when the program cannot be started.
     """
     pid = _spawn(argv, env, (stdin, stdout, stderr))
     children.add(pid)
@@ -105,8 +107,11 @@ async def run_command(
             timed_out = False
         if not timed_out and _has_succeeded(pidfd):
             return _reap(pidfd, timed_out=False)
+        if timed_out:
+            await _ask_group(pid, pidfd, gently)
         return await _kill_group(pid, pidfd, timed_out=timed_out)
     except trio.Cancelled:
+        await _ask_group(pid, pidfd, gently)
         await _kill_group(pid, pidfd, timed_out=False)
         raise
     finally:
@@ -132,6 +137,16 @@ def _spawn(argv: Sequence[str], env: Mapping[str, str], streams: tuple[int | Non
         setsigmask=[],
         setsigdef=_DEFAULT_SIGNALS,
     )
+
+
+async def _ask_group(pid: int, pidfd: int, patience: float) -> None:
+    """Have a command end by itself, within so many seconds, whatever is cancelled meanwhile. It is not reaped."""
+    if patience <= 0:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGTERM)
+    with trio.CancelScope(shield=True), trio.move_on_after(patience):
+        await trio.lowlevel.wait_readable(pidfd)
 
 
 async def _kill_group(pid: int, pidfd: int, *, timed_out: bool) -> CommandResult:

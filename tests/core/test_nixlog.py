@@ -59,6 +59,48 @@ error: builder for '/nix/store/{HASH}-boom-1.2.drv' failed with exit code 3;
        > no such thing
        For full logs, run 'nix log /nix/store/{HASH}-boom-1.2.drv'.
 """
+FAILED_OLD = f"""building '/nix/store/{HASH}-boom-1.2.drv'...
+starting
+no such thing
+builder for '/nix/store/{HASH}-boom-1.2.drv' failed with exit code 3
+cannot build derivation '/nix/store/{HASH}-web.json.drv': 1 dependencies couldn't be built
+error: build of '/nix/store/{HASH}-web.json.drv' failed
+"""
+FAILED_NEW = f"""building '/nix/store/{HASH}-boom-1.2.drv'...
+error: Cannot build '/nix/store/{HASH}-boom-1.2.drv'.
+       Reason: builder failed with exit code 3.
+       Output paths:
+         /nix/store/{HASH}-boom-1.2
+       Last 2 log lines:
+       > starting
+       > no such thing
+error: Cannot build '/nix/store/{HASH}-web.json.drv'.
+       Reason: 1 dependency failed.
+       Output paths:
+         /nix/store/{HASH}-web.json
+"""
+FAILED_EVALUATION = f"""building '/nix/store/{HASH}-boom-1.2.drv'...
+error:
+       … while calling the 'toJSON' builtin
+         at /opt/lib/nix/build.nix:12:10:
+
+       error: builder for '/nix/store/{HASH}-boom-1.2.drv' failed with exit code 3;
+       last 2 log lines:
+       > starting
+       > no such thing
+       For full logs, run 'nix log /nix/store/{HASH}-boom-1.2.drv'.
+"""
+OF_A_COMPILER = f"""building '/nix/store/{HASH}-rust-1.drv'...
+error: cannot find value `x` in this scope
+ --> src/main.rs:1:2
+error: aborting due to 1 previous error
+"""
+"""What a builder says that is not the last one."""
+MISMATCH = f"""error: hash mismatch in fixed-output derivation '/nix/store/{HASH}-source.drv':
+         specified: sha256-AAAA
+            got:    sha256-BBBB
+error: 1 dependencies of derivation '/nix/store/{HASH}-web.json.drv' failed to build
+"""
 
 
 def test_the_files_that_it_is_made_from_are_told_once_in_order() -> None:
@@ -94,10 +136,38 @@ def test_of_a_chain_of_errors_the_last_says_why_and_where() -> None:
     assert problem == Problem(FILE, 2, 14, "", "attribute 'pyhton3' missing", HINT)
 
 
-@pytest.mark.parametrize("said", [FAILED, FAILED_QUOTED])
-def test_a_builder_that_fails_is_told_with_its_last_words(said: str) -> None:
+@pytest.mark.parametrize("other", ["", OF_A_COMPILER])
+@pytest.mark.parametrize("said", [FAILED, FAILED_QUOTED, FAILED_OLD, FAILED_NEW, FAILED_EVALUATION])
+def test_a_builder_that_fails_is_told_with_its_last_words(said: str, other: str) -> None:
     message = "the builder of boom-1.2 failed (exit code 3): no such thing"
-    assert find_problem(READ + said, FILE, LOG) == Problem(FILE, 1, 1, "", message, HINT)
+    assert find_problem(READ + other + said, FILE, LOG) == Problem(FILE, 1, 1, "", message, HINT)
+
+
+def test_what_a_builder_calls_an_error_is_its_last_word_only() -> None:
+    said = f"{OF_A_COMPILER}error: builder for '/nix/store/{HASH}-rust-1.drv' failed with exit code 101\n"
+    message = "the builder of rust-1 failed (exit code 101): error: aborting due to 1 previous error"
+    assert find_problem(READ + said, FILE, LOG).message == message
+
+
+def test_of_a_builder_that_runs_nix_the_outer_one_failed() -> None:
+    inner = f"error: builder for '/nix/store/{HASH}-inner.drv' failed with exit code 1\n"
+    assert "builder of boom-1.2 failed" in find_problem(READ + inner + FAILED, FILE, LOG).message
+
+
+@pytest.mark.parametrize("other", ["", OF_A_COMPILER])
+def test_what_nix_says_itself_comes_after_what_builders_say(other: str) -> None:
+    assert find_problem(READ + other + UNDEFINED, FILE, LOG).message == "undefined variable 'foo'"
+    assert find_problem(READ + other + CHAINED, FILE, LOG) == find_problem(READ + CHAINED, FILE, LOG)
+    mismatch = find_problem(READ + other + MISMATCH, FILE, LOG).message
+    assert mismatch.startswith("hash mismatch in fixed-output derivation")
+    assert mismatch.endswith("got:    sha256-BBBB")
+
+
+def test_where_it_is_only_known_that_a_build_failed() -> None:
+    said = f"no luck\nerror: build of '/nix/store/{HASH}-web.json.drv' failed\n"
+    assert find_problem(READ + said, FILE, LOG).message == "the builder of web.json failed: no luck"
+    said = f"error: 1 dependencies of derivation '/nix/store/{HASH}-web.json.drv' failed to build\n"
+    assert find_problem(READ + said, FILE, LOG).message == said.strip().removeprefix("error: ")
 
 
 def test_a_place_may_have_words_behind_it() -> None:
@@ -133,7 +203,7 @@ def test_progress(log: str, said: str) -> None:
 
 @given(
     st.text(max_size=300)
-    | st.sampled_from([UNDEFINED, FAILED, CHAINED]).flatmap(
+    | st.sampled_from([UNDEFINED, FAILED, CHAINED, FAILED_OLD, FAILED_NEW, FAILED_EVALUATION, MISMATCH]).flatmap(
         lambda text: st.integers(0, len(text)).map(lambda end: text[:end])
     )
 )

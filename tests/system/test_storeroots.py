@@ -5,9 +5,11 @@ A collection of nix' own stands behind it; what one at work does is played by a 
 
 import fcntl
 import os
+import select
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -173,6 +175,68 @@ def test_two_agents_with_one_bundle_do_not_take_it_from_each_other(
     assert roots_in(store) == {}
 
 
+def move(agent: Agent, to: Path) -> Agent:
+    to.mkdir()
+    agent.folder.rename(to / "gcroots")
+    return Agent(to)
+
+
+def test_a_state_directory_that_was_moved_leaves_no_roots_behind(
+    nix: PrivateStore, store: Store, agent: Agent, tmp_path: Path
+) -> None:
+    use = use_of(store, data := derive(nix))
+    for digest in (DIGEST, OTHER):
+        agent.roots.add(digest, use)
+    later = move(agent, tmp_path / "moved")
+    later.roots.add(DIGEST, use)
+    assert sorted(path.split("/")[1] for path in roots_in(store)) == [DIGEST, OTHER]
+    # Of the other, which nothing needs, only the record is left of where they were.
+    later.sweep(set(), {DIGEST})
+    assert [path.split("/")[1] for path in roots_in(store)] == [DIGEST]
+    nix.collect_garbage()
+    assert os.path.exists(data)
+    later.sweep(set(), set())
+    assert roots_in(store) == {}
+
+
+def test_one_that_is_found_by_its_old_name_too_is_moved_all_the_same(
+    nix: PrivateStore, store: Store, agent: Agent, tmp_path: Path
+) -> None:
+    use = use_of(store, derive(nix))
+    agent.roots.add(DIGEST, use)
+    later = move(agent, tmp_path / "moved")
+    agent.folder.parent.rmdir()
+    agent.folder.parent.symlink_to(tmp_path / "moved")
+    later.roots.add(DIGEST, use)
+    assert len(roots_in(store)) == 1
+
+
+def test_a_copy_of_a_state_directory_leaves_the_first_ones_roots(
+    nix: PrivateStore, store: Store, agent: Agent, tmp_path: Path
+) -> None:
+    use = use_of(store, derive(nix))
+    for digest in (DIGEST, OTHER):
+        agent.roots.add(digest, use)
+    shutil.copytree(agent.folder, tmp_path / "copy/gcroots", symlinks=True)
+    before = roots_in(store)
+    copy = Agent(tmp_path / "copy")
+    copy.roots.add(DIGEST, use)
+    assert len(roots_in(store)) == 3
+    copy.sweep(set(), set())
+    assert roots_in(store) == before
+
+
+def test_roots_without_a_record_are_given_up(nix: PrivateStore, store: Store, agent: Agent) -> None:
+    use = use_of(store, derive(nix))
+    lost = ["3" * 64, "4" * 64, "5" * 64]
+    for digest in (DIGEST, *lost):
+        agent.roots.add(digest, use)
+    for digest in lost:
+        os.unlink(agent.folder / digest)
+    agent.sweep({lost[1]}, {DIGEST, lost[2]})
+    assert {path.split("/")[1] for path in roots_in(store)} == {DIGEST, lost[1], lost[2]}
+
+
 def test_of_a_chroot_store_the_roots_are_in_it(tmp_path: Path, agent: Agent) -> None:
     root = tmp_path / "root"
     store = Store("/nix/store", f"{root}/nix/store", f"{root}/nix/var/nix", str(root))
@@ -285,6 +349,7 @@ class Collector:
     def __init__(self, store: Store) -> None:
         self.noted: list[str] = []
         self.answer = b"1"
+        self.delay = 0.0
         self._store = store
 
     @contextmanager
@@ -319,8 +384,16 @@ class Collector:
             with client, client.makefile("rb") as lines:
                 for line in lines:
                     self.noted.append(line.decode().removesuffix("\n"))
-                    if self.answer:
+                    time.sleep(self.delay)
+                    if self.answer and not _is_gone(client):
                         client.sendall(self.answer)
+
+
+def _is_gone(client: socket.socket) -> bool:
+    """Whether the other side has closed."""
+    poll = select.poll()
+    poll.register(client, select.POLLRDHUP)
+    return bool(poll.poll(0))
 
 
 def test_a_collector_at_work_is_told(nix: PrivateStore, store: Store, agent: Agent) -> None:
@@ -369,6 +442,32 @@ def test_a_collector_that_cannot_be_told_keeps_it_from_starting(
     assert roots_in(store) == {}
     agent.roots.add(DIGEST, use)
     assert len(roots_in(store)) == 1
+
+
+def test_roots_that_stand_need_no_collector(nix: PrivateStore, store: Store, agent: Agent) -> None:
+    """A restart must not wait for a collection that began weeks after its roots were made."""
+    use = use_of(store, path := derive(nix))
+    agent.roots.add(DIGEST, use)
+    with Collector(store).at_work(listens=False):
+        agent.roots.add(DIGEST, use)
+        with pytest.raises(DiskFailed, match="cannot be told"):
+            agent.roots.add(OTHER, use)
+        os.unlink(path)
+        with pytest.raises(DiskFailed, match="not valid in the store any more"):
+            agent.roots.add(DIGEST, use)
+
+
+def test_a_slow_collector_has_one_time_for_all_paths(
+    nix: PrivateStore, store: Store, agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storeroots, "COLLECTOR_PATIENCE", 0.3)
+    collector = Collector(store)
+    collector.delay = 0.1
+    use = StoreUse(store, (derive(nix),) * 50)
+    began = time.monotonic()
+    with collector.at_work(), pytest.raises(DiskFailed, match="cannot be told: timed out"):
+        agent.roots.add(DIGEST, use)
+    assert time.monotonic() - began < 2
 
 
 def test_no_collection_begins_while_roots_are_made(

@@ -319,7 +319,10 @@ class Supervision:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         if self._life.was_ready and self._target is not None and self._effects.is_made_from(self._target):
+            back = self._trial.comes_back
             self._trial.note_ready(self._target)
+            if back is not None and self._trial.comes_back is None:
+                self._outside.sweep()  # it was kept in case this does not become ready
         if self._trial.has_failed(happening.event, self._life):
             self._roll_back(nursery)
         if happening.event is Event.CLEANED:

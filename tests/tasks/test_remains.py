@@ -4,6 +4,7 @@ started before that."""
 import trio
 from trio.testing import MockClock
 
+from orchestrator.model.health import Notification
 from orchestrator.model.state import PublicState
 from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
 
@@ -104,3 +105,19 @@ async def test_a_crash_is_cleared_away_before_the_next_is_made(autojump_clock: M
         stage.runtime.process_of("web").finish(code=1)
         await trio.sleep(30)
         assert [method for method, _ in commands(stage)] == ["create", "start", "remove", "create", "start"]
+
+
+async def test_what_may_come_back_is_kept_until_what_is_tried_is_ready(autojump_clock: MockClock) -> None:
+    text = WEB + 'ready = "notify"\n'
+    async with open_stage({"web": text}, settled=False) as stage:
+        await trio.sleep(1)
+        stage.notify_sockets.say("web", Notification(ready=True))
+        await stage.settle()
+        old = str(stage.state("web").bundle)
+        stage.directory.write("web", text + 'cwd = "/srv"\n')
+        await trio.sleep(5)
+        assert {old, str(stage.state("web").bundle)} == set(stage.disk.bundles)
+        stage.notify_sockets.say("web", Notification(ready=True))
+        await stage.settle()
+        assert set(stage.disk.bundles) == {str(stage.state("web").bundle)}
+        assert stage.state("web").bundle != old

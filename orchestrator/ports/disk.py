@@ -12,8 +12,7 @@ class Disk(Protocol):
     """The state directory and the run directory. All methods raise DiskFailed."""
 
     def store_bundle(self, bundle: Bundle) -> None:
-        """Make ``bundles/DIGEST`` (config.json and the skeleton) unless it stands there whole, and keep the store paths
-        that it needs. All or nothing."""
+        """Make ``bundles/DIGEST`` (config.json and the skeleton) unless it stands there whole. All or nothing."""
         ...
 
     def keep_store_paths(self, bundle: Bundle) -> None:

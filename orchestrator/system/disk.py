@@ -77,7 +77,6 @@ class HostDisk:
         """See `orchestrator.ports.Disk.store_bundle`."""
         with _tried(f"cannot store the bundle {self.layout.bundle(bundle.digest)}"):
             store_bundle(self.layout, bundle)
-        self.keep_store_paths(bundle)
 
     def keep_store_paths(self, bundle: Bundle) -> None:
         """See `orchestrator.ports.Disk.keep_store_paths`."""

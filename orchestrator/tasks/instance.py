@@ -134,6 +134,7 @@ class LiveInstance:
         disk = self._outside.disk
         disk.write_instance(self.state)
         disk.store_bundle(self._instance.bundle)
+        disk.keep_store_paths(self._instance.bundle)
         disk.prepare_instance(self._instance)
         disk.keep_origin(self.state)
 

@@ -66,6 +66,7 @@ class Supervision:
         self._effects = Effects(name, outside, self._mailbox.send, adopted)
         self._replacement = Replacement(self._effects)
         self._trial = Trial(adopted.standing if adopted is not None else None)
+        self._back = self._trial.comes_back
         self._place = Place(name, outside.order, self._mailbox)
         if adopted is not None:
             resumption = adopted.resumption
@@ -196,6 +197,9 @@ class Supervision:
             self._updates.begin_if_due(self._effects.current, self._target, nursery)
         self._publisher.due = True
         self._note_place()
+        if self._back not in (None, back := self._trial.comes_back):
+            self._outside.sweep()  # it was kept in case what was tried does not become ready
+        self._back = back
         if self._is_wanted() or self._updates.under_way or self._mailbox.has_more:
             return
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
@@ -319,10 +323,7 @@ class Supervision:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
         if self._life.was_ready and self._target is not None and self._effects.is_made_from(self._target):
-            back = self._trial.comes_back
             self._trial.note_ready(self._target)
-            if back is not None and self._trial.comes_back is None:
-                self._outside.sweep()  # it was kept in case this does not become ready
         if self._trial.has_failed(happening.event, self._life):
             self._roll_back(nursery)
         if happening.event is Event.CLEANED:

@@ -21,8 +21,8 @@ from tests.host.agent_process import AgentProcess
 KILLS = 500
 EDITS = 2000
 WARM_UP = 1000
-"""Edits before the agent's memory is looked at for the first time. It grows by about 3 MB in the first two thousand, ever
-more slowly, and then no more: what CPython keeps of the largest that it needed so far."""
+"""Edits before the agent's memory is looked at for the first time. It grows by about 3 MB in the first two thousand,
+ever more slowly, and then no more: what CPython keeps of the largest that it needed so far."""
 
 
 def main() -> int:

@@ -514,23 +514,23 @@ def test_without_a_state_folder_nothing_is_made(tmp_path: Path, agent: Agent) ->
 # What the agent makes of it
 
 
-def test_a_bundle_whose_paths_are_gone_is_not_stored_as_good(nix: PrivateStore, store: Store, tmp_path: Path) -> None:
+def test_a_bundle_whose_paths_are_gone_is_told_so(nix: PrivateStore, store: Store, tmp_path: Path) -> None:
     disk = HostDisk(Layout(f"{tmp_path}/state", f"{tmp_path}/run"))
     path = derive(nix)
     bundle = evolve(make_bundle(), store=use_of(store, path))
-    disk.store_bundle(bundle)
+    disk.keep_store_paths(bundle)
     disk.keep_store_paths(bundle)
     assert list(roots_in(store).values()) == [path]
     disk.sweep_store_roots((), lambda: ())
     nix.collect_garbage()
     with pytest.raises(DiskFailed) as caught:
-        disk.store_bundle(bundle)
+        disk.keep_store_paths(bundle)
     assert str(caught.value) == f"{path}: not valid in the store any more"
 
 
 def test_a_bundle_of_no_store_has_no_roots(tmp_path: Path) -> None:
     disk = HostDisk(Layout(f"{tmp_path}/state", f"{tmp_path}/run"))
-    disk.store_bundle(make_bundle())
+    disk.keep_store_paths(make_bundle())
     assert not os.path.exists(f"{tmp_path}/state/gcroots")
 
 

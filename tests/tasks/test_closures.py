@@ -363,6 +363,7 @@ async def test_what_a_generation_has_is_kept_from_the_collector_before_it_is_wri
     autojump_clock: MockClock,
 ) -> None:
     async with open_stage({"web": LINKED, "db": WEB}, with_store) as stage:
+        stage.disk.calls.clear()  # what starts is kept by itself
         stage.generations.fail("write")
         await settle_long(stage)
         assert [bundle.digest for bundle in kept_by(stage)] == [stage.state("web").bundle]
@@ -371,6 +372,7 @@ async def test_what_a_generation_has_is_kept_from_the_collector_before_it_is_wri
 
 async def test_what_cannot_be_kept_is_written_all_the_same(autojump_clock: MockClock) -> None:
     async with open_stage({"web": LINKED}, with_store) as stage:
+        stage.disk.calls.clear()
         stage.disk.fail("keep_store_paths", "not valid any more")
         await settle_long(stage)
         assert kept_by(stage) == []

@@ -6,7 +6,8 @@ from trio.testing import MockClock
 
 from orchestrator.model.health import Notification
 from orchestrator.model.state import PublicState
-from tests.tasks.helpers_reconcile import WEB, Stage, open_stage
+from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
+from tests.tasks.helpers_takeover import open_next
 
 EDITED = WEB + 'cwd = "/srv"\n'
 
@@ -121,3 +122,22 @@ async def test_what_may_come_back_is_kept_until_what_is_tried_is_ready(autojump_
         await stage.settle()
         assert set(stage.disk.bundles) == {str(stage.state("web").bundle)}
         assert stage.state("web").bundle != old
+
+
+async def test_what_may_have_come_back_with_an_earlier_agent_is_given_up_too(autojump_clock: MockClock) -> None:
+    text = WEB + 'ready = "notify"\n'
+    async with open_stage({"web": text}, settled=False) as stage:
+        await trio.sleep(1)
+        stage.notify_sockets.say("web", Notification(ready=True))
+        await stage.settle()
+        await trio.sleep(5)
+        stage.directory.write("web", text + 'cwd = "/srv"\n')
+        await trio.sleep(5)
+        left = Wreck(stage)
+    assert len(left.disk.bundles) == 2
+    async with open_next({"web": text + 'cwd = "/srv"\n'}, left, settled=False) as stage:
+        await trio.sleep(2)
+        assert len(stage.disk.bundles) == 2, "it is tried on"
+        stage.notify_sockets.say("web", Notification(ready=True))
+        await stage.settle()
+        assert set(stage.disk.bundles) == {str(stage.state("web").bundle)}

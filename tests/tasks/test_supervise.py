@@ -32,7 +32,7 @@ async def test_a_start_writes_each_step_before_what_it_tells_of(autojump_clock: 
         assert stage.steps() == [Step.CREATING, Step.CREATED, Step.STARTING, Step.RUNNING]
         assert stage.methods() == ["create", "start"]
         names = [name for name, _ in stage.disk.calls if name != "write_name"]
-        assert names[:3] == ["write_instance", "store_bundle", "prepare_instance"]
+        assert names[:3] == ["write_instance", "store_bundle", "keep_store_paths"]
         state = stage.state
         assert (state.pid, state.instance, state.bundle, state.ready) == (1000, "web-000", "a", True)
         assert stage.disk.instances["web-000"].pid_start_time == 100_000
@@ -124,7 +124,7 @@ async def test_a_start_that_fails_is_undone_and_tried_again(autojump_clock: Mock
         assert stage.state.restarts == 1
 
 
-@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "prepare_instance"])
+@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "keep_store_paths", "prepare_instance"])
 async def test_a_full_disk_is_a_start_that_fails(autojump_clock: MockClock, method: str) -> None:
     async with open_stage(lambda stage: stage.disk.fail(method)) as stage:
         stage.web.tell(Start(make_target()))
@@ -429,7 +429,7 @@ async def test_the_state_file_tells_how_to_stop_it_now(autojump_clock: MockClock
         assert stage.disk.instances["web-000"].policy.stop.timeout == 1.0
 
 
-@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "prepare_instance"])
+@pytest.mark.parametrize("method", ["write_instance", "store_bundle", "keep_store_paths", "prepare_instance"])
 async def test_a_replacement_that_cannot_be_made_ready_costs_nothing_that_runs(
     autojump_clock: MockClock, method: str
 ) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 import trio
 from attrs import evolve
@@ -31,16 +32,30 @@ async def compile_all(sources: Iterable[Source], parser: Parser, world: World) -
         return await compile_sources(sources, {}, parser, world)
     folder = tempfile.mkdtemp(prefix="orchestrator-builds-")
     nix = HostNix(world.host.store, Children(), os.environ, folder)
+    failed = True
+    try:
+        compiled = await _compile_built(nix, sources, expressions, parser, world)
+        failed = any(each.source.built is None and each.source.form is Form.NIX for each in compiled.values())
+    finally:
+        # What was built is kept by nobody; the logs of builds that failed stay where their problems say.
+        for source in expressions:
+            with suppress(OSError):
+                os.unlink(f"{folder}/{source.name}")
+        if not failed:
+            shutil.rmtree(folder, ignore_errors=True)
+    return compiled
+
+
+async def _compile_built(
+    nix: HostNix, sources: Iterable[Source], expressions: Iterable[Source], parser: Parser, world: World
+) -> dict[str, Compiled]:
     built = await _build_all(nix, expressions)
     ready = [built.get(source.name, source) for source in sources]
     compiled = await compile_sources([each for each in ready if isinstance(each, Source)], {}, parser, world)
     compiled |= {each.source.name: each for each in ready if isinstance(each, Compiled)}
     wrong = [each.source for each in compiled.values() if each.source.built and isinstance(each.result, Broken)]
     placed = [evolve(source, built=await nix.find_places(source, list_keys(source))) for source in wrong]
-    compiled |= await compile_sources(placed, {}, parser, world)
-    if not any(isinstance(each, Compiled) for each in ready):
-        shutil.rmtree(folder, ignore_errors=True)
-    return compiled
+    return compiled | await compile_sources(placed, {}, parser, world)
 
 
 async def _build_all(nix: HostNix, sources: Iterable[Source]) -> Mapping[str, Source | Compiled]:

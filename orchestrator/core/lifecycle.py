@@ -294,6 +294,7 @@ def _note(life: Life, happening: Happening, policy: Policy, *, now: float) -> Li
                 life,
                 last_exit=happening.exit,
                 failures=life.failures if life.halted else life.failures + 1,
+                unbuilt=happening.event is Event.BUILD_FAILED,
                 message=happening.message,
             )
         case Event.CLEAN_FAILED:
@@ -319,7 +320,7 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
             wait = delay_after(policy.restart, life.failures, chance)
             return evolve(life, phase=phase, deadline=now + wait)
         case Phase.BLOCKED:
-            again = life.phase is Phase.BACKOFF and life.wanted and life.failures > 0
+            again = life.phase is Phase.BACKOFF and life.wanted and life.failures > 0 and not life.unbuilt
             return evolve(
                 life,
                 phase=phase,
@@ -328,6 +329,7 @@ def _enter(life: Life, phase: Phase, policy: Policy, *, now: float, chance: floa
                 was_ready=False,
                 unheard=False,
                 unwell="",
+                unbuilt=False,
                 outcome=Outcome.NONE,
                 restarts=life.restarts + 1 if again else life.restarts,
                 restarted_at=note_restart(policy.restart, life.restarted_at, now) if again else life.restarted_at,

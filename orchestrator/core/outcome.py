@@ -18,12 +18,13 @@ def has_succeeded(life: Life) -> bool:
 
 def is_to_restart(life: Life, policy: Policy) -> bool:
     """Whether the policy has it started again after such an end."""
-    return (policy.restart.on_success if has_succeeded(life) else policy.restart.on_failure) is OnExit.RESTART
+    by_policy = policy.restart.on_success if has_succeeded(life) else policy.restart.on_failure
+    return life.unbuilt or by_policy is OnExit.RESTART
 
 
 def gives_up(life: Life, policy: Policy) -> bool:
     """Whether it would be started again, but for how often it was."""
-    if not life.wanted or life.halted or not is_to_restart(life, policy):
+    if not life.wanted or life.halted or life.unbuilt or not is_to_restart(life, policy):
         return False
     return is_exhausted(policy.restart, life.restarted_at, life.cleaned_at)
 

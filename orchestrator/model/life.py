@@ -69,6 +69,9 @@ class Life:
     """Whether it may have said that it is ready while no agent listened: it is taken for ready when its time is up."""
     unwell: str = ""
     """Why this instance is ended though it was not asked for: that is a failure, however it exits."""
+    unbuilt: bool = False
+    """Whether it could not even be made, for want of room or of what it is made from: the host's failure and not its
+    own, so that it is tried again whatever its policy says of failures."""
     deadline: float | None = None
     restarts: int = 0
     failures: int = 0

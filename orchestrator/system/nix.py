@@ -46,7 +46,10 @@ class NixStore:
     environ: Mapping[str, str]
 
     async def query_requisites(self, store: Store, paths: Sequence[str]) -> Requisites:
-        """The closure of store paths, which must not be none. Raises NixFailed."""
+        """The closure of store paths, which must not be none. Raises NixFailed, also where there is no such store: nix
+        would make one."""
+        if not _is_there(store):
+            raise NixFailed(f"there is no store {store.real}")
         invalid = tuple(await self._run(store, ["--check-validity", "--print-invalid", *paths]))
         if invalid:
             return Requisites(invalid=invalid)
@@ -77,6 +80,10 @@ class NixStore:
             first = said.splitlines()[0] if said else ""
             raise NixFailed(f"{command[0]} {arguments[0]}: {result.describe()}{': ' if first else ''}{first}")
         return lines
+
+
+def _is_there(store: Store) -> bool:
+    return os.path.isdir(store.real)
 
 
 def open_memory(name: str) -> BinaryIO:

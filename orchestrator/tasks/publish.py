@@ -89,7 +89,7 @@ class NamePublisher:
         # Running, it is to be ready by then, or it is to stop after others.
         on_its_way = life.phase is Phase.RUNNING and (life.deadline is not None or bool(turn.behind))
         settled = life.phase in (Phase.RUNNING, Phase.BACKOFF, Phase.IDLE) or life.deadline is not None
-        built = not building or life.phase is not Phase.IDLE
+        built = not building or held or life.phase is not Phase.IDLE
         at_rest = (settled and not on_its_way) or turn.rests or lacks_definition
         outside.report.changed(
             state,

@@ -115,15 +115,19 @@ async def test_one_that_cannot_be_run(tmp_path: Path) -> None:
 
 async def test_it_is_told_which_store_and_nothing_of_the_agent(tmp_path: Path) -> None:
     command = write_nix(tmp_path, f"env > {tmp_path}/env; echo $@ > {tmp_path}/args")
-    await command.query_requisites(Store("/x/store", "/y/store", "/x/state"), ["/x/store/a"])
+    place, chroot = tmp_path / "x", tmp_path / "chroot"
+    for folder in (place / "store", chroot / "nix/store"):
+        folder.mkdir(parents=True)
+    store = Store(f"{place}/store", f"{place}/store", f"{place}/state")
+    await command.query_requisites(store, [f"{place}/store/a"])
     said = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
-    assert (said["NIX_STORE_DIR"], said["NIX_STATE_DIR"]) == ("/x/store", "/x/state")
+    assert (said["NIX_STORE_DIR"], said["NIX_STATE_DIR"]) == (f"{place}/store", f"{place}/state")
     assert "NOTIFY_SOCKET" not in said
-    assert (tmp_path / "args").read_text() == "--query --requisites /x/store/a\n"
-    await command.query_requisites(Store(root="/srv/chroot"), ["/nix/store/a"])
+    assert (tmp_path / "args").read_text() == f"--query --requisites {place}/store/a\n"
+    await command.query_requisites(Store(root=str(chroot)), ["/nix/store/a"])
     said = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     assert "NIX_STORE_DIR" not in said
-    assert (tmp_path / "args").read_text() == "--query --requisites /nix/store/a --store /srv/chroot\n"
+    assert (tmp_path / "args").read_text() == f"--query --requisites /nix/store/a --store {chroot}\n"
 
 
 async def test_much_output_is_read_whole(tmp_path: Path) -> None:
@@ -137,3 +141,11 @@ async def test_much_output_is_read_whole(tmp_path: Path) -> None:
 def test_the_tests_have_nix() -> None:
     assert shutil.which("nix-store"), "apt-get install nix-bin"
     assert stat.S_ISREG(os.stat(shutil.which("nix-store") or "").st_mode)
+
+
+async def test_a_store_that_is_not_there_is_said_to_be_missing_and_not_made(nix: PrivateStore, tmp_path: Path) -> None:
+    store = Store(f"{tmp_path}/q/store", f"{tmp_path}/q/store", f"{tmp_path}/q/state")
+    with pytest.raises(NixFailed) as caught:
+        await command_of(nix).query_requisites(store, [name_path(store, "x", "app")])
+    assert str(caught.value) == f"there is no store {tmp_path}/q/store"
+    assert not (tmp_path / "q").exists()

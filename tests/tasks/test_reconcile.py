@@ -1,5 +1,6 @@
 """From the directory to the running set, over fakes and virtual time: what an edit does, and what it leaves alone."""
 
+import pytest
 import trio
 from attrs import evolve
 from trio.testing import MockClock
@@ -347,3 +348,25 @@ async def test_status_follows_and_rests(autojump_clock: MockClock) -> None:
         await trio.sleep(10)
         assert stage.notifier.told[-1] == "1 running, 1 invalid"
         nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    "restart", ['restart = { max_restarts = 2, delay = "100ms" }\n', 'type = "oneshot"\nrestart.on_failure = "stop"\n']
+)
+async def test_what_cannot_be_made_is_no_failure_of_its_own_and_begins_once_it_can(
+    autojump_clock: MockClock, restart: str
+) -> None:
+    """A full disk: nothing gives up for that."""
+
+    def fill(stage: Stage) -> None:
+        stage.disk.fail("store_bundle", times=12)
+
+    async with open_stage({"web": WEB + restart}, fill, settled=False) as stage:
+        await trio.sleep(20)
+        web = stage.state("web")
+        assert web.state is PublicState.BACKOFF
+        assert "no space left on device" in web.message
+        assert web.restarts == 0
+        await trio.sleep(600)
+        assert stage.state("web").state is PublicState.RUNNING
+        assert stage.state("web").restarts == 0

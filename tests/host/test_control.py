@@ -96,8 +96,10 @@ def following(agent: AgentProcess, path: str) -> Iterator[IO[str]]:
 
 
 def test_events_are_followed(agent: AgentProcess) -> None:
+    # One that takes its time: a stop that is over before the agent comes to tell of it is told as an exit alone.
+    lingers = "trap 'sleep 0.5; exit 0' TERM; while :; do sleep 0.01; done"
     with following(agent, "/v1/events?follow=true&name=followed") as lines:
-        before = agent.start_container("followed")
+        before = agent.start_container("followed", definition(lingers))
         record = json.loads(lines.readline())
         assert (record["name"], record["kind"], record["instance"]) == ("followed", "started", before["instance"])
         agent.remove("followed")

@@ -130,7 +130,8 @@ def test_ended_in_the_midst_of_a_trial_it_removes_what_it_made(tmp_path: Path) -
     begun, released = tmp_path / "begun", tmp_path / "released"
     os.mkfifo(begun)
     os.mkfifo(released)
-    script = f'case "$*" in *create*) echo > {begun}; read line < {released}; exit 1;; esac'
+    # A while after its release, so that the signal has come first.
+    script = f'case "$*" in *create*) echo > {begun}; read line < {released}; sleep 0.5; exit 1;; esac'
     with make_runtime(tmp_path, script) as program:
         command = (orchestrator(), "doctor", "--run", f"{tmp_path}/run", "--runtime", program)
         for number in (signal.SIGTERM, signal.SIGINT):

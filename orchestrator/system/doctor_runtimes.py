@@ -37,15 +37,19 @@ def _add_railcar(names: Iterable[str]) -> tuple[str, ...]:
     return every if found is None or {RAILCAR, found} & set(every) else (*every, RAILCAR)
 
 
+_ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
 async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
     """Let each run a container, and railcar where it is installed; as root. names: programs, or absolute paths.
 
-    Makes this process a subreaper. SIGTERM and SIGHUP end it once all is removed. Raises OutsideError where none can be
-    tried: no folder can be made, control groups cannot be read.
+    Makes this process a subreaper. SIGTERM, SIGINT and SIGHUP end it once all is removed: a KeyboardInterrupt would not
+    be kept out of what is shielded. Raises OutsideError where none can be tried: no folder can be made, control groups
+    cannot be read.
     """
     keep_descriptors_private()
     become_subreaper()
-    with _make_folder() as folder, trio.open_signal_receiver(signal.SIGTERM, signal.SIGHUP) as signals:
+    with _make_folder() as folder, trio.open_signal_receiver(*_ENDED_BY) as signals:
         ended_by: list[int] = []
         trials: list[RuntimeTrial] = []
         async with trio.open_nursery() as nursery:

@@ -7,6 +7,7 @@ root, by a skip of its own, with a module that skipped itself whole, or because 
 
 import ctypes
 import os
+import signal
 
 import pytest
 
@@ -66,6 +67,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # Begun in the background of a shell. What the tests start would ignore it too.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Where tests run side by side, it is the process that hears of all of them that judges.
     if os.environ.get(VARIABLE) == "1" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(RealGate())

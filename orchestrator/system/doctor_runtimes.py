@@ -37,7 +37,10 @@ def _add_railcar(names: Iterable[str]) -> tuple[str, ...]:
     return every if found is None or {RAILCAR, found} & set(every) else (*every, RAILCAR)
 
 
-_ENDED_BY = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+def _list_enders() -> list[signal.Signals]:
+    """The signals that end a trial: not what this process was started to ignore, as under nohup(1)."""
+    enders = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    return [number for number in enders if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
@@ -49,7 +52,7 @@ async def try_runtimes(names: Iterable[str]) -> tuple[RuntimeTrial, ...]:
     """
     keep_descriptors_private()
     become_subreaper()
-    with _make_folder() as folder, trio.open_signal_receiver(*_ENDED_BY) as signals:
+    with _make_folder() as folder, trio.open_signal_receiver(*_list_enders()) as signals:
         ended_by: list[int] = []
         trials: list[RuntimeTrial] = []
         async with trio.open_nursery() as nursery:

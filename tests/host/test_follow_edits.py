@@ -161,4 +161,5 @@ def test_a_memory_limit_that_cannot_hold_is_told_and_leaves_the_container(agent:
     assert memory_limits(agent.cgroup("full")) == {256 * MEBIBYTE}
     agent.define("full", definition(script, resources={"memory": "200M"}))
     agent.wait_until(lambda: memory_limits(agent.cgroup("full")) == {200 * MEBIBYTE}, "the new limit")
-    assert life_of(agent.row("full")) == life_of(before)
+    after = agent.wait_row("full", lambda row: not row["message"], "no trouble any more")
+    assert life_of(after) == life_of(before)

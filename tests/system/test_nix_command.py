@@ -96,21 +96,21 @@ async def test_what_it_says_is_told(nix: PrivateStore) -> None:
 async def test_of_what_it_says_the_first_line_is_told(tmp_path: Path) -> None:
     command = write_nix(tmp_path, "echo 'error: one' >&2; echo two >&2; exit 3")
     with pytest.raises(NixFailed) as caught:
-        await command.query_requisites(Store(), ["/x"])
+        await command.query_requisites(Store(real=str(tmp_path)), ["/x"])
     assert str(caught.value) == f"{tmp_path}/nix-store --check-validity: exit code 3: error: one"
 
 
 async def test_one_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nix_module, "PATIENCE", 0.1)
     with pytest.raises(NixFailed, match=r"--check-validity: took too long$"):
-        await write_nix(tmp_path, "exec sleep 1000").query_requisites(Store(), ["/x"])
+        await write_nix(tmp_path, "exec sleep 1000").query_requisites(Store(real=str(tmp_path)), ["/x"])
 
 
 async def test_one_that_cannot_be_run(tmp_path: Path) -> None:
     command = write_nix(tmp_path, "")
     (tmp_path / "nix-store").write_text("#!/no/such/interpreter\n")
     with pytest.raises(NixFailed, match="nix-store"):
-        await command.query_requisites(Store(), ["/x"])
+        await command.query_requisites(Store(real=str(tmp_path)), ["/x"])
 
 
 async def test_it_is_told_which_store_and_nothing_of_the_agent(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ async def test_it_is_told_which_store_and_nothing_of_the_agent(tmp_path: Path) -
     assert (said["NIX_STORE_DIR"], said["NIX_STATE_DIR"]) == (f"{place}/store", f"{place}/state")
     assert "NOTIFY_SOCKET" not in said
     assert (tmp_path / "args").read_text() == f"--query --requisites {place}/store/a\n"
-    await command.query_requisites(Store(root=str(chroot)), ["/nix/store/a"])
+    await command.query_requisites(Store(real=f"{chroot}/nix/store", root=str(chroot)), ["/nix/store/a"])
     said = dict(line.split("=", 1) for line in (tmp_path / "env").read_text().splitlines())
     assert "NIX_STORE_DIR" not in said
     assert (tmp_path / "args").read_text() == f"--query --requisites /nix/store/a --store {chroot}\n"
@@ -133,7 +133,7 @@ async def test_it_is_told_which_store_and_nothing_of_the_agent(tmp_path: Path) -
 async def test_much_output_is_read_whole(tmp_path: Path) -> None:
     """More than a pipe holds."""
     command = write_nix(tmp_path, 'test $1 = --query && seq -f "/nix/store/%06.0f" 20000; true')
-    answer = await command.query_requisites(Store(), ["/x"])
+    answer = await command.query_requisites(Store(real=str(tmp_path)), ["/x"])
     assert len(answer.paths) == 20000
     assert answer.paths[-1] == "/nix/store/020000"
 

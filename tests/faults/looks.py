@@ -12,6 +12,8 @@ from pathlib import Path
 from attrs import frozen
 
 from orchestrator.model.layout import Layout
+from orchestrator.model.state import Step
+from orchestrator.system.states import read_instances
 from tests.faults.wishes import MEBIBYTES, Account, Role
 from tests.host.agent_process import AgentProcess, Row
 from tests.host.host_view import (
@@ -158,7 +160,14 @@ class Looker:
             goes_on = wish.role.stays and account.runs is not None and not account.disturbed
             is_known = not wish.broken or goes_on or row["name"] in read_accepted(self._agent.layout)
             return f"is not {' or '.join(fits)}" if is_known else ""
+        if wish.role.stays and self._is_being_stopped(row):
+            return "is being stopped, which an agent that has just begun does not tell yet"
         return "is not ready" if wish.role.stays and not wish.broken and not row["ready"] else ""
+
+    def _is_being_stopped(self, row: Row) -> bool:
+        """Whether an earlier agent has asked it to end: its name's file may be older than its instance's."""
+        states = read_instances(self._agent.layout).states
+        return any(state.instance == row["instance"] and state.step is Step.STOPPING for state in states)
 
     def _compare_limits(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
         for name, row in sorted(rows.items()):

@@ -29,9 +29,10 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.settings import Settings
-from orchestrator.ports import OutsideError, Processes, Runtime, RuntimeFailed, single_errors
+from orchestrator.ports import Attacher, OutsideError, Processes, Runtime, RuntimeFailed, single_errors
 from orchestrator.system.adopted import HostProcesses
 from orchestrator.system.agentfile import agent_file
+from orchestrator.system.attaching import HostAttacher
 from orchestrator.system.cgroup import Cgroups
 from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
@@ -167,7 +168,11 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     def find_group(instance: str) -> str:
         return left.groups.get(instance) or opened.groups.path(instance)
 
-    await undo_strays(left.strays, opened.runtime, disk, opened.layout, find_group, starts_at_a_time, say)
+    parser = Parser(load_registry())
+    attacher = HostAttacher(opened.layout, opened.children, lambda: parser.registry)
+    await undo_strays(
+        left.strays, opened.runtime, disk, opened.layout, find_group, attacher, left.states, starts_at_a_time, say
+    )
     opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
     disk.forget_unfinished()
@@ -179,8 +184,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
             disk.sweep_store_roots(in_use, generations.list_bundles)
 
     sweeper = Sweeper(sweep, reporter.say)
-    outside = _make_outside(opened, starts_at_a_time, sweeper, clock_shift)
-    world, parser, holds = HostWorld.probe(opened.children, opened.runtime.name), Parser(load_registry()), Holds(disk)
+    outside = _make_outside(opened, attacher, starts_at_a_time, sweeper, clock_shift)
+    world, holds = HostWorld.probe(opened.children, opened.runtime.name), Holds(disk)
     generations = HostGenerations(opened.layout)
     history = History(generations, read_plugin_versions(), reporter, time.time, disk.keep_store_paths)
     await history.recall_pin()
@@ -293,7 +298,9 @@ def _make_stocktaking(opened: _Opened, clock_shift: float) -> Stocktaking:
     )
 
 
-def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float) -> Outside:
+def _make_outside(
+    opened: _Opened, attacher: Attacher, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float
+) -> Outside:
     async def trim(path: str, bound: int) -> None:
         with opened.logs.open(path, marked=True) as log:
             await trim_log(log, opened.reporter.say, bound)
@@ -301,6 +308,7 @@ def _make_outside(opened: _Opened, starts_at_a_time: int, sweeper: Sweeper, cloc
     return Outside(
         runtime=opened.runtime,
         disk=opened.disk,
+        attacher=attacher,
         layout=opened.layout,
         groups=opened.groups,
         descriptors=opened.store,

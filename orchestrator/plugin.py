@@ -3,7 +3,7 @@
 A kind is a frozen attrs class; its fields, declared with `option`, are its options. See plugins/README.md.
 """
 
-from orchestrator.model.contribution import Contribution
+from orchestrator.model.contribution import Attachment, BundleFile, Contribution, LiveFile, PortClaim, Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
     Facts,
@@ -14,7 +14,8 @@ from orchestrator.model.facts import (
     Question,
     TextQuestion,
 )
-from orchestrator.model.kinds import MountKind, NetworkKind, Use
+from orchestrator.model.host import Container, Host, HostFailed, Ran
+from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
@@ -24,7 +25,11 @@ from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, 
 __all__ = [
     "AbsolutePath",
     "At",
+    "Attaching",
+    "Attachment",
+    "BundleFile",
     "Change",
+    "Container",
     "Contribution",
     "Duration",
     "Entry",
@@ -35,9 +40,12 @@ __all__ = [
     "FolderEntry",
     "Group",
     "Guess",
+    "Host",
     "HostFacts",
+    "HostFailed",
     "HostName",
     "LinkEntry",
+    "LiveFile",
     "Mount",
     "MountKind",
     "Namespace",
@@ -45,10 +53,13 @@ __all__ = [
     "PathAnswer",
     "PathKind",
     "PathQuestion",
+    "PortClaim",
     "Question",
+    "Ran",
     "Registry",
     "SignalName",
     "Size",
+    "Stage",
     "TextQuestion",
     "Use",
     "UserName",

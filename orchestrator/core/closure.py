@@ -11,7 +11,6 @@ from attrs import evolve, frozen
 
 from orchestrator.core.defaults import HOST_BIND_OPTIONS, SCRATCH_MOUNTS
 from orchestrator.core.files import choose_args, find_command
-from orchestrator.core.questions import no_place
 from orchestrator.core.references import (
     Kind,
     Reference,
@@ -22,6 +21,7 @@ from orchestrator.core.references import (
     replace_words,
 )
 from orchestrator.core.rootfs import build_skeleton, is_below, merge_mounts
+from orchestrator.core.silent import no_place
 from orchestrator.core.suggest import quote, suggest_similar
 from orchestrator.core.users import Account
 from orchestrator.model.contribution import Contribution

@@ -7,10 +7,10 @@ from typing import Any
 
 from orchestrator.core import defaults
 from orchestrator.core.rootfs import is_below
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry
 from orchestrator.model.oci import Mount
-from orchestrator.model.spec import BundleFile
 
 SCRIPT = "/dev/orchestrator/cmd"
 """Where `cmd` is inside. /dev is a tmpfs of the container's own on every kind of root, so its mount point can be made
@@ -58,6 +58,14 @@ def mount_files(files: Iterable[BundleFile], folder: str) -> tuple[Mount, ...]:
     place = f"{folder}/{FOLDER}" if folder else FOLDER
     return tuple(
         Mount(file.path, "bind", f"{place}/{number}", defaults.HOST_BIND_OPTIONS) for number, file in enumerate(files)
+    )
+
+
+def mount_live(paths: Iterable[str], folder: str) -> tuple[Mount, ...]:
+    """The mounts of the files that follow the host, in the folder where an instance has them. They are bound one by
+    one, so whoever rewrites them has to do so in place."""
+    return tuple(
+        Mount(path, "bind", f"{folder}/{number}", defaults.HOST_BIND_OPTIONS) for number, path in enumerate(paths)
     )
 
 

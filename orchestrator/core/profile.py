@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from orchestrator.core.questions import no_answer, profile_questions
+from orchestrator.core.questions import profile_questions
 from orchestrator.core.seccomp import ProfileError, compile_profile
+from orchestrator.core.silent import no_answer
 from orchestrator.core.suggest import quote
 from orchestrator.core.values import parse_absolute_path
 from orchestrator.model.facts import Facts, HostFacts, PathKind

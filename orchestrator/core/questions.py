@@ -4,9 +4,9 @@ Every answer that `orchestrator.core.resolve` looks up was asked here. Floor: co
 """
 
 from orchestrator.core.output import log_questions
+from orchestrator.core.plugged import find_uses
 from orchestrator.core.references import choose_store, is_closure, place_questions
 from orchestrator.core.rootfs import is_of_host
-from orchestrator.core.suggest import quote
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import (
     ClosureQuestion,
@@ -19,8 +19,6 @@ from orchestrator.model.facts import (
     Question,
     TextQuestion,
 )
-from orchestrator.model.place import KeyPath
-from orchestrator.model.problem import Fault
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
 from orchestrator.model.store import NIX_STORE, Store
 
@@ -35,7 +33,7 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
         questions.append(bundle_place(definition.bundle, host_store))
         questions += [mount_point(definition.bundle, path) for path in definition.mounts]
         questions += [root_entries(definition.bundle)] if definition.mounts else []
-        questions += [question for mount in definition.mounts.values() for question in mount.questions()]
+        questions += [question for used in find_uses(name, definition) for question in used.ask()]
         questions += place_questions(definition, host_store)
         return tuple(dict.fromkeys(questions))
     questions += [DigestQuestion(file.path) for file in definition.env_files]
@@ -51,10 +49,7 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
         case ClosureRootfs() | None:
             # Names of users are the host's: a closure has none of its own.
             questions += account_questions("/")
-    for mount in definition.mounts.values():
-        questions += mount.questions()
-    if definition.network is not None:
-        questions += definition.network.questions()
+    questions += [question for used in find_uses(name, definition) for question in used.ask()]
     questions += [DeviceQuestion(device.path) for device in definition.devices]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)
@@ -109,17 +104,6 @@ def account_questions(root: str) -> tuple[TextQuestion, TextQuestion]:
 def profile_questions(path: str) -> tuple[PathQuestion, TextQuestion]:
     """What a seccomp profile says; and what stands at its path, to explain it if it says nothing."""
     return PathQuestion(path), TextQuestion(path)
-
-
-def no_place(path: KeyPath, question: PlaceQuestion) -> Fault:
-    """The fault of the key that names a path of which it is not known in time where it leads."""
-    return Fault(path, f"cannot look where {quote(question.path)} leads: it does not answer")
-
-
-def no_answer(path: KeyPath, question: TextQuestion) -> Fault:
-    """The fault of the key at ``path`` for which a text was asked that could not be read in time."""
-    below = "" if question.root == "/" else f" below {quote(question.root)}"
-    return Fault(path, f"cannot read {quote(question.path)}{below}: it does not answer")
 
 
 def find_watched(question: Question) -> tuple[str, ...]:

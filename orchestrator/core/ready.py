@@ -14,8 +14,9 @@ from orchestrator.core.files import render_mount
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
-from orchestrator.core.questions import bundle_place, bundle_questions, no_answer, no_place
+from orchestrator.core.questions import bundle_place, bundle_questions
 from orchestrator.core.rootfs import merge_mounts
+from orchestrator.core.silent import no_answer, no_place
 from orchestrator.core.stored_bundle import find_missing_points, lay_out_stored
 from orchestrator.core.suggest import quote
 from orchestrator.model.contribution import Contribution

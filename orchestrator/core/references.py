@@ -12,11 +12,13 @@ from enum import Enum
 import attrs
 from attrs import frozen
 
+from orchestrator.core.plugged import find_uses
 from orchestrator.core.rootfs import is_below
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import PathQuestion, PlaceQuestion
 from orchestrator.model.health import ExecHealth
 from orchestrator.model.place import KeyPath
+from orchestrator.model.registry import Group
 from orchestrator.model.rootfs import ClosureRootfs
 from orchestrator.model.store import Store
 from orchestrator.model.types import AbsolutePath
@@ -87,9 +89,10 @@ def find_references(definition: Definition, store: Store) -> tuple[Reference, ..
         found.append(_name(("packages", index), package, Kind.PACKAGE, store))
     for index, file in enumerate(definition.env_files):
         found.append(_name(("env_files", index), file.path, Kind.SOURCE, store))
-    for destination, kind in sorted(definition.mounts.items()):
-        questions = (each for each in kind.questions() if isinstance(each, PathQuestion))
-        found += [_name(("mounts", destination), each.path, Kind.SOURCE, store) for each in questions]
+    for used in find_uses("", definition):
+        if used.group is Group.MOUNTS:
+            questions = (each for each in used.ask() if isinstance(each, PathQuestion))
+            found += [_name(used.path, each.path, Kind.SOURCE, store) for each in questions]
     return tuple(found)
 
 

@@ -5,17 +5,20 @@ the agent to the next (its own limits) is written by `render_instance` only, so 
 on disk is left to `orchestrator.system`. Floor: core.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import itemgetter
 from typing import Any
 
 from orchestrator.core import defaults
 from orchestrator.core.canonical import canonical_json, digest_of
+from orchestrator.core.encode import to_plain
 from orchestrator.core.envfile import merge_variables
-from orchestrator.core.files import mount_files, render_mount
+from orchestrator.core.files import mount_files, mount_live, render_mount
+from orchestrator.core.folders import fill_in_folders
 from orchestrator.core.limits import render_resources
 from orchestrator.core.notify import mount_notify
 from orchestrator.model.bundle import Bundle, Instance, LogTarget, OpenFiles
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.oci import Device, Mount, Namespace, Rlimit
 from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
@@ -33,9 +36,20 @@ def _render_ready(spec: ReadySpec) -> Bundle:
     made_from: dict[str, Any] = {"config": spec.config, "folder": spec.folder, "log": log.value}
     if isinstance(spec.root, SkeletonRoot):
         made_from["root"] = _describe_root(spec.root)
+    made_from |= _describe_kinds(spec)
     readonly = bool(spec.config["root"].get("readonly"))
     digest = digest_of(made_from)
-    return Bundle(digest=digest, config=spec.config, root=spec.root, readonly=readonly, log=log, store=spec.store)
+    return Bundle(
+        digest=digest,
+        config=spec.config,
+        root=spec.root,
+        readonly=readonly,
+        files=spec.files,
+        log=log,
+        attachments=spec.attachments,
+        live=tuple(file.path for file in spec.live),
+        store=spec.store,
+    )
 
 
 def _render_whole(spec: Spec) -> Bundle:
@@ -53,8 +67,9 @@ def _render_whole(spec: Spec) -> Bundle:
     made_from: dict[str, Any] = {
         "config": config,
         "root": _describe_root(spec.root),
-        "files": [{"path": file.path, "mode": file.mode, "text": file.text} for file in spec.files],
+        "files": _describe_files(spec.files),
         "log": log.value,
+        **_describe_kinds(spec),
     }
     if spec.env_files:
         made_from["env_files"] = [{"path": file.path, "digest": file.digest} for file in spec.env_files]
@@ -62,6 +77,8 @@ def _render_whole(spec: Spec) -> Bundle:
         made_from["own_env"] = sorted(spec.own_env)
     if spec.policy.notifies:
         made_from["notify"] = True
+    if spec.shares_network_of:
+        made_from["shares_network_of"] = spec.shares_network_of
     return Bundle(
         digest=digest_of(made_from),
         config=config,
@@ -72,8 +89,27 @@ def _render_whole(spec: Spec) -> Bundle:
         own_env=spec.own_env,
         log=log,
         notify=spec.policy.notifies,
+        attachments=spec.attachments,
+        live=tuple(file.path for file in spec.live),
+        shares_network_of=spec.shares_network_of,
         store=spec.store,
     )
+
+
+def _describe_files(files: Iterable[BundleFile]) -> list[dict[str, Any]]:
+    return [{"path": file.path, "mode": file.mode, "text": file.text} for file in files]
+
+
+def _describe_kinds(spec: Spec | ReadySpec) -> dict[str, Any]:
+    """What plugin kinds add beside the config; nothing where they add nothing, so that no digest changes."""
+    described: dict[str, Any] = {}
+    if spec.attachments:
+        described["attachments"] = [to_plain(each) for each in spec.attachments]
+    if spec.live:
+        described["live"] = [{"path": file.path, "mode": file.mode} for file in spec.live]
+    if isinstance(spec, ReadySpec) and spec.files:
+        described["files"] = _describe_files(spec.files)
+    return described
 
 
 def digest_skeleton(root: SkeletonRoot) -> str:
@@ -97,18 +133,30 @@ def render_instance(instance: Instance, variables: Mapping[str, str] | None = No
     process = _limit_open_files(config["process"], limits.open_files)
     if variables:
         process = {**process, "env": merge_variables(process["env"], variables, bundle.own_env)}
-    own_mounts = (*mount_files(bundle.files, instance.folder), *mount_notify(instance.notify))
-    files = [render_mount(mount) for mount in own_mounts]
+    own_mounts = (
+        *mount_files(bundle.files, instance.folder),
+        *mount_live(bundle.live, instance.live),
+        *mount_notify(instance.notify),
+    )
+    mounts = fill_in_folders(config["mounts"], instance.folders) if instance.folders else config["mounts"]
+    if own_mounts or instance.folders:
+        config = {**config, "mounts": [*mounts, *map(render_mount, own_mounts)]}
+    if bundle.shares_network_of:
+        linux = {**linux, "namespaces": [_join(each, instance.joins) for each in linux["namespaces"]]}
     return canonical_json(
         {
             **config,
             "process": process,
             "root": {**config["root"], "path": instance.rootfs},
-            **({"mounts": [*config["mounts"], *files]} if files else {}),
             **({} if scope is None else {"annotations": {**config.get("annotations", {}), **scope.annotations}}),
             "linux": {**linux, **own},
         }
     )
+
+
+def _join(namespace: Mapping[str, str], path: str) -> Mapping[str, str]:
+    """The network namespace of another container has a path only once that runs."""
+    return {**namespace, "path": path} if namespace["type"] == "network" and path else namespace
 
 
 def _merge_resources(have: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

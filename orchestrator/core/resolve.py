@@ -4,6 +4,8 @@ Pure: what the world must be asked for is in the facts (`orchestrator.core.quest
 that only facts can show are found at once. Writing config.json is `orchestrator.core.render`'s work. Floor: core.
 """
 
+from collections.abc import Iterable
+
 import attrs
 from attrs import frozen
 
@@ -17,8 +19,9 @@ from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
 from orchestrator.core.platform import check_platform
+from orchestrator.core.plugged import PluggedUse, find_uses
 from orchestrator.core.policy import choose_policy
-from orchestrator.core.questions import account_questions, no_answer
+from orchestrator.core.questions import account_questions
 from orchestrator.core.ready import resolve_ready
 from orchestrator.core.references import is_closure
 from orchestrator.core.rootfs import (
@@ -26,30 +29,38 @@ from orchestrator.core.rootfs import (
     find_obstacle,
     follow_usr_links,
     host_mounts,
+    is_below,
     is_of_host,
     merge_mounts,
     usr_links,
 )
+from orchestrator.core.silent import no_answer
 from orchestrator.core.users import Account, find_account, join_groups
-from orchestrator.model.contribution import Contribution
+from orchestrator.model.attached import PlannedAttachment
+from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.facts import Facts, PathKind, TextQuestion
-from orchestrator.model.kinds import MountKind, NetworkKind, Use
+from orchestrator.model.facts import Facts, PathKind
 from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
+from orchestrator.model.registry import Group
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
-from orchestrator.model.spec import BundleFile, FolderRoot, ReadySpec, SkeletonRoot, Spec
+from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
 from orchestrator.model.store import StoreUse
 
 
 @frozen
 class _Part:
-    """What the kind at ``path`` of the definition contributes."""
+    """What a use of a kind contributes."""
 
-    path: KeyPath
+    used: PluggedUse
     contribution: Contribution
+
+    @property
+    def path(self) -> KeyPath:
+        """Of the kind's table in the definition."""
+        return self.used.path
 
 
 @frozen
@@ -73,7 +84,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     if named is not None:
         definition = follow_links(definition, named)
     parts = _contribute(name, definition, facts)
-    faults = [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
+    faults = _find_faults(parts)
     account = _find_account(definition, facts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
     who = Account(User(0, 0), "/") if isinstance(account, tuple) else account
@@ -99,13 +110,15 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
+    files, live = _join_files(parts)
+    followed = {each.path for each in live}
     return Spec(
         name=name,
         args=choose_args(definition),
         env=tuple(sorted(env.items())),
         own_env=frozenset(str(key) for key in definition.env),
         env_files=env_files,
-        files=(*script_files(definition), *layout.files),
+        files=(*script_files(definition), *layout.files, *files),
         devices=confinement.devices,
         rlimits=confinement.rlimits,
         annotations=tuple(sorted(definition.annotations.items())),
@@ -115,7 +128,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         hostname=hostname,
         readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
         root=layout.root,
-        mounts=(*defaults.SYSTEM_MOUNTS, *layout.mounts),
+        mounts=(*defaults.SYSTEM_MOUNTS, *(each for each in layout.mounts if each.destination not in followed)),
         namespaces=_choose_namespaces(definition, contributions),
         capabilities=confinement.capabilities,
         seccomp=confinement.seccomp,
@@ -124,36 +137,61 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
         policy=policy,
+        attachments=_plan_attachments(parts),
+        live=live,
+        claims=tuple(
+            attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
+        ),
+        shares_network_of=next((each.shares_network_of for each in contributions if each.shares_network_of), ""),
         store=layout.store if named is not None else find_kept(definition, facts),
     )
 
 
 def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts) -> ReadySpec | tuple[Fault, ...]:
     parts = _contribute(name, definition, facts)
-    faults = tuple(fault.below(*part.path) for part in parts for fault in part.contribution.faults)
+    faults = tuple(_find_faults(parts))
     contributions = tuple(part.contribution for part in parts)
     spec = resolve_ready(name, definition, bundle, contributions, facts, choose_policy(definition))
     if isinstance(spec, tuple):
         return (*faults, *spec)
-    return faults or attrs.evolve(spec, store=_join_uses(spec.store, find_kept(definition, facts)))
+    files, live = _join_files(parts)
+    return faults or attrs.evolve(
+        spec,
+        files=files,
+        attachments=_plan_attachments(parts),
+        live=live,
+        store=_join_uses(spec.store, find_kept(definition, facts)),
+    )
 
 
 def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
-    kinds: list[tuple[KeyPath, Use, MountKind | NetworkKind]] = [
-        (("mounts", destination), Use(name, destination), kind)
-        for destination, kind in sorted(definition.mounts.items())
-    ]
-    if definition.network is not None:
-        kinds.append((("network",), Use(name), definition.network))
-    return tuple(_Part(path, _contribution(use, kind, facts)) for path, use, kind in kinds)
+    return tuple(_Part(each, each.contribute(facts)) for each in find_uses(name, definition))
 
 
-def _contribution(use: Use, kind: MountKind | NetworkKind, facts: Facts) -> Contribution:
-    """What a kind contributes; a fault where a text that it goes by could not be read in time. (A path that could not
-    be looked at says so itself.)"""
-    texts = tuple(question for question in kind.questions() if isinstance(question, TextQuestion))
-    faults = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
-    return Contribution(faults=faults) if faults else kind.contribute(use, facts)
+def _find_faults(parts: Iterable[_Part]) -> list[Fault]:
+    return [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
+
+
+def _plan_attachments(parts: Iterable[_Part]) -> tuple[PlannedAttachment, ...]:
+    return tuple(planned for part in parts for planned in part.used.plan(part.contribution))
+
+
+def _join_files(parts: Iterable[_Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:
+    """The files of kinds, by path. Where a mount of the definition is, or above, that wins over what its network brings
+    along; and of two with one path the last stands."""
+    parts = tuple(parts)
+    mounted = [str(part.path[1]) for part in parts if part.used.group is Group.MOUNTS]
+    files: dict[str, BundleFile] = {}
+    live: dict[str, LiveFile] = {}
+    for part in parts:
+        own = part.used.use.destination
+
+        def hides(path: str, own: str = own) -> bool:
+            return any(is_below(path, folder) and not (own and is_below(folder, own)) for folder in mounted)
+
+        files |= {each.path: each for each in part.contribution.files if not hides(each.path)}
+        live |= {each.path: each for each in part.contribution.live if not hides(each.path)}
+    return tuple(files[path] for path in sorted(files)), tuple(live[path] for path in sorted(live))
 
 
 def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault, ...]:

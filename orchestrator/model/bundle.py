@@ -6,9 +6,11 @@ from typing import Any
 
 from attrs import field, frozen
 
+from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.cgroups import Scope
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.resources import Resources
-from orchestrator.model.spec import BundleFile, EnvFileUse, FolderRoot, SkeletonRoot
+from orchestrator.model.spec import EnvFileUse, FolderRoot, SkeletonRoot
 from orchestrator.model.store import StoreUse
 
 
@@ -44,6 +46,12 @@ class Bundle:
     log: LogTarget = field(default=LogTarget.FILE, eq=False)
     notify: bool = field(default=False, eq=False)
     """Whether an instance is offered a socket for what its application says of itself (sd_notify(3))."""
+    attachments: tuple[PlannedAttachment, ...] = field(default=(), eq=False, repr=False)
+    """What plugin kinds do on the host for each instance, in order."""
+    live: tuple[str, ...] = field(default=(), eq=False, repr=False)
+    """Where inside the files are mounted that follow the host (`Target.live` has their texts), in order."""
+    shares_network_of: str = field(default="", eq=False, repr=False)
+    """The container whose network namespace an instance joins."""
     store: StoreUse | None = field(default=None, eq=False)
     """What of a Nix store has to be kept for it. (What is mounted of it is in the config.)"""
 
@@ -93,4 +101,10 @@ class Instance:
     """The file that the application's output is appended to."""
     notify: str = ""
     """The folder of its notify socket, which is mounted into it; empty where it is offered none."""
+    folders: Mapping[str, str] = field(factory=dict, eq=False)
+    """Where the folders are that kinds name without knowing the instance (`orchestrator.model.attached`)."""
+    live: str = ""
+    """The folder of its files that follow the host."""
+    joins: str = ""
+    """The network namespace that it joins, as a path; empty where it joins none."""
     host_limits: HostLimits = HostLimits()

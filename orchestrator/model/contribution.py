@@ -1,12 +1,70 @@
 """What a plugin kind adds to a container. Floor: model."""
 
 from collections.abc import Mapping
+from enum import Enum
+from typing import Any
 
 from attrs import field, frozen
 
 from orchestrator.model.entry import Entry
 from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
+
+
+class Stage(Enum):
+    """When a kind does its part on the host."""
+
+    PREPARE = "prepare"
+    """Before the runtime's create: what is mounted has to be there by then."""
+    CONNECT = "connect"
+    """Between create and start: the container's namespaces are there, and nothing of it runs yet."""
+
+
+@frozen(kw_only=True)
+class Attachment:
+    """What a kind is to do on the host for each instance: ``work`` is handed to its ``attach`` and ``detach``.
+
+    ``work`` is plain JSON data without secrets. It is a part of the bundle, so that other work is another container,
+    and it is written down, so that a next agent, with a next version of the kind, can undo it.
+    """
+
+    stage: Stage = Stage.PREPARE
+    work: Mapping[str, Any] = field(factory=dict)
+
+
+@frozen
+class BundleFile:
+    """A small file that is a part of the bundle and is mounted read-only at ``path`` inside."""
+
+    path: str
+    text: str
+    mode: int = 0o444
+
+
+@frozen
+class LiveFile:
+    """A small file that is mounted read-only at ``path`` inside and follows the facts: where its text is another, it is
+    rewritten in place, and the container goes on. So its text is in no digest."""
+
+    path: str
+    text: str
+    mode: int = 0o444
+
+
+@frozen(kw_only=True)
+class PortClaim:
+    """A port of the host that a container takes: two that take the same are a problem of both.
+
+    ``address`` is empty for all of the host's. ``path`` is that of the option that says so, relative to the kind's own
+    table.
+    """
+
+    protocol: str
+    """``tcp``, ``udp`` or ``sctp``."""
+    port: int
+    address: str = ""
+    path: KeyPath = ()
 
 
 @frozen(kw_only=True)
@@ -15,6 +73,9 @@ class Contribution:
 
     ``env`` fills in what the definition leaves unset. ``namespaces`` are added to pid, mount, ipc, uts and cgroup.
     ``faults`` are the user's mistakes that only the facts could show, their paths relative to the kind's own table.
+    ``attach`` is what is to be done on the host for each instance, in order. ``files`` and ``live`` are mounted, and
+    need no mount of their own. ``shares_network_of`` is the container whose network namespace is joined: it is started
+    before, and this one ends with it.
     """
 
     mounts: tuple[Mount, ...] = ()
@@ -22,4 +83,9 @@ class Contribution:
     namespaces: tuple[Namespace, ...] = ()
     capabilities: tuple[str, ...] = ()
     entries: tuple[Entry, ...] = ()
+    files: tuple[BundleFile, ...] = ()
+    live: tuple[LiveFile, ...] = ()
+    attach: tuple[Attachment, ...] = ()
+    claims: tuple[PortClaim, ...] = ()
+    shares_network_of: str = ""
     faults: tuple[Fault, ...] = ()

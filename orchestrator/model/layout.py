@@ -8,6 +8,8 @@ import hashlib
 
 from attrs import frozen
 
+from orchestrator.model.attached import KEPT, OWN, SCRATCH, SHARED
+
 NOTIFY_SOCKET_NAME = "socket"
 """The name of a notify socket in its folder, also inside the container."""
 
@@ -64,6 +66,37 @@ class Layout:
     def instance(self, instance: str) -> str:
         """The bundle folder of an instance."""
         return f"{self.instances}/{instance}"
+
+    def own(self, instance: str) -> str:
+        """Folder of the folders that the kinds of an instance have to themselves, in memory."""
+        return f"{self.instances}/{instance}/own"
+
+    @property
+    def scratches(self) -> str:
+        """Folder of the folders that instances have to themselves on disk."""
+        return f"{self.state}/scratch"
+
+    def scratch(self, instance: str) -> str:
+        """Folder of the folders that the kinds of an instance have to themselves, on disk."""
+        return f"{self.scratches}/{instance}"
+
+    @property
+    def kept(self) -> str:
+        """Folder of what kinds keep for good: volumes."""
+        return f"{self.state}/kept"
+
+    @property
+    def shared(self) -> str:
+        """Folder of what kinds keep for all containers, until the host is booted."""
+        return f"{self.run}/shared"
+
+    def find_folders(self, instance: str) -> dict[str, str]:
+        """Where the folders of an instance are that kinds name before there is one."""
+        return {OWN: self.own(instance), SCRATCH: self.scratch(instance), SHARED: self.shared, KEPT: self.kept}
+
+    def live(self, instance: str) -> str:
+        """Folder of the files of an instance that follow the host, each with its number as its name."""
+        return f"{self.instances}/{instance}/live"
 
     def instance_state(self, instance: str) -> str:
         """The state file of an instance."""

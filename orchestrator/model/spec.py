@@ -5,6 +5,8 @@ from typing import Any
 
 from attrs import frozen
 
+from orchestrator.model.attached import PlannedAttachment
+from orchestrator.model.contribution import BundleFile, LiveFile, PortClaim
 from orchestrator.model.entry import Entry
 from orchestrator.model.health import Health
 from orchestrator.model.log import Log
@@ -26,15 +28,6 @@ class FolderRoot:
     """A folder of the host that is the root file system itself; ``path`` has no link in it."""
 
     path: str
-
-
-@frozen
-class BundleFile:
-    """A small file that is a part of the bundle and is mounted read-only at ``path`` inside."""
-
-    path: str
-    text: str
-    mode: int = 0o444
 
 
 @frozen
@@ -112,6 +105,13 @@ class Spec:
     resources: Resources
     log: Log
     policy: Policy
+    attachments: tuple[PlannedAttachment, ...] = ()
+    """What kinds do on the host for each instance, in order."""
+    live: tuple[LiveFile, ...] = ()
+    """Sorted by path."""
+    claims: tuple[PortClaim, ...] = ()
+    """Their paths as in the definition."""
+    shares_network_of: str = ""
     store: StoreUse | None = None
     """What of a Nix store it is made from."""
 
@@ -130,5 +130,9 @@ class ReadySpec:
     resources: Resources
     log: Log
     policy: Policy
+    files: tuple[BundleFile, ...] = ()
+    attachments: tuple[PlannedAttachment, ...] = ()
+    """As of `Spec`."""
+    live: tuple[LiveFile, ...] = ()
     store: StoreUse | None = None
     """As of `Spec`: the bundle itself may lie in a store."""

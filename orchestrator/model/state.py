@@ -12,6 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from orchestrator.model.attached import Attached
 from orchestrator.model.bundle import LogTarget
 from orchestrator.model.health import Proven
 from orchestrator.model.life import Exit, Life
@@ -79,8 +80,8 @@ class InstanceState:
     pid_start_time: int | None = None
     """Field 22 of /proc/PID/stat, in clock ticks since boot: with the pid it names one process for ever."""
     started_at: float | None = None
-    attached: tuple[dict[str, Any], ...] = ()
-    """What plugins did to the host for it, in order: ``{"kind", "key", "phase", "intent"|"state"}``."""
+    attached: tuple[Attached, ...] = ()
+    """What kinds do to the host for it, in order: each is marked as begun before it is."""
     resources: Resources
     """What was applied last."""
     limits_known: bool = True

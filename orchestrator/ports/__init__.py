@@ -3,6 +3,7 @@
 One foreign thing a module; whoever needs a port imports it from here. Floor: above core, beside plugin.
 """
 
+from orchestrator.ports.attacher import Attacher, AttachFailed
 from orchestrator.ports.directory import Directory, World
 from orchestrator.ports.disk import Disk, LogWatch
 from orchestrator.ports.errors import (
@@ -22,6 +23,8 @@ from orchestrator.ports.operator import Operation, Operator, Part
 from orchestrator.ports.runtime import Process, Processes, Runtime, RuntimeStatus
 
 __all__ = [
+    "AttachFailed",
+    "Attacher",
     "Damaged",
     "DescriptorStore",
     "Directory",

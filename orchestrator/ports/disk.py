@@ -1,9 +1,10 @@
 """The state directory and the run directory, and a log that is kept within a bound. Floor: ports."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.eventlog import Record
 from orchestrator.model.state import AgentState, InstanceState, NameState
 
@@ -23,6 +24,11 @@ class Disk(Protocol):
 
     def prepare_instance(self, instance: Instance) -> None:
         """Make the instance's folder with its own config.json, and its own writable rootfs where it has one."""
+        ...
+
+    def write_live(self, instance_id: str, files: Sequence[LiveFile]) -> None:
+        """Write the files of an instance that follow the host, or write them again: in place, since they are mounted.
+        Raises DiskFailed."""
         ...
 
     def remove_instance(self, instance_id: str) -> None:

@@ -17,9 +17,10 @@ from orchestrator.core.canonical import canonical_json
 from orchestrator.core.files import FOLDER
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.bundle import Bundle
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
-from orchestrator.model.spec import BundleFile, SkeletonRoot
+from orchestrator.model.spec import SkeletonRoot
 from orchestrator.ports import DiskFailed
 from orchestrator.system.files import make_folders, remove_tree, write_all
 

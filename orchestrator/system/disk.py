@@ -7,7 +7,7 @@ left to `orchestrator.system.bundles`, reading to `orchestrator.system.states`, 
 """
 
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import trio
@@ -15,6 +15,7 @@ import trio
 from orchestrator.core.encode import encode_record, encode_state
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.eventlog import Record
 from orchestrator.model.layout import Layout
 from orchestrator.model.spec import SkeletonRoot
@@ -29,6 +30,7 @@ from orchestrator.system.files import (
     need_room,
     remove_file,
     remove_tree,
+    rewrite_in_place,
     temporary_name,
     write_atomic,
 )
@@ -111,6 +113,16 @@ class HostDisk:
                 remove_tree(self.layout.notify(instance.id))
                 raise
 
+    def write_live(self, instance_id: str, files: Sequence[LiveFile]) -> None:
+        """See `orchestrator.ports.Disk.write_live`."""
+        folder = self.layout.live(instance_id)
+        with _tried(f"cannot write the files of {instance_id} in {folder}"):
+            make_folders(folder, 0o700)
+            for number, file in enumerate(files):
+                path = f"{folder}/{number}"
+                rewrite_in_place(path, file.text.encode())
+                os.chmod(path, file.mode)
+
     def remove_instance(self, instance_id: str) -> None:
         """See `orchestrator.ports.Disk.remove_instance`. The writable root is gone from its place when this returns;
         its space is free when the trash has been emptied."""
@@ -119,6 +131,7 @@ class HostDisk:
             remove_tree(self.layout.instance(instance_id))
             remove_tree(self.layout.notify(instance_id))
             self._trash.discard(self.layout.root(instance_id))
+            self._trash.discard(self.layout.scratch(instance_id))
             # An id is never used again, so nothing else would clear away a write of it that was cut short.
             remove_file(temporary_name(self.layout.instance_state(instance_id)))
             remove_file(self.layout.instance_state(instance_id))
@@ -222,12 +235,12 @@ class HostDisk:
         which knew of theirs, does not outlive a boot."""
         with _tried(f"cannot clear out {self.layout.state}"):
             sweep_bundles(self.layout, keep, self._trash.discard)
-            roots = list_folder(self.layout.roots)
-            if roots:
-                known = {name.removesuffix(".json") for name in list_folder(self.layout.instances)}
-                for name in roots:
-                    if name not in known:
-                        self._trash.discard(self.layout.root(name))
+            for folder in (self.layout.roots, self.layout.scratches):
+                if names := list_folder(folder):
+                    known = {name.removesuffix(".json") for name in list_folder(self.layout.instances)}
+                    for name in names:
+                        if name not in known:
+                            self._trash.discard(f"{folder}/{name}")
 
     async def empty_trash_for_ever(
         self, report: Callable[[str], object], *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED

@@ -38,6 +38,18 @@ def write_atomic(path: str, data: bytes, mode: int = 0o600, *, durable: bool = F
         sync_folder(os.path.dirname(path))
 
 
+def rewrite_in_place(path: str, data: bytes, mode: int = 0o644) -> None:
+    """Make a file say something else and stay the file that it is, so that what is mounted elsewhere follows. A reader
+    in that moment may see a part of the old or of the new; nobody sees it empty but for the time of two system calls.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    try:
+        write_all(descriptor, data)
+        os.ftruncate(descriptor, len(data))
+    finally:
+        os.close(descriptor)
+
+
 def sync_folder(path: str) -> None:
     """fsync(2) a folder, so that what was renamed or removed in it is so after a power cut too."""
     with open_folder(path) as descriptor:

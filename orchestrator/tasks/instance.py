@@ -16,13 +16,15 @@ from orchestrator.core.render import digest_skeleton
 from orchestrator.core.trim import DEFAULT_BOUND
 from orchestrator.core.values import signal_number
 from orchestrator.model.action import Target
+from orchestrator.model.attached import Attached
 from orchestrator.model.bundle import Instance, LogTarget
+from orchestrator.model.contribution import Stage
 from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.ports import DiskFailed, OutsideError, Process
+from orchestrator.ports import Attacher, DiskFailed, OutsideError, Process
 from orchestrator.tasks.health import Caretaker
 from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
@@ -69,6 +71,7 @@ class LiveInstance:
             resources=instance.resources,
             policy=target.policy,
             boot=outside.boot,
+            attached=tuple(Attached(plan=plan) for plan in instance.bundle.attachments),
         )
         live = cls(instance, state, outside)
         live.target = live.applied = target
@@ -108,6 +111,8 @@ class LiveInstance:
             cgroups_path=state.cgroups_path,
             log=state.log,
             notify=self._outside.layout.notify(state.instance) if target.bundle.notify else "",
+            folders=self._outside.layout.find_folders(state.instance) if target.bundle.attachments else {},
+            live=self._outside.layout.live(state.instance),
             host_limits=self._outside.host_limits,
         )
 
@@ -136,22 +141,39 @@ class LiveInstance:
         disk.store_bundle(self._instance.bundle)
         disk.keep_store_paths(self._instance.bundle)
         disk.prepare_instance(self._instance)
+        if self.target is not None and self.target.live:
+            disk.write_live(self.state.instance, self.target.live)
         disk.keep_origin(self.state)
 
     async def create(self) -> None:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
         assert self._instance is not None, "what was left is not created"
+        await self._attach(Stage.PREPARE)
         self._process = await self._outside.runtime.create(self._instance)
         self._outside.descriptors.keep(self.state.instance, self._process.descriptor)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 
     async def start(self) -> None:
-        """The runtime's start. Raises OutsideError."""
+        """What is to be done before it runs, and the runtime's start. Raises OutsideError."""
+        await self._attach(Stage.CONNECT)
         self._write(step=Step.STARTING)
         self._caretaker.listen()
         await self._outside.runtime.start(self.state.instance, self.state.folder)
         # It runs, whatever becomes of the file: a next agent asks the runtime about one that says "starting".
         self.note(step=Step.RUNNING, started_at=self._outside.wall_clock())
+
+    async def _attach(self, stage: Stage) -> None:
+        """Have the kinds do their part, each written down as begun before it is. Raises OutsideError."""
+        for index, each in enumerate(self.state.attached):
+            if each.plan.stage is stage:
+                self._note_attached(index, begun=True)
+                name, identity = self.state.name, self.state.instance
+                state = await self._outside.attacher.attach(each.plan, name, identity, self.state.pid)
+                self._note_attached(index, begun=True, state=state)
+
+    def _note_attached(self, index: int, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
+        attached = self.state.attached
+        self._write(attached=(*attached[:index], evolve(attached[index], **changes), *attached[index + 1 :]))
 
     @property
     def health(self) -> HealthReport:
@@ -192,12 +214,20 @@ class LiveInstance:
 
     def retune(self, target: Target) -> None:
         """Hear that what it is to be has changed, though not its bundle."""
+        if target.live and (self.target is None or self.target.live != target.live):
+            self._rewrite_live(target)
         before, policy, self.target = self._log_bound, self.state.policy, target
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
         self.note(policy=target.policy)
         self._caretaker.edit(policy)
         self.retell(target)
+
+    def _rewrite_live(self, target: Target) -> None:
+        try:
+            self._outside.disk.write_live(self.state.instance, target.live)
+        except DiskFailed as error:
+            self._outside.report.say(f"{self.state.name}: {error}")
 
     def retell(self, target: Target) -> None:
         """Hear what it is to be once more: the text may be another. Limits that do not hold yet make it no other."""
@@ -243,6 +273,7 @@ class LiveInstance:
         await self._outside.runtime.remove(self.state.instance, self.state.folder, self.state.cgroups_path)
         self._removed = True  # from here on nothing writes its file again: not the late answer of an update either
         self._outside.descriptors.give_up(self.state.instance)
+        await undo_attached(self.state, self._outside.attacher)
         self._outside.disk.remove_instance(self.state.instance)
         self._caretaker.close()
         if self._process is not None:
@@ -290,5 +321,21 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
         scope=outside.groups.scope(identity),
         log=outside.layout.log(name),
         notify=outside.layout.notify(identity) if target.bundle.notify else "",
+        folders=outside.layout.find_folders(identity) if target.bundle.attachments else {},
+        live=outside.layout.live(identity),
         host_limits=outside.host_limits,
     )
+
+
+async def undo_attached(state: InstanceState, attacher: Attacher) -> None:
+    """Undo what kinds have begun for an instance that is gone, the last first. Raises OutsideError for the first that
+    fails, when all have been tried."""
+    failed: OutsideError | None = None
+    for each in reversed(state.attached):
+        if each.begun:
+            try:
+                await attacher.detach(each, state.name, state.instance)
+            except OutsideError as error:
+                failed = failed or error
+    if failed is not None:
+        raise failed

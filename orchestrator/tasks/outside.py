@@ -12,7 +12,7 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
-from orchestrator.ports import DescriptorStore, Disk, NotifySockets, Prober, Runtime
+from orchestrator.ports import Attacher, DescriptorStore, Disk, NotifySockets, Prober, Runtime
 from orchestrator.tasks.order import Order
 
 
@@ -51,6 +51,8 @@ class Outside:
 
     runtime: Runtime
     disk: Disk
+    attacher: Attacher
+    """What plugin kinds do on the host."""
     layout: Layout
     groups: InstanceGroups
     """Where the control groups of instances are."""

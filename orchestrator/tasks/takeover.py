@@ -8,7 +8,7 @@ import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import trio
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from orchestrator.core.adoption import Found, Resumption, choose_instances, resume
 from orchestrator.core.naming import describe_name
@@ -51,6 +51,8 @@ class Left:
     """Ids of instances that run and are no name's, and of which nothing that was written down can be read: who knows
     whether they are to be ended, so they are let be."""
     groups: Mapping[str, str]
+    states: Mapping[str, InstanceState] = field(factory=dict)
+    """What was written down of the strays, by id, as far as something was."""
 
 
 def describe_unknown(left: Left, runtime: Runtime) -> str:
@@ -118,11 +120,15 @@ class Stocktaking:
             held.pop_all()
         ours = {one.instance.instance for one in adopted if one.instance is not None}
         groups = {state.instance: state.cgroups_path for state in instances}
+        strays = ids - ours - unknown
+        written = {state.instance: state for state in instances if state.instance in strays}
+        origins = (self.read_origin(identity) for identity in strays - written.keys())
         return Left(
             adopted=tuple(adopted),
-            strays=tuple(sorted(ids - ours - unknown)),
+            strays=tuple(sorted(strays)),
             unknown=tuple(sorted(unknown - ours)),
             groups=groups,
+            states=written | {origin.instance: _distrust(origin) for origin in origins if origin is not None},
         )
 
     def _distrust_other_boots(self, state: NameState) -> NameState:
@@ -150,6 +156,7 @@ class Stocktaking:
             pid_start_time=began,
             started_at=origin.created_at,
             limits_known=False,
+            attached=_distrust(origin).attached,
         )
 
     def _adopt(
@@ -199,3 +206,8 @@ class Stocktaking:
                 return Found.STARTED if status is not None and status.started else Found.HALF
             case Step.RUNNING | Step.STOPPING:
                 return Found.STARTED
+
+
+def _distrust(origin: InstanceState) -> InstanceState:
+    """Of what an instance began with nobody knows how far kinds have come since: so all may have been begun."""
+    return evolve(origin, attached=tuple(evolve(each, begun=True) for each in origin.attached))

@@ -3,12 +3,14 @@
 What goes on is found by `orchestrator.tasks.takeover`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import trio
 
 from orchestrator.model.layout import Layout
-from orchestrator.ports import Disk, OutsideError, Runtime
+from orchestrator.model.state import InstanceState
+from orchestrator.ports import Attacher, Disk, OutsideError, Runtime
+from orchestrator.tasks.instance import undo_attached
 
 
 async def undo_strays(
@@ -17,12 +19,14 @@ async def undo_strays(
     disk: Disk,
     layout: Layout,
     find_group: Callable[[str], str],
+    attacher: Attacher,
+    states: Mapping[str, InstanceState],
     at_a_time: int,
     say: Callable[[str], None],
 ) -> None:
     """Remove the instances with these ids, ``at_a_time`` side by side. What cannot be removed is told.
 
-    find_group: the control group of an instance.
+    find_group: the control group of an instance. states: of those of which it is known what kinds did for them.
     """
     places = trio.CapacityLimiter(at_a_time)
 
@@ -30,6 +34,8 @@ async def undo_strays(
         async with places:
             try:
                 await runtime.remove(identity, layout.instance(identity), find_group(identity))
+                if identity in states:
+                    await undo_attached(states[identity], attacher)
                 disk.remove_instance(identity)
             except OutsideError as error:
                 say(f"cannot end {identity}, left by an earlier agent: {error}")

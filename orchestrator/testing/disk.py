@@ -3,9 +3,10 @@
 Nothing is rendered or encoded; that is tested where it is done. Floor: testing.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.eventlog import Record
 from orchestrator.model.state import AgentState, InstanceState, NameState
 from orchestrator.ports import DiskFailed
@@ -53,6 +54,10 @@ class FakeDisk:
         """See `orchestrator.ports.Disk`."""
         self._record("prepare_instance", instance)
         self.prepared[instance.id] = instance
+
+    def write_live(self, instance_id: str, files: Sequence[LiveFile]) -> None:
+        """See `orchestrator.ports.Disk`."""
+        self._record("write_live", (instance_id, tuple(files)))
 
     def remove_instance(self, instance_id: str) -> None:
         """See `orchestrator.ports.Disk`."""

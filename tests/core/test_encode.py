@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.encode import DamagedState, decode_state, encode_state, to_plain
+from orchestrator.model.attached import Attached, PlannedAttachment
+from orchestrator.model.contribution import Stage
 from orchestrator.model.health import ExecHealth, HttpHealth, Proven, TcpHealth
 from orchestrator.model.life import Exit, Life, Outcome, Phase
 from orchestrator.model.policy import Ready, Restart, Stop
@@ -82,6 +84,19 @@ POLICIES = st.builds(
     watchdog=st.none() | TIMES,
     after=st.lists(TEXTS, max_size=2).map(tuple),
 )
+ATTACHED = st.builds(
+    Attached,
+    plan=st.builds(
+        PlannedAttachment,
+        group=TEXTS,
+        type=TEXTS,
+        key=TEXTS,
+        stage=st.sampled_from(Stage),
+        work=st.dictionaries(TEXTS, JSON),
+    ),
+    begun=st.booleans(),
+    state=st.none() | st.dictionaries(TEXTS, JSON),
+)
 INSTANCES = st.builds(
     InstanceState,
     name=TEXTS,
@@ -96,7 +111,7 @@ INSTANCES = st.builds(
     step=st.sampled_from(Step),
     created_at=TIMES,
     pid_start_time=st.none() | COUNTS,
-    attached=st.lists(st.dictionaries(TEXTS, JSON), max_size=2).map(tuple),
+    attached=st.lists(ATTACHED, max_size=2).map(tuple),
     resources=st.builds(Resources, memory=st.none() | COUNTS.map(Size)),
     policy=POLICIES,
     proven=st.builds(Proven, ready=st.booleans(), watchdog=st.none() | TIMES),

@@ -7,12 +7,12 @@ import pytest
 
 from orchestrator.core.files import SCRIPT, entry_files, mount_files
 from orchestrator.core.render import render_bundle, render_instance
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry
 from orchestrator.model.log import FileLog, NoLog
 from orchestrator.model.oci import Mount
 from orchestrator.model.rootfs import HostRootfs
-from orchestrator.model.spec import BundleFile
 from orchestrator.model.types import AbsolutePath, EnvName, Size
 from tests.core.helpers_world import host_definition, instance_of, resolve
 

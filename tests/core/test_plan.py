@@ -119,4 +119,4 @@ def test_a_plan_carried_out_leaves_nothing_to_do(
 
 def test_a_target_is_told_apart_by_all_it_has() -> None:
     fields: list[Any] = [field.name for field in attrs.fields(Target) if field.eq]
-    assert fields == ["bundle", "resources", "policy"]
+    assert fields == ["bundle", "resources", "policy", "live"]

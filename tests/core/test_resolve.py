@@ -12,7 +12,7 @@ from orchestrator_networks.host import HostNetwork
 from orchestrator.core import defaults
 from orchestrator.core.questions import ask_questions, bundle_place, bundle_questions
 from orchestrator.core.resolve import resolve_spec
-from orchestrator.model.contribution import Contribution
+from orchestrator.model.contribution import BundleFile, Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathQuestion, PlaceQuestion, Question, TextQuestion
@@ -22,7 +22,7 @@ from orchestrator.model.place import KeyPath
 from orchestrator.model.policy import ContainerType, OnExit, Restart
 from orchestrator.model.problem import Fault
 from orchestrator.model.rootfs import DirectoryRootfs
-from orchestrator.model.spec import BundleFile, FolderRoot, SkeletonRoot, Spec
+from orchestrator.model.spec import FolderRoot, SkeletonRoot, Spec
 from orchestrator.model.store import NIX_STORE
 from orchestrator.model.types import AbsolutePath
 from tests.core.helpers_world import HOST, answer, bind, definitions, host_definition, learn, resolve

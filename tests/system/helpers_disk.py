@@ -6,7 +6,9 @@ from pathlib import Path
 
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
+from orchestrator.model.attached import Attached, PlannedAttachment
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.contribution import Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
 from orchestrator.model.policy import OnExit, Restart, Stop
@@ -72,7 +74,15 @@ def make_instance_state(layout: Layout, instance_id: str = "web-1") -> InstanceS
         log=layout.log("web"),
         step=Step.CREATING,
         created_at=1.0,
-        attached=({"kind": "bind", "intent": {"a": [1, None]}},),
+        attached=(
+            Attached(
+                plan=PlannedAttachment(
+                    group="orchestrator.mounts", type="x", key="/x", stage=Stage.PREPARE, work={"a": [1, None]}
+                ),
+                begun=True,
+                state={"b": "c"},
+            ),
+        ),
         resources=Resources(),
         policy=Policy(oneshot=False, restart=Restart(on_success=OnExit.RESTART), stop=Stop()),
     )

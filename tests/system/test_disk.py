@@ -10,9 +10,10 @@ from attrs import evolve
 
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Instance
+from orchestrator.model.contribution import BundleFile
 from orchestrator.model.entry import FolderEntry
 from orchestrator.model.layout import Layout
-from orchestrator.model.spec import BundleFile, EnvFileUse
+from orchestrator.model.spec import EnvFileUse
 from orchestrator.model.state import AgentState, NameState, PublicState
 from orchestrator.ports import Disk, DiskFailed
 from orchestrator.system.disk import HostDisk

@@ -19,6 +19,7 @@ from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.reconcile import Reconciler
 from orchestrator.tasks.report import Reporter
+from orchestrator.testing.attacher import FakeAttacher
 from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
@@ -48,6 +49,7 @@ class Stage:
         self.world = FakeWorld(texts=PASSWD)
         self.runtime = left.runtime if left is not None else FakeRuntime()
         self.disk: FakeDisk = left.disk if left is not None else FakeDisk()
+        self.attacher = left.attacher if left is not None else FakeAttacher()
         self.generations = left.generations if left is not None else FakeGenerations()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
@@ -59,6 +61,7 @@ class Stage:
         outside = Outside(
             runtime=self.runtime,
             disk=self.disk,
+            attacher=self.attacher,
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
@@ -113,6 +116,7 @@ class Wreck:
     def __init__(self, stage: Stage) -> None:
         self.runtime: FakeRuntime = stage.runtime
         self.generations: FakeGenerations = stage.generations
+        self.attacher: FakeAttacher = stage.attacher
         self.tokens: Iterator[str] = stage.tokens
         self.disk: FakeDisk = FakeDisk()
         self.disk.bundles |= stage.disk.bundles

@@ -19,6 +19,7 @@ from orchestrator.model.types import Size
 from orchestrator.tasks.order import Order
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
+from orchestrator.testing.attacher import FakeAttacher
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.runtime import FakeRuntime
@@ -76,6 +77,7 @@ class Stage:
     def __init__(self) -> None:
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
+        self.attacher = FakeAttacher()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.report = Recorder()
@@ -85,6 +87,7 @@ class Stage:
         self.outside = Outside(
             runtime=self.runtime,
             disk=self.disk,
+            attacher=self.attacher,
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),

@@ -90,7 +90,9 @@ async def open_next(
     prepare(stage)
     left = await take_stock(stage)
     layout, groups = Layout("/state", "/run"), InstanceGroups("/agent")
-    await undo_strays(left.strays, stage.runtime, stage.disk, layout, groups.path, 2, stage.lines.append)
+    await undo_strays(
+        left.strays, stage.runtime, stage.disk, layout, groups.path, stage.attacher, left.states, 2, stage.lines.append
+    )
     for name in stage.disk.names.keys() - {one.name for one in left.adopted}:
         del stage.disk.names[name]
     async with trio.open_nursery() as nursery:

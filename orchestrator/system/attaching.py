@@ -1,0 +1,117 @@
+"""Has plugin kinds do their part on the host, each call in a thread with a deadline: `ports.Attacher`, for real.
+
+What a kind may do is `orchestrator.system.plugin_host`. Floor: system.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import trio
+
+from orchestrator.core.plugged import describe_error
+from orchestrator.model.attached import Attached, PlannedAttachment
+from orchestrator.model.host import Container, HostFailed
+from orchestrator.model.kinds import folder_name
+from orchestrator.model.layout import Layout
+from orchestrator.model.registry import Group, Registry
+from orchestrator.ports import AttachFailed
+from orchestrator.system.plugin_host import PluginHost
+from orchestrator.system.reaper import Children
+
+PATIENCE = 60.0
+"""Seconds that a kind has for its part. What has not come back by then is left to itself: a thread cannot be ended."""
+
+AT_A_TIME = 8
+"""Kinds that do something beside each other."""
+
+T = TypeVar("T")
+
+
+class HostAttacher:
+    """Implements `orchestrator.ports.Attacher` on this host."""
+
+    def __init__(self, layout: Layout, children: Children, registry: Callable[[], Registry]) -> None:
+        """registry: the kinds that there are now."""
+        self._layout = layout
+        self._children = children
+        self._registry = registry
+        self._places = trio.CapacityLimiter(AT_A_TIME)
+        self._locks: dict[str, threading.Lock] = {}
+
+    async def attach(self, plan: PlannedAttachment, name: str, instance: str, pid: int | None) -> dict[str, Any] | None:
+        """See `orchestrator.ports.Attacher`."""
+        kind = self._find(plan)
+        if kind is None:
+            raise AttachFailed(f"cannot {plan.stage.value} {_describe(plan)}: there is no such kind any more")
+        container = describe_container(self._layout, plan, name, instance, pid)
+
+        def attach(host: PluginHost) -> dict[str, Any] | None:
+            state: Any = kind.attach(plan.work, container, host)
+            return None if state is None else _check_state(state)
+
+        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", attach)
+
+    async def detach(self, attached: Attached, name: str, instance: str) -> None:
+        """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nothing can be undone: nobody knows
+        how."""
+        plan = attached.plan
+        kind = self._find(plan)
+        if kind is None:
+            return
+        container = describe_container(self._layout, plan, name, instance, None)
+
+        def detach(host: PluginHost) -> None:
+            kind.detach(plan.work, attached.state, container, host)
+
+        await self._call(f"cannot undo {_describe(plan)}", detach)
+
+    def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, or None
+        group = next((group for group in Group if group.value == plan.group), None)
+        return None if group is None else self._registry().of(group).get(plan.type)
+
+    async def _call(self, what: str, work: Callable[[PluginHost], T]) -> T:
+        host = PluginHost(self._children, self._locks)
+
+        def call() -> T:
+            try:
+                return work(host)
+            except HostFailed as error:
+                raise AttachFailed(f"{what}: {error}") from error
+            except Exception as error:
+                raise AttachFailed(f"{what}: the plugin failed: {describe_error(error)}") from error
+
+        with trio.CancelScope(shield=True):
+            with trio.move_on_after(PATIENCE):
+                return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._places)
+            host.give_up()
+        raise AttachFailed(f"{what}: it took longer than {PATIENCE:g} s")
+
+
+def describe_container(layout: Layout, plan: PlannedAttachment, name: str, instance: str, pid: int | None) -> Container:
+    """An instance, as the kind of an attachment is told of it."""
+    folder = folder_name(plan.key)
+    return Container(
+        name=name,
+        instance=instance,
+        own=f"{layout.own(instance)}/{folder}",
+        scratch=f"{layout.scratch(instance)}/{folder}",
+        shared=layout.shared,
+        kept=layout.kept,
+        pid=pid,
+    )
+
+
+def _describe(plan: PlannedAttachment) -> str:
+    if plan.group == Group.NETWORKS.value:
+        return f"the network ({plan.type})"
+    return f"the mount {plan.key} ({plan.type})"
+
+
+def _check_state(state: Any) -> dict[str, Any]:  # noqa: ANN401 - whatever a plugin returns
+    """What can be written down. Raises TypeError, ValueError."""
+    if not isinstance(state, dict):
+        raise TypeError(f"attach returned {type(state).__name__}, not a dict or None")
+    plain: dict[str, Any] = json.loads(json.dumps(state, allow_nan=False))
+    return plain

@@ -19,7 +19,7 @@ from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
 from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.registry import Group, Origin, Registry, Unusable
 from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, SignalName, Size, UserName
 
 __all__ = [
@@ -50,6 +50,7 @@ __all__ = [
     "MountKind",
     "Namespace",
     "NetworkKind",
+    "Origin",
     "PathAnswer",
     "PathKind",
     "PathQuestion",
@@ -61,6 +62,7 @@ __all__ = [
     "Size",
     "Stage",
     "TextQuestion",
+    "Unusable",
     "Use",
     "UserName",
     "option",

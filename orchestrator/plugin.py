@@ -12,6 +12,8 @@ from orchestrator.model.facts import (
     PathKind,
     PathQuestion,
     Question,
+    StampAnswer,
+    StampQuestion,
     TextQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
@@ -61,6 +63,8 @@ __all__ = [
     "SignalName",
     "Size",
     "Stage",
+    "StampAnswer",
+    "StampQuestion",
     "TextQuestion",
     "Unusable",
     "Use",

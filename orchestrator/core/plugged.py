@@ -92,6 +92,12 @@ def find_uses(name: str, definition: Definition) -> tuple[PluggedUse, ...]:
     return tuple(uses)
 
 
+def watched_questions(definition: Definition) -> tuple[Question, ...]:
+    """Those that the kinds of a definition ask whose answer is as good as a part of it."""
+    asked = (question for used in find_uses("", definition) for question in used.ask())
+    return tuple(question for question in asked if getattr(question, "watch", False))
+
+
 def describe_error(error: BaseException) -> str:
     """An exception of somebody's code in one line: ``ValueError: no such thing (kinds.py, line 12)``."""
     frames: Any = traceback.extract_tb(error.__traceback__)

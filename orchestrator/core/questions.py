@@ -4,7 +4,7 @@ Every answer that `orchestrator.core.resolve` looks up was asked here. Floor: co
 """
 
 from orchestrator.core.output import log_questions
-from orchestrator.core.plugged import find_uses
+from orchestrator.core.plugged import find_uses, watched_questions
 from orchestrator.core.references import choose_store, is_closure, place_questions
 from orchestrator.core.rootfs import is_of_host
 from orchestrator.model.definition import Definition
@@ -59,15 +59,17 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
 
 def content_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]:
     """Those of its questions whose answer is as good as a part of the definition, so that another answer is an edit:
-    what a file says, and where in the store a link leads. What passwd(5) says is none: a package upgrade on the host
-    must replace no container."""
+    what a file says, and where in the store a link leads, and what kinds ask with ``watch``. What passwd(5) says is
+    none: a package upgrade on the host must replace no container."""
     if definition.bundle is not None:
         place = bundle_place(definition.bundle, facts.host.store)
         places = (place, *place_questions(definition, facts.host.store))
-        return (*bundle_questions(definition.bundle)[-1:], *(each for each in places if facts.places[each] is not None))
+        found = (each for each in places if facts.places[each] is not None)
+        return (*bundle_questions(definition.bundle)[-1:], *found, *watched_questions(definition))
     questions: list[Question] = [DigestQuestion(file.path) for file in definition.env_files if file.watch]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
+    questions += watched_questions(definition)
     places = place_questions(definition, choose_store(definition, facts.host.store))
     # Of another root file system than a closure what leads to no store is nobody's business.
     questions += [each for each in places if is_closure(definition) or facts.places[each] is not None]

@@ -35,6 +35,8 @@ class TextQuestion:
 
     path: str
     root: str = "/"
+    watch: bool = False
+    """What it says is as good as a part of the definition: the file is watched, and another text is an edit."""
 
 
 @frozen
@@ -42,6 +44,8 @@ class DigestQuestion:
     """What is the SHA-256 of the file ``path``, read as variables? What it says is not in the answer."""
 
     path: str
+    watch: bool = False
+    """As of `TextQuestion`."""
 
 
 @frozen
@@ -63,6 +67,8 @@ class StampQuestion:
     """Which state of the file ``path`` is there, links followed? Another answer may be another content."""
 
     path: str
+    watch: bool = False
+    """As of `TextQuestion`."""
 
 
 @frozen

@@ -25,6 +25,8 @@ from orchestrator.model.facts import (
     Facts,
     PlaceQuestion,
     Question,
+    StampAnswer,
+    StampQuestion,
     TextQuestion,
 )
 from orchestrator.model.problem import Fault
@@ -33,8 +35,8 @@ from orchestrator.model.store import StoreLink
 from orchestrator.ports import World
 from orchestrator.tasks.gather import Asked, gather_facts
 
-Answer = DigestAnswer | str | None
-"""What a file says, or the digest of it, or where a link leads."""
+Answer = DigestAnswer | StampAnswer | str | None
+"""What a file says, or the digest or the state of it, or where a link leads."""
 
 
 @frozen
@@ -154,6 +156,8 @@ def _answer(question: Question, facts: Facts) -> Answer:
             return facts.places[question]
         case DigestQuestion(path=path):
             return facts.digests[path]
+        case StampQuestion(path=path):
+            return facts.stamps[path]
         case _:
             raise AssertionError(f"{question} is not asked for its content")
 

@@ -57,6 +57,8 @@ class Supervision:
         """It goes on with what an earlier agent has left, and was not told anything yet."""
         # What it has heard of what it was told.
         self._target: Target | None = None
+        self._left = adopted.resumption.target if adopted is not None else None
+        """What an earlier agent's was, until there is something else."""
         self._policy: Policy | None = None
         self._problems: tuple[Problem, ...] = ()
         self._hurried = False
@@ -288,7 +290,8 @@ class Supervision:
 
     def _take(self, target: Target) -> None:
         self._life = retime(self._life, self._policy, target.policy, trio.current_time())
-        before, self._target, self._policy = self._target, target, target.policy
+        before, self._left = self._target or self._left, None
+        self._target, self._policy = target, target.policy
         self._updates.forget()
         if before is not None and before.bundle != target.bundle and not self._effects.is_made_from(before):
             self._outside.sweep()  # nothing will be made from it any more

@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from orchestrator.model.health import Notification
 from orchestrator.model.state import PublicState
+from orchestrator.testing.history import FakeGenerations
 from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
 from tests.tasks.helpers_takeover import open_next
 
@@ -140,4 +141,21 @@ async def test_what_may_have_come_back_with_an_earlier_agent_is_given_up_too(aut
         assert len(stage.disk.bundles) == 2, "it is tried on"
         stage.notify_sockets.say("web", Notification(ready=True))
         await stage.settle()
+        assert set(stage.disk.bundles) == {str(stage.state("web").bundle)}
+
+
+async def test_what_was_left_at_rest_is_given_up_for_what_its_mended_file_says(autojump_clock: MockClock) -> None:
+    """Its file has problems and no last good definition, so for a while nothing is known of it but what there is."""
+    text = WEB + 'restart.on_failure = "stop"\n'
+    async with open_stage({"web": text}) as stage:
+        stage.runtime.process_of("web").finish(code=1)
+        await stage.settle()
+        assert stage.state("web").state is PublicState.FAILED
+        left = Wreck(stage)
+    left.generations = FakeGenerations()
+    async with open_next({"web": text + "nonsense = 1\n"}, left) as stage:
+        await stage.settle()
+        assert len(stage.disk.bundles) == 1
+        stage.directory.write("web", text + 'cwd = "/srv"\n')
+        await trio.sleep(5)
         assert set(stage.disk.bundles) == {str(stage.state("web").bundle)}

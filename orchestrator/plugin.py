@@ -15,6 +15,7 @@ from orchestrator.model.facts import (
     StampAnswer,
     StampQuestion,
     TextQuestion,
+    TextsQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
 from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
@@ -66,6 +67,7 @@ __all__ = [
     "StampAnswer",
     "StampQuestion",
     "TextQuestion",
+    "TextsQuestion",
     "Unusable",
     "Use",
     "UserName",

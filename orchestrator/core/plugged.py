@@ -16,7 +16,7 @@ from orchestrator.core.suggest import quote
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, Question, TextQuestion
+from orchestrator.model.facts import Facts, Question, TextQuestion, TextsQuestion
 from orchestrator.model.kinds import MountKind, NetworkKind, Use
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
@@ -53,7 +53,7 @@ class PluggedUse:
         path that could not be looked at says so itself.)"""
         try:
             asked = tuple(self.kind.questions())
-            texts = tuple(question for question in asked if isinstance(question, TextQuestion))
+            texts = tuple(question for question in asked if isinstance(question, TextQuestion | TextsQuestion))
             silent = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
             if silent:
                 return Contribution(faults=silent)

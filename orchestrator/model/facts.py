@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import evolve, field, frozen
 
@@ -63,6 +63,17 @@ class EntriesQuestion:
 
 
 @frozen
+class TextsQuestion:
+    """What do the small, UTF-8 files of the folder ``path`` say whose names end with one of ``suffixes`` and begin with
+    no dot? Links are followed. Another answer is another content: what is made from it is made anew."""
+
+    path: str
+    suffixes: tuple[str, ...]
+    watch: ClassVar[bool] = True
+    """As of `TextQuestion`."""
+
+
+@frozen
 class StampQuestion:
     """Which state of the file ``path`` is there, links followed? Another answer may be another content."""
 
@@ -103,7 +114,12 @@ Question = (
     | PlaceQuestion
     | ClosureQuestion
     | StampQuestion
+    | TextsQuestion
 )
+
+TextsAnswer = tuple[tuple[str, str | None], ...]
+"""The files of a folder, sorted: each name with its text, None where that cannot be read. Empty where there is no such
+folder."""
 
 
 @frozen
@@ -207,6 +223,8 @@ class Facts:
     """By path of the folder; None where there is none that can be read."""
     stamps: Mapping[str, StampAnswer | None] = field(factory=dict)
     """By path; None where there is no such file, or no answer."""
+    folder_texts: Mapping[TextsQuestion, TextsAnswer | None] = field(factory=dict)
+    """None where the folder is there and cannot be read, or gave no answer."""
     unanswered: frozenset[Question] = frozenset()
     """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
     would be to decide by a disk's speed."""
@@ -223,5 +241,6 @@ class Facts:
             closures={**self.closures, **more.closures},
             entries={**self.entries, **more.entries},
             stamps={**self.stamps, **more.stamps},
+            folder_texts={**self.folder_texts, **more.folder_texts},
             unanswered=self.unanswered | more.unanswered,
         )

@@ -34,6 +34,8 @@ from orchestrator.model.facts import (
     StampAnswer,
     StampQuestion,
     TextQuestion,
+    TextsAnswer,
+    TextsQuestion,
 )
 from orchestrator.model.store import ClosureAnswer, Requisites
 from orchestrator.ports import OutsideError
@@ -53,6 +55,9 @@ SECCOMP_PROFILES = ("/etc/containers/seccomp.json", "/usr/share/containers/secco
 
 LARGEST_TEXT = 1024 * 1024
 """Bytes of the largest file that a TextQuestion reads."""
+
+MOST_TEXTS = 1000
+"""Files of a folder that a TextsQuestion reads; the rest is passed over."""
 
 AT_A_TIME = 4
 """Commands of nix that are asked beside each other."""
@@ -97,6 +102,7 @@ class HostWorld:
         closures: dict[ClosureQuestion, ClosureAnswer] = {}
         entries: dict[str, FolderAnswer | None] = {}
         stamps: dict[str, StampAnswer | None] = {}
+        folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
         for_nix: list[ClosureQuestion] = []
         for question in asked:
             answer = answers.get(question)
@@ -111,6 +117,8 @@ class HostWorld:
                 entries[question.path] = answer if isinstance(answer, FolderAnswer) else None
             elif isinstance(question, StampQuestion):
                 stamps[question.path] = answer if isinstance(answer, StampAnswer) else None
+            elif isinstance(question, TextsQuestion):
+                folder_texts[question] = answer if isinstance(answer, tuple) else None
             elif isinstance(question, PlaceQuestion):
                 places[question] = answer if isinstance(answer, str) else None
             elif isinstance(question, ClosureQuestion):
@@ -125,7 +133,17 @@ class HostWorld:
             closures |= await self._ask_nix(for_nix)
         silent_ones = frozenset(asked) - answers.keys()
         return Facts(
-            self.host, paths, texts, digests, devices, places, closures, entries, stamps, unanswered=silent_ones
+            host=self.host,
+            paths=paths,
+            texts=texts,
+            digests=digests,
+            devices=devices,
+            places=places,
+            closures=closures,
+            entries=entries,
+            stamps=stamps,
+            folder_texts=folder_texts,
+            unanswered=silent_ones,
         )
 
     async def _ask_nix(self, questions: Iterable[ClosureQuestion]) -> Mapping[ClosureQuestion, ClosureAnswer]:
@@ -171,6 +189,8 @@ def answer_question(question: Question) -> Answer:
             return list_entries(path)
         case StampQuestion(path=path):
             return read_stamp(path)
+        case TextsQuestion(path=path, suffixes=suffixes):
+            return read_texts(path, suffixes)
         case PlaceQuestion():
             return find_place(question)
         case ClosureQuestion():
@@ -254,6 +274,17 @@ def read_text(path: str, root: str = "/") -> str | None:
     except (OSError, ValueError):
         return None
     return data.decode(errors="replace") if len(data) <= LARGEST_TEXT else None
+
+
+def read_texts(path: str, suffixes: tuple[str, ...]) -> TextsAnswer | None:
+    """What the files of a folder say whose names end so; None where it cannot be looked through."""
+    try:
+        names = sorted(name for name in os.listdir(path) if name.endswith(suffixes) and not name.startswith("."))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+    except (OSError, ValueError):
+        return None
+    return tuple((name, read_text(os.path.join(path, name))) for name in names[:MOST_TEXTS])
 
 
 def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> HostFacts:

@@ -12,13 +12,23 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from orchestrator.model.facts import DeviceAnswer, DigestAnswer, FolderAnswer, PathAnswer, Question, StampAnswer
+from orchestrator.model.facts import (
+    DeviceAnswer,
+    DigestAnswer,
+    FolderAnswer,
+    PathAnswer,
+    Question,
+    StampAnswer,
+    TextsAnswer,
+)
 from orchestrator.model.store import ClosureAnswer
 
 if TYPE_CHECKING:
     from outcome import Outcome
 
-Answer = PathAnswer | DeviceAnswer | DigestAnswer | ClosureAnswer | StampAnswer | FolderAnswer | str | None
+Answer = (
+    PathAnswer | DeviceAnswer | DigestAnswer | ClosureAnswer | StampAnswer | FolderAnswer | TextsAnswer | str | None
+)
 
 WHOLE_PATIENCE = 5.0
 """Seconds that all questions of a time may take together."""

@@ -4,6 +4,7 @@ The stages are pure functions of `orchestrator.core`; the one thing awaited is t
 """
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import trio
 from attrs import evolve, field, frozen
@@ -28,6 +29,8 @@ from orchestrator.model.facts import (
     StampAnswer,
     StampQuestion,
     TextQuestion,
+    TextsAnswer,
+    TextsQuestion,
 )
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
@@ -35,8 +38,8 @@ from orchestrator.model.store import StoreLink
 from orchestrator.ports import World
 from orchestrator.tasks.gather import Asked, gather_facts
 
-Answer = DigestAnswer | StampAnswer | str | None
-"""What a file says, or the digest or the state of it, or where a link leads."""
+Answer = DigestAnswer | StampAnswer | TextsAnswer | str | None
+"""What a file says, or the digest or the state of it, or where a link leads; what the files of a folder say."""
 
 
 @frozen
@@ -115,7 +118,7 @@ async def compile_sources(
             nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
             read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)
-            awaits, depends = _paths(answered - read), _paths(read)
+            awaits, depends = _paths(answered - read), _paths(read) | _files(facts.folder_texts, read)
             done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links, followed=followed)
         else:
             fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
@@ -144,7 +147,7 @@ def _watch(compiled: Compiled, answered: Iterable[Question]) -> Compiled:
     """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet."""
     nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and compiled.answers[each] is None}
     files = (each for each in answered if each not in nowhere)
-    return evolve(compiled, awaits=_paths(nowhere), depends=_paths(files))
+    return evolve(compiled, awaits=_paths(nowhere), depends=_paths(files) | _files(compiled.answers, compiled.answers))
 
 
 def _answer(question: Question, facts: Facts) -> Answer:
@@ -152,6 +155,8 @@ def _answer(question: Question, facts: Facts) -> Answer:
     match question:
         case TextQuestion():
             return facts.texts[question]
+        case TextsQuestion():
+            return facts.folder_texts[question]
         case PlaceQuestion():
             return facts.places[question]
         case DigestQuestion(path=path):
@@ -168,3 +173,9 @@ def _broken(source: Source, faults: tuple[Fault, ...]) -> Broken:
 
 def _paths(questions: Iterable[Question]) -> frozenset[str]:
     return frozenset(path for question in questions for path in find_watched(question))
+
+
+def _files(answers: Mapping[Any, Any], questions: Iterable[Question]) -> frozenset[str]:
+    """The files of the folders that were asked for what their files say: the folder itself tells which there are."""
+    asked = (question for question in questions if isinstance(question, TextsQuestion))
+    return frozenset(f"{each.path}/{name}" for each in asked for name, _ in answers[each] or ())

@@ -22,6 +22,8 @@ from orchestrator.model.facts import (
     StampAnswer,
     StampQuestion,
     TextQuestion,
+    TextsAnswer,
+    TextsQuestion,
 )
 from orchestrator.model.source import Form, Listing, Source
 from orchestrator.testing.nix import FakeNixStore
@@ -111,6 +113,8 @@ class FakeWorld:
         """What stands in folders, by path."""
         self.stamps: dict[str, StampAnswer] = {}
         """The states of files, by path."""
+        self.folder_texts: dict[str, TextsAnswer] = {}
+        """What the files of folders say, by the folder's path."""
         self.asked: list[Question] = []
         self.news = trio.Event()
         """To be set when what did not answer may answer now."""
@@ -160,5 +164,19 @@ class FakeWorld:
             question.path: self.stamps.get(question.path) for question in asked if isinstance(question, StampQuestion)
         }
         return Facts(
-            self.host, paths, texts, digests, devices, places, closures, entries, stamps, unanswered=unanswered
+            host=self.host,
+            paths=paths,
+            texts=texts,
+            digests=digests,
+            devices=devices,
+            places=places,
+            closures=closures,
+            entries=entries,
+            stamps=stamps,
+            folder_texts={each: self._find_texts(each) for each in asked if isinstance(each, TextsQuestion)},
+            unanswered=unanswered,
         )
+
+    def _find_texts(self, question: TextsQuestion) -> TextsAnswer:
+        answer = self.folder_texts.get(question.path, ())
+        return tuple((name, text) for name, text in answer if name.endswith(question.suffixes))

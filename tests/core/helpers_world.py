@@ -39,6 +39,8 @@ from orchestrator.model.facts import (
     PlaceQuestion,
     Question,
     TextQuestion,
+    TextsAnswer,
+    TextsQuestion,
 )
 from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
 from orchestrator.model.log import FileLog, JournalLog, NoLog
@@ -164,6 +166,10 @@ ENTRIES = {
 """What the roots of ready bundles have at their top."""
 
 
+FOLDER_TEXTS: dict[str, dict[str, str]] = {}
+"""What the files of folders say, by the folder's path and the file's name."""
+
+
 def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     """What this world says."""
     paths: dict[str, PathAnswer] = {}
@@ -173,6 +179,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     places: dict[PlaceQuestion, str | None] = {}
     closures: dict[ClosureQuestion, ClosureAnswer] = {}
     entries: dict[str, FolderAnswer | None] = {}
+    folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
     unanswered: set[Question] = set()
     for question in questions:
         match question:
@@ -190,13 +197,27 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 places[question] = None if target is None else store.folder + target.removeprefix(STORE)
                 if path.startswith(f"{SILENT}/"):
                     unanswered.add(question)
+            case TextsQuestion(path=path, suffixes=suffixes):
+                files = FOLDER_TEXTS.get(path, {})
+                folder_texts[question] = tuple(each for each in sorted(files.items()) if each[0].endswith(suffixes))
             case EntriesQuestion(path=path):
                 entries[path] = ENTRIES.get(path)
             case ClosureQuestion(store=store) if store.root == DENIED:
                 closures[question] = ClosureAnswer(detail="permission denied")
             case ClosureQuestion():
                 closures[question] = NIX.answer(question)
-    return Facts(host, paths, texts, digests, devices, places, closures, entries, unanswered=frozenset(unanswered))
+    return Facts(
+        host=host,
+        paths=paths,
+        texts=texts,
+        digests=digests,
+        devices=devices,
+        places=places,
+        closures=closures,
+        entries=entries,
+        folder_texts=folder_texts,
+        unanswered=frozenset(unanswered),
+    )
 
 
 def learn(name: str, definition: Definition, host: HostFacts = HOST) -> Facts:

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from orchestrator.model.facts import PathAnswer, PathKind, PathQuestion, Question, TextQuestion
+from orchestrator.model.facts import PathAnswer, PathKind, PathQuestion, Question, TextQuestion, TextsQuestion
 from orchestrator.ports import OutsideError, World
 from orchestrator.system.controllers import find_controllers
 from orchestrator.system.facts import (
@@ -22,6 +22,7 @@ from orchestrator.system.facts import (
     probe_host,
     read_kernel_version,
     read_text,
+    read_texts,
 )
 from orchestrator.system.hierarchies import read_hierarchies
 from orchestrator.system.inquiry import Inquiry
@@ -91,6 +92,23 @@ def test_what_is_no_small_file_has_no_text(tmp_path: Path, name: str) -> None:
 def test_an_odd_character_does_not_hide_the_rest(tmp_path: Path) -> None:
     (tmp_path / "passwd").write_bytes(b"ren\xe9:x:1:1\nweb:x:2:2\n")
     assert read_text("/passwd", f"{tmp_path}") == "ren\ufffd:x:1:1\nweb:x:2:2\n"
+
+
+async def test_the_files_of_a_folder_are_read_by_name(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    assert read_texts(f"{folder}", (".json",)) == ()
+    folder.mkdir()
+    (folder / "b.json").write_text("b")
+    (tmp_path / "elsewhere").write_text("a")
+    (folder / "a.json").symlink_to("../elsewhere")
+    for passed_over in (".hidden.json", "c.txt", "d.json~"):
+        (folder / passed_over).write_text("no")
+    (folder / "e.json").mkdir()
+    question = TextsQuestion(f"{folder}", (".json",))
+    facts = await HostWorld.probe().gather([question])
+    assert facts.folder_texts == {question: (("a.json", "a"), ("b.json", "b"), ("e.json", None))}
+    assert read_texts(f"{tmp_path}/elsewhere", (".json",)) == (), "a file is no folder"
+    assert read_texts(f"{tmp_path}/{'x' * 300}", (".json",)) is None
 
 
 def test_reading_leaves_no_descriptor(host: Path) -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 from attrs import field, frozen
 
 from orchestrator.model.place import KeyPath, Place
+from orchestrator.model.pluginfile import PluginFile
 from orchestrator.model.store import StoreLink
 
 
@@ -80,8 +81,9 @@ class Listing:
     """What the watched directory holds at one moment.
 
     ``error`` is set when the directory as a whole could not be read (missing, no rights); nothing may be concluded
-    from the absence of a name then.
+    from the absence of a name then. ``plugins`` are the files of its plugins folder, by name.
     """
 
     sources: tuple[Source, ...]
     error: str | None = None
+    plugins: tuple[PluginFile, ...] = ()

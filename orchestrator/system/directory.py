@@ -10,17 +10,20 @@ import os
 from collections.abc import Collection
 
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
+from orchestrator.model.pluginfile import FOLDER as PLUGINS
+from orchestrator.model.pluginfile import SUFFIXES as PLUGIN_SUFFIXES
 from orchestrator.model.source import Form, Listing
 from orchestrator.system.closing import Closing
-from orchestrator.system.inotify import Inotify, NoWatchesLeft
+from orchestrator.system.inotify import Inotify, Mask, NoWatchesLeft
 from orchestrator.system.links import Chain, follow_links
 from orchestrator.system.looks import PATIENCE, Looks
+from orchestrator.system.pluginfolder import read_plugins_in_steps
 from orchestrator.system.sources import Way, list_links, read_in_steps
 from orchestrator.system.statfs import name_silent_filesystem
 from orchestrator.system.steps import NoAnswer, Steps
-from orchestrator.system.watches import CONTENT, Wanted, Watches
+from orchestrator.system.watches import CONTENT, ENTRY, Wanted, Watches
 
 SUFFIXES = tuple(form.value for form in Form)
 """What the name of a definition's file ends with."""
@@ -131,6 +134,8 @@ class WatchedDirectory(Closing):
         except NoWatchesLeft as error:
             message, reliable = f"{error}; looking every {LOOK_INTERVAL:g} s instead", False
         listing = yield from read_in_steps(self._path, self._suffixes, way)
+        if listing.error is None:
+            listing = evolve(listing, plugins=(yield from read_plugins_in_steps(self._path)))
         return _Look(listing, message, reliable and way.failures <= LASTING)
 
     def _arm(self, way: Way) -> Steps[tuple[str, bool]]:
@@ -164,11 +169,21 @@ class WatchedDirectory(Closing):
                 link = yield from self._follow(os.path.join(chain.end, name), way)
                 wanted.add_chain(link, last=CONTENT)
                 way.targets[name] = link.place
+        yield from self._survey_plugins(wanted, way)
         for path in self._also:
             wanted.add_chain((yield from self._follow(path, way)))
         for path in self._contents:
             wanted.add_content((yield from self._follow(path, way)))
         return wanted
+
+    def _survey_plugins(self, wanted: Wanted, way: Way) -> Steps[None]:
+        folder = os.path.join(self._path, PLUGINS)
+        chain = yield from self._follow(folder, way)
+        wanted.add_chain(chain, last=ENTRY | Mask.ATTRIB)
+        if chain.end is not None:
+            wanted.add_suffixes(chain.end, PLUGIN_SUFFIXES)
+            for name in (yield from list_links(chain.end, PLUGIN_SUFFIXES, way)):
+                wanted.add_chain((yield from self._follow(os.path.join(chain.end, name), way)), last=CONTENT)
 
     def _follow(self, path: str, way: Way) -> Steps[Chain]:
         chain = yield from follow_links(path)

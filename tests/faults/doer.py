@@ -49,7 +49,7 @@ class Doer:
         if deed.verb in OPERATORS:
             self._operate(deed, account)
         elif deed.verb is Verb.CRASH:
-            account.disturb()
+            account.note_crash()
             for each in find_applications(self._agent.marks):
                 if each.name == deed.name:
                     os.kill(each.pid, signal.SIGKILL)

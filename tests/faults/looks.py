@@ -185,9 +185,8 @@ class Looker:
             if len(applications) > 1:
                 yield f"{name} runs {len(applications)} times: {applications}"
             account = accounts[name]
-            versions = account.versions if account.wish.broken else {account.wish.version}
-            if not account.there or account.held or applications[0].version not in versions:
-                yield f"{name} runs as {applications}, which is not {sorted(versions)}: {account}"
+            if not account.there or account.held or applications[0].version not in account.fitting:
+                yield f"{name} runs as {applications}, which is not {sorted(account.fitting)}: {account}"
         for name, account in sorted(accounts.items()):
             wish = account.wish
             wanted = account.there and wish.role.stays and account.held is False and not wish.broken
@@ -229,7 +228,7 @@ class Looker:
             folder = Path(layout.bundle(digest))
             *_, name, version, _ = json.loads((folder / "config.json").read_text())["process"]["args"]
             account = accounts[name]
-            needed = {account.wish.version, *(account.versions if account.wish.broken else ())}
+            needed = {account.wish.version, *account.fitting}
             if not account.there or int(version) not in needed:
                 yield f"a bundle is stored that nobody needs: {name}, version {version}"
             skeletons.add(os.path.basename(os.readlink(folder / "rootfs")))

@@ -42,6 +42,11 @@ class Role(Enum):
         """Whether it runs until it is ended."""
         return self in (Role.SERVICE, Role.STUBBORN, Role.NOTIFYING, Role.HEALTHY)
 
+    @property
+    def rolls_back(self) -> bool:
+        """Whether an edit that does not become ready gives way to what ran before."""
+        return self in (Role.NOTIFYING, Role.HEALTHY)
+
 
 @frozen(kw_only=True)
 class Wish:
@@ -133,10 +138,27 @@ class Account:
     versions: set[int] = field(factory=set)
     """Those that may run while its file is broken."""
 
+    refused: set[int] = field(factory=set)
+    """Those that may have come back, since what was to follow them was killed before it was ready."""
+
+    @property
+    def fitting(self) -> set[int]:
+        """The versions that may run."""
+        return (self.versions if self.wish.broken else {self.wish.version}) | self.refused
+
+    def note_crash(self) -> None:
+        """What runs was killed. It may be an edit that is still tried, so that what ran before comes back."""
+        self.disturb()
+        if self.wish.role.rolls_back and self.runs not in (None, self.wish.version):
+            self.refused.add(self.runs)
+            self.begun += 1
+
     def note_look(self, runs: int | None, accepted: int | None, *, held: bool) -> None:
         """All is as it should be now. runs, accepted: the versions that run and that the newest generation has."""
         self.runs, self.held = runs, held
         self.disturbed, self.begun = False, 0
+        if runs == self.wish.version:
+            self.refused.clear()
         self.versions = {self.good, *(version for version in (runs, accepted) if version is not None)}
 
     def disturb(self, begun: int = 1) -> None:
@@ -156,6 +178,7 @@ class Account:
             case Verb.REPLACE | Verb.MEND_OTHERWISE | Verb.ADD | Verb.ADD_BROKEN:
                 self.wish = evolve(wish, version=wish.version + 1, broken=verb is Verb.ADD_BROKEN)
                 self.disturb()
+                self.refused.clear()
                 if not self.there:
                     # Within the grace a stop outlives its file.
                     self.there, self.held = True, None if self.held else self.held

@@ -58,8 +58,8 @@ class Ran:
 class Host(Protocol):
     """What a kind may do to the host. Every method blocks, and raises HostFailed for what does not work.
 
-    Paths are absolute. A kind that does its work by these alone can be tested with
-    `orchestrator.testing.plugin_host.FakeHost`.
+    Paths are absolute and in their shortest form, without ``..``, and the root itself is none. A kind that does its
+    work by these alone can be tested with `orchestrator.testing.FakeHost`.
     """
 
     def run(
@@ -75,16 +75,17 @@ class Host(Protocol):
         ...
 
     def mount(self, source: str, target: str, kind: str, options: Sequence[str] = ()) -> None:
-        """mount(2), with options as mount(8) has them. ``target`` has to be there."""
+        """mount(2), with options as mount(8) has them, whole or not at all. ``target`` has to be there. A bind mount's
+        ``ro`` and the like hold for itself, not for what ``rbind`` brings along."""
         ...
 
     def unmount(self, target: str) -> None:
-        """Take away all that is mounted at ``target``, also if it is in use. Nothing where nothing is."""
+        """Take away all that is mounted at ``target`` and below, also if it is in use. Nothing where nothing is."""
         ...
 
     def make_folder(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> bool:
-        """Make a folder with those that lead to it (these with mode 0755, root's); whether it was not there before. One
-        that is there is left as it is."""
+        """Make a folder, whole or not at all, with those that lead to it (these with mode 0755, root's); whether it was
+        not there before. One that is there is left as it is."""
         ...
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
@@ -92,19 +93,23 @@ class Host(Protocol):
         ...
 
     def rewrite_file(self, path: str, data: bytes) -> None:
-        """Replace what a file says in place: what is mounted elsewhere follows. It is made if it is not there."""
+        """Replace what a file says in place: what is mounted elsewhere follows. It is made (mode 0644, root's) if it is
+        not there, with the folders that lead to it."""
         ...
 
     def read_file(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
-        """What a file says; None where there is none. One of more than ``limit`` bytes is HostFailed."""
+        """What a file says; None where there is none. One of more than ``limit`` bytes is HostFailed, as is what is no
+        file."""
         ...
 
     def list_folder(self, path: str) -> tuple[str, ...]:
-        """The names in a folder, sorted; none where there is none."""
+        """The names in a folder, sorted; none where there is none. What a `write_file` or `make_folder` that was cut
+        short has left is not among them."""
         ...
 
     def remove(self, path: str) -> None:
-        """Remove a file or a whole folder, and what is mounted below it from there. Nothing where nothing is."""
+        """Remove a file or a whole folder, what is mounted there and below from its place first. Nothing where nothing
+        is. A link is removed, never followed."""
         ...
 
     def getenv(self, name: str) -> str | None:
@@ -112,5 +117,15 @@ class Host(Protocol):
         ...
 
     def lock(self, name: str) -> AbstractContextManager[None]:
-        """Only one at a time holds the lock of that name: ``with host.lock("bridge/web"):``."""
+        """Only one at a time holds the lock of that name: ``with host.lock("bridge/web"):``. The others wait for it,
+        and not for ever; one that is taken twice by one call is waited for in vain."""
         ...
+
+
+def check_path(path: str, what: str) -> None:
+    """Raises HostFailed for a path that a host does nothing with: one that leads who knows where from the current
+    folder or by ``..``, and the root. what: what is to be done, ``remove``."""
+    if not path.startswith("/") or "\0" in path:
+        raise HostFailed(f"cannot {what} {path!r}: it is no absolute path")
+    if any(name in ("", ".", "..") for name in path[1:].split("/")):
+        raise HostFailed(f"cannot {what} {path!r}: it is the root, or not in its shortest form")

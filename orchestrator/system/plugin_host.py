@@ -4,15 +4,17 @@ Called in a worker thread of trio; commands are run by the event loop, which kno
 """
 
 import contextlib
-import ctypes
 import os
+import stat
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import trio
 
-from orchestrator.model.host import HostFailed, Ran
-from orchestrator.system.files import make_folders, remove_file, remove_tree, rewrite_in_place, write_atomic
+from orchestrator.model.host import HostFailed, Ran, check_path
+from orchestrator.system.files import is_temporary, remove_tree, rewrite_in_place
+from orchestrator.system.mounting import mount
+from orchestrator.system.owned import make_owned_folder, write_owned_file
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import open_scratch
 from orchestrator.system.spawn import CommandResult, clean_environment, run_command
@@ -24,19 +26,8 @@ MOST_OUTPUT = 4 << 20
 LOCK_PATIENCE = 50.0
 """Seconds that a kind waits for a lock that another holds."""
 
-_FLAGS = {
-    "ro": 1,
-    "nosuid": 2,
-    "nodev": 4,
-    "noexec": 8,
-    "remount": 32,
-    "noatime": 1024,
-    "bind": 4096,
-    "rbind": 4096 | 16384,
-    "private": 1 << 18,
-    "rprivate": (1 << 18) | 16384,
-}
-"""The options of mount(8) that are flags of mount(2)."""
+_FOLDERS = "\0folders"
+"""The lock that the making of folders takes: a name that no kind gives."""
 
 
 class PluginHost:
@@ -90,92 +81,72 @@ class PluginHost:
 
     def mount(self, source: str, target: str, kind: str, options: Sequence[str] = ()) -> None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        flags = 0
-        data = []
-        for option in options:
-            if option in _FLAGS:
-                flags |= _FLAGS[option]
-            elif option not in ("rw", "defaults"):
-                data.append(option)
-        libc = ctypes.CDLL(None, use_errno=True)
-        result = libc.mount(
-            os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), ",".join(data).encode()
-        )
-        if result:
-            raise HostFailed(f"cannot mount {kind} on {target}: {os.strerror(ctypes.get_errno())}")
+        what = f"cannot mount {kind or 'it'} on {target}"
+        with self._doing(what, target, "mount on"):
+            try:
+                mount(source, target, kind, options)
+            except ValueError as error:
+                raise HostFailed(f"{what}: {error}") from error
 
     def unmount(self, target: str) -> None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot unmount {target}"):
+        with self._doing(f"cannot unmount {target}", target, "unmount"):
             unmount_below(target)
 
     def make_folder(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> bool:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot make the folder {path}"):
-            if os.path.isdir(path):
-                return False
-            make_folders(os.path.dirname(path), 0o755)
-            try:
-                os.mkdir(path, 0o700)
-            except FileExistsError:
-                if os.path.isdir(path):
-                    return False
-                raise
-            os.chown(path, uid, gid)
-            os.chmod(path, mode)
-            return True
+        lock = self._locks.setdefault(_FOLDERS, threading.Lock())
+        with self._doing(f"cannot make the folder {path}", path, "make the folder"), lock:
+            return make_owned_folder(path, mode, uid, gid)
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot write {path}"):
-            make_folders(os.path.dirname(path), 0o755)
-            write_atomic(path, data, 0o600)
-            os.chown(path, uid, gid)
-            os.chmod(path, mode)
+        with self._doing(f"cannot write {path}", path, "write"):
+            write_owned_file(path, data, mode, uid, gid)
 
     def rewrite_file(self, path: str, data: bytes) -> None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot write {path}"):
-            make_folders(os.path.dirname(path), 0o755)
-            rewrite_in_place(path, data)
+        with self._doing(f"cannot write {path}", path, "write"):
+            if os.path.lexists(path):
+                rewrite_in_place(path, data)
+            else:
+                write_owned_file(path, data, 0o644, 0, 0)
 
     def read_file(self, path: str, *, limit: int = 1 << 20) -> bytes | None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        try:
-            with _failing(f"cannot read {path}"), open(path, "rb") as file:
-                data = file.read(limit + 1)
-        except HostFailed as error:
-            if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+        with self._doing(f"cannot read {path}", path, "read"):
+            try:
+                descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe is never waited for
+            except (FileNotFoundError, NotADirectoryError):
                 return None
-            raise
+            try:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise HostFailed(f"cannot read {path}: it is no file")
+                with open(descriptor, "rb", closefd=False) as file:
+                    data = file.read(limit + 1)
+            finally:
+                os.close(descriptor)
         if len(data) > limit:
             raise HostFailed(f"cannot read {path}: it is larger than {limit} bytes")
         return data
 
     def list_folder(self, path: str) -> tuple[str, ...]:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot look through {path}"):
+        with self._doing(f"cannot look through {path}", path, "look through"):
             try:
-                return tuple(sorted(os.listdir(path)))
+                return tuple(sorted(name for name in os.listdir(path) if not is_temporary(name)))
             except FileNotFoundError:
                 return ()
 
     def remove(self, path: str) -> None:
         """See `orchestrator.model.host.Host`."""
-        self._check()
-        with _failing(f"cannot remove {path}"):
-            if os.path.isdir(path) and not os.path.islink(path):
+        with self._doing(f"cannot remove {path}", path, "remove"):
+            if not os.path.islink(path):
                 unmount_below(path)
+            try:
                 remove_tree(path)
-            else:
-                remove_file(path)
+            except NotADirectoryError:  # it is below a file: there is nothing
+                return
 
     def getenv(self, name: str) -> str | None:
         """See `orchestrator.model.host.Host`."""
@@ -194,15 +165,16 @@ class PluginHost:
         finally:
             lock.release()
 
+    @contextlib.contextmanager
+    def _doing(self, what: str, path: str, verb: str) -> Iterator[None]:
+        self._check()
+        check_path(path, verb)
+        try:
+            yield
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
+            raise HostFailed(f"{what}: {error.strerror or error}{where}") from error
+
     def _check(self) -> None:
         if self._given_up:
             raise HostFailed("it took too long, and is not let go on")
-
-
-@contextlib.contextmanager
-def _failing(what: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename and str(error.filename) not in what else ""
-        raise HostFailed(f"{what}: {error.strerror or error}{where}") from error

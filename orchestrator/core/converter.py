@@ -73,7 +73,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     mounts, networks = registry.of(Group.MOUNTS), registry.of(Group.NETWORKS)
     for kind in (*mounts.values(), *networks.values()):
         _check_kind(kind)
-    _register_exact(converter, ExecHealth, make_table_hook(ExecHealth, hook_of, {"args": _check_args}))
+    register_exact(converter, ExecHealth, make_table_hook(ExecHealth, hook_of, {"args": _check_args}))
     for wanted, hook in (
         (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
         (Log, make_kind_hook("log", LOG_KINDS, hook_of)),
@@ -81,14 +81,14 @@ def make_converter(registry: Registry) -> cattrs.Converter:
         (MountKind, make_kind_hook("mount", mounts, hook_of, DEFAULT_MOUNT)),
         (NetworkKind, make_kind_hook("network", networks, hook_of)),
     ):
-        _register_exact(converter, wanted, hook)
+        register_exact(converter, wanted, hook)
     checks: Mapping[str, Check] = {"args": _check_args, "cmd": _check_cmd, "cwd": check_depth, "mounts": _check_mounts}
     whole = make_table_hook(Definition, hook_of, checks, check_together, check_values)
-    _register_exact(converter, Definition, whole)
+    register_exact(converter, Definition, whole)
     return converter
 
 
-def _register_exact(converter: cattrs.Converter, wanted: Any, hook: Hook) -> None:  # noqa: ANN401 - a type
+def register_exact(converter: cattrs.Converter, wanted: Any, hook: Hook) -> None:  # noqa: ANN401 - a type
     """Register by equality: by class, a Protocol's hook would answer for every class that fulfils it."""
     converter.register_structure_hook_func(lambda asked: asked == wanted, hook)
 

@@ -17,7 +17,7 @@ from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, Question, TextQuestion, TextsQuestion
-from orchestrator.model.kinds import MountKind, NetworkKind, Use
+from orchestrator.model.kinds import AskingByUse, MountKind, NetworkKind, Use
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group
@@ -44,7 +44,7 @@ class PluggedUse:
     def ask(self) -> tuple[Question, ...]:
         """Its questions; none where it fails to ask, which `contribute` then tells."""
         try:
-            return tuple(self.kind.questions())
+            return self._find_questions()
         except Exception:
             return ()
 
@@ -52,7 +52,7 @@ class PluggedUse:
         """What it contributes; a fault where it fails, or where a text that it goes by could not be read in time. (A
         path that could not be looked at says so itself.)"""
         try:
-            asked = tuple(self.kind.questions())
+            asked = self._find_questions()
             texts = tuple(question for question in asked if isinstance(question, TextQuestion | TextsQuestion))
             silent = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
             if silent:
@@ -64,6 +64,10 @@ class PluggedUse:
         except Exception as error:
             return self._fail(describe_error(error))
         return contribution
+
+    def _find_questions(self) -> tuple[Question, ...]:
+        kind = self.kind
+        return tuple(kind.questions_for(self.use) if isinstance(kind, AskingByUse) else kind.questions())
 
     def plan(self, contribution: Contribution) -> Iterator[PlannedAttachment]:
         """What it is to do on the host for each instance."""

@@ -116,4 +116,5 @@ def find_watched(question: Question) -> tuple[str, ...]:
         case ClosureQuestion(store=store, paths=paths):
             return (*map(store.find_real, paths), f"{store.state}/db/db.sqlite")
         case _:
+            # Of a kind that is a program, the program.
             return (question.path,)

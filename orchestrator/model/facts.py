@@ -74,6 +74,32 @@ class TextsQuestion:
 
 
 @frozen
+class ExecQuestion:
+    """What does a plugin kind that is a program answer? To the same request the same program answers the same."""
+
+    path: str
+    """The program."""
+    digest: str
+    """The SHA-256 of what the program is, in hexadecimal: it is not asked when it is another by now."""
+    command: str
+    """The verb."""
+    request: str
+    """JSON."""
+
+
+@frozen
+class ExecAnswer:
+    """How a program ended, and what it wrote; ``code`` is None where ``detail`` says why it did not come to an end."""
+
+    code: int | None
+    """Its exit code; 128 and the signal's number where a signal ended it."""
+    output: str = ""
+    errors: str = ""
+    """The last line of its standard error."""
+    detail: str = ""
+
+
+@frozen
 class StampQuestion:
     """Which state of the file ``path`` is there, links followed? Another answer may be another content."""
 
@@ -115,6 +141,7 @@ Question = (
     | ClosureQuestion
     | StampQuestion
     | TextsQuestion
+    | ExecQuestion
 )
 
 TextsAnswer = tuple[tuple[str, str | None], ...]
@@ -225,6 +252,7 @@ class Facts:
     """By path; None where there is no such file, or no answer."""
     folder_texts: Mapping[TextsQuestion, TextsAnswer | None] = field(factory=dict)
     """None where the folder is there and cannot be read, or gave no answer."""
+    programs: Mapping[ExecQuestion, ExecAnswer] = field(factory=dict)
     unanswered: frozenset[Question] = frozenset()
     """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
     would be to decide by a disk's speed."""
@@ -242,5 +270,6 @@ class Facts:
             entries={**self.entries, **more.entries},
             stamps={**self.stamps, **more.stamps},
             folder_texts={**self.folder_texts, **more.folder_texts},
+            programs={**self.programs, **more.programs},
             unanswered=self.unanswered | more.unanswered,
         )

@@ -86,6 +86,15 @@ class NetworkKind(Protocol):
 
 
 @runtime_checkable
+class AskingByUse(Protocol):
+    """A kind whose questions depend on where it is used: it is asked for these instead."""
+
+    def questions_for(self, use: Use) -> Iterable[Question]:
+        """What must be known of the world before `contribute` for this use."""
+        ...
+
+
+@runtime_checkable
 class Attaching(Protocol):
     """A kind that does something on the host for each instance.
 

@@ -23,6 +23,7 @@ from orchestrator.model.facts import (
     DigestAnswer,
     DigestQuestion,
     EntriesQuestion,
+    ExecQuestion,
     Facts,
     FolderAnswer,
     HostFacts,
@@ -47,6 +48,7 @@ from orchestrator.system.hierarchies import read_hierarchies
 from orchestrator.system.inquiry import Answer, Inquiry
 from orchestrator.system.inroot import open_in_root
 from orchestrator.system.nix import PATIENCE, NixFailed, NixStore
+from orchestrator.system.programs import Programs
 from orchestrator.system.reaper import Children
 from orchestrator.system.store import find_host_store, find_place, look_at_closure
 
@@ -77,23 +79,28 @@ class HostWorld:
     host: HostFacts
     _inquiry: Inquiry = field(factory=lambda: Inquiry(answer_question), eq=False, repr=False)
     _nix: NixStore = field(factory=lambda: NixStore(Children(), os.environ), eq=False, repr=False)
+    _programs: Programs = field(factory=lambda: Programs(Children(), os.environ), eq=False, repr=False)
 
     @classmethod
     def probe(cls, children: Children | None = None, runtime: str = "") -> "HostWorld":
         """Learn of the host, once. children: of a process that reaps its orphans. runtime: as `HostFacts`. Raises
         ProfileUnusable, CgroupUnreadable."""
         host = evolve(probe_host(), runtime=runtime)
-        return cls(host, nix=NixStore(Children() if children is None else children, os.environ))
+        children = Children() if children is None else children
+        return cls(host, nix=NixStore(children, os.environ), programs=Programs(children, os.environ))
 
     def look_again(self) -> "HostWorld":
         """The same with what the host is like now. Raises ProfileUnusable, CgroupUnreadable."""
+        self._programs.forget()
         return evolve(self, host=evolve(probe_host(), runtime=self.host.runtime))
 
     async def gather(self, questions: Iterable[Question]) -> Facts:
         """Answer all questions, within seconds: what hangs is a path that does not answer (`Facts.unanswered`), and is
         not asked again while it hangs."""
         asked = tuple(dict.fromkeys(questions))
-        answers = await self._inquiry.ask(asked) if asked else {}
+        for_programs = [question for question in asked if isinstance(question, ExecQuestion)]
+        looked_at = [question for question in asked if not isinstance(question, ExecQuestion)]
+        answers = await self._inquiry.ask(looked_at) if looked_at else {}
         paths: dict[str, PathAnswer] = {}
         texts: dict[TextQuestion, str | None] = {}
         digests: dict[str, DigestAnswer] = {}
@@ -104,7 +111,7 @@ class HostWorld:
         stamps: dict[str, StampAnswer | None] = {}
         folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
         for_nix: list[ClosureQuestion] = []
-        for question in asked:
+        for question in looked_at:
             answer = answers.get(question)
             if isinstance(question, TextQuestion):
                 texts[question] = answer if isinstance(answer, str) else None
@@ -131,7 +138,8 @@ class HostWorld:
                 paths[question.path] = PathAnswer(PathKind.DENIED, question.path, NO_ANSWER)
         if for_nix:
             closures |= await self._ask_nix(for_nix)
-        silent_ones = frozenset(asked) - answers.keys()
+        programs = await self._programs.ask(for_programs) if for_programs else {}
+        silent_ones = frozenset(looked_at) - answers.keys()
         return Facts(
             host=self.host,
             paths=paths,
@@ -143,6 +151,7 @@ class HostWorld:
             entries=entries,
             stamps=stamps,
             folder_texts=folder_texts,
+            programs=programs,
             unanswered=silent_ones,
         )
 
@@ -170,8 +179,15 @@ class HostWorld:
         return answers
 
     async def wait_news(self) -> None:
-        """Wait until a path that did not answer may answer now: a reason to look again. Cancellation-safe."""
-        await self._inquiry.wait_news()
+        """Wait until what did not answer may answer now: a reason to look again. Cancellation-safe."""
+        async with trio.open_nursery() as nursery:
+
+            async def wait(source: Inquiry | Programs) -> None:
+                await source.wait_news()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(wait, self._inquiry)
+            nursery.start_soon(wait, self._programs)
 
 
 def answer_question(question: Question) -> Answer:
@@ -195,6 +211,8 @@ def answer_question(question: Question) -> Answer:
             return find_place(question)
         case ClosureQuestion():
             return _ask_database(question)
+        case ExecQuestion():
+            raise AssertionError("a program is no path that is looked at")
 
 
 def _ask_database(question: ClosureQuestion) -> ClosureAnswer | None:

@@ -29,7 +29,7 @@ from orchestrator.model.eventlog import RecordKind
 from orchestrator.model.layout import Layout
 from orchestrator.model.problem import Problem
 from orchestrator.model.settings import Settings
-from orchestrator.ports import Attacher, OutsideError, Processes, Runtime, RuntimeFailed, single_errors
+from orchestrator.ports import Attacher, Listeners, OutsideError, Processes, Runtime, RuntimeFailed, single_errors
 from orchestrator.system.adopted import HostProcesses
 from orchestrator.system.agentfile import agent_file
 from orchestrator.system.attaching import HostAttacher
@@ -42,8 +42,10 @@ from orchestrator.system.entrypoints import load_registry, read_plugin_versions
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.fdstore import SystemdStore
 from orchestrator.system.generations import HostGenerations
+from orchestrator.system.holding import Holding
 from orchestrator.system.left import observe_instance, read_files
 from orchestrator.system.limits import raise_descriptor_limit
+from orchestrator.system.listeners import HostListeners
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.manager import is_going_down
@@ -92,6 +94,8 @@ class _Opened:
     groups: InstanceGroups
     processes: Processes
     store: SystemdStore
+    holds_sockets: bool
+    """Whether systemd keeps descriptors for a next agent."""
     children: Children
     cgroups: Cgroups
     host_limits: HostLimits
@@ -142,6 +146,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     groups=InstanceGroups(layout.cgroup_root, taken.own.driver),
                     processes=HostProcesses(children, store),
                     store=store,
+                    holds_sockets=manager.is_wanted,
                     children=children,
                     cgroups=cgroups,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
@@ -170,6 +175,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
 
     parser = Parser(load_registry())
     attacher = HostAttacher(opened.layout, opened.children, lambda: parser.registry)
+    # Before what systemd has kept, and nobody has taken, is given up.
+    listeners = HostListeners(opened.store if opened.holds_sockets else Holding(opened.layout.holder))
     await undo_strays(
         left.strays, opened.runtime, disk, opened.layout, find_group, attacher, left.states, starts_at_a_time, say
     )
@@ -178,13 +185,14 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     disk.forget_unfinished()
 
     def sweep() -> None:
+        listeners.keep_only(reconciler.sockets_in_use())
         in_use = reconciler.bundles_in_use()
         if "" not in in_use and not left.unknown:  # else it could be the one that somebody runs in
             disk.sweep_bundles(in_use)
             disk.sweep_store_roots(in_use, generations.list_bundles)
 
     sweeper = Sweeper(sweep, reporter.say)
-    outside = _make_outside(opened, attacher, starts_at_a_time, sweeper, clock_shift)
+    outside = _make_outside(opened, attacher, listeners, starts_at_a_time, sweeper, clock_shift)
     world, holds = HostWorld.probe(opened.children, opened.runtime.name), Holds(disk)
     generations = HostGenerations(opened.layout)
     history = History(generations, read_plugin_versions(), reporter, time.time, disk.keep_store_paths)
@@ -299,7 +307,12 @@ def _make_stocktaking(opened: _Opened, clock_shift: float) -> Stocktaking:
 
 
 def _make_outside(
-    opened: _Opened, attacher: Attacher, starts_at_a_time: int, sweeper: Sweeper, clock_shift: float
+    opened: _Opened,
+    attacher: Attacher,
+    listeners: Listeners,
+    starts_at_a_time: int,
+    sweeper: Sweeper,
+    clock_shift: float,
 ) -> Outside:
     async def trim(path: str, bound: int) -> None:
         with opened.logs.open(path, marked=True) as log:
@@ -309,6 +322,7 @@ def _make_outside(
         runtime=opened.runtime,
         disk=opened.disk,
         attacher=attacher,
+        listeners=listeners,
         layout=opened.layout,
         groups=opened.groups,
         descriptors=opened.store,

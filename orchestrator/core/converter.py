@@ -17,6 +17,7 @@ import cattrs
 from orchestrator.core.choice import TYPE, make_kind_hook
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
+from orchestrator.core.sockets import check_socket
 from orchestrator.core.tables import Check, make_list_hook, make_mapping_hook, make_table_hook
 from orchestrator.core.together import check_together, check_values
 from orchestrator.core.values import check_depth
@@ -28,6 +29,7 @@ from orchestrator.model.option import options_of
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.rootfs import ROOTFS_KINDS, Rootfs
+from orchestrator.model.sockets import Socket
 
 DEFAULT_MOUNT = "bind"
 """The kind of a mount that does not say its ``type``."""
@@ -74,6 +76,7 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     for kind in (*mounts.values(), *networks.values()):
         _check_kind(kind)
     register_exact(converter, ExecHealth, make_table_hook(ExecHealth, hook_of, {"args": _check_args}))
+    register_exact(converter, Socket, make_table_hook(Socket, hook_of, check_whole=check_socket))
     for wanted, hook in (
         (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
         (Log, make_kind_hook("log", LOG_KINDS, hook_of)),

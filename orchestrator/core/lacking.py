@@ -55,6 +55,9 @@ def _find_all(definition: Definition) -> Iterator[Fault]:
         # What is in the bounding set root has after its next execve(2), and whatever is set-user-ID gives.
         message = "railcar cannot keep capabilities newer than itself from programs that give privileges"
         yield Fault(("no_new_privileges",), message, "leave it away")
+    if definition.sockets:
+        # It has no --preserve-fds.
+        yield Fault(("sockets",), "railcar cannot hand over sockets", "run it with another --runtime", At.KEY)
     yield from _find_capabilities(definition)
     yield from _find_mounts(definition)
     yield from _find_paths(definition)

@@ -50,6 +50,8 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
             # Names of users are the host's: a closure has none of its own.
             questions += account_questions("/")
     questions += [question for used in find_uses(name, definition) for question in used.ask()]
+    if definition.sockets:
+        questions += account_questions("/")  # whose a path is
     questions += [DeviceQuestion(device.path) for device in definition.devices]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)

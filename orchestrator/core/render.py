@@ -77,6 +77,8 @@ def _render_whole(spec: Spec) -> Bundle:
         made_from["own_env"] = sorted(spec.own_env)
     if spec.policy.notifies:
         made_from["notify"] = True
+    if spec.sockets:
+        made_from["sockets"] = [to_plain(each) for each in spec.sockets]
     if spec.shares_network_of:
         made_from["shares_network_of"] = spec.shares_network_of
     return Bundle(
@@ -92,6 +94,7 @@ def _render_whole(spec: Spec) -> Bundle:
         attachments=spec.attachments,
         live=tuple(file.path for file in spec.live),
         shares_network_of=spec.shares_network_of,
+        sockets=spec.sockets,
         store=spec.store,
     )
 

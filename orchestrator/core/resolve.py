@@ -35,6 +35,7 @@ from orchestrator.core.rootfs import (
     usr_links,
 )
 from orchestrator.core.silent import no_answer
+from orchestrator.core.sockets import choose_sockets, claim_ports, listen_variables
 from orchestrator.core.users import Account, find_account, join_groups
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
@@ -96,6 +97,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     faults += (*env_faults, *find_log_faults(definition.log, facts))
     faults += find_resource_faults(definition.resources, facts.host.controllers)
     faults += find_lacking(definition, facts.host.runtime)
+    sockets, socket_faults = choose_sockets(definition, *(facts.texts.get(each) for each in account_questions("/")))
+    faults += socket_faults
     if isinstance(layout, tuple):
         faults += layout
     if isinstance(account, tuple):
@@ -106,7 +109,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     hostname = definition.hostname or name
     policy = choose_policy(definition)
     path = layout.path or defaults.PATH
-    env = {"PATH": path, "HOME": account.home, "HOSTNAME": str(hostname), **notify_variables(policy)}
+    env = {"PATH": path, "HOME": account.home, "HOSTNAME": str(hostname)}
+    env |= {**notify_variables(policy), **listen_variables(sockets)}
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
@@ -139,9 +143,11 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         policy=policy,
         attachments=_plan_attachments(parts),
         live=live,
-        claims=tuple(
-            attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
+        claims=(
+            *(attrs.evolve(each, path=(*part.path, *each.path)) for part in parts for each in part.contribution.claims),
+            *claim_ports(sockets),
         ),
+        sockets=sockets,
         shares_network_of=next((each.shares_network_of for each in contributions if each.shares_network_of), ""),
         store=layout.store if named is not None else find_kept(definition, facts),
     )

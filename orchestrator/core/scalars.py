@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from orchestrator.core import addresses, capabilities, devices, profile, rlimits, values
+from orchestrator.core import addresses, capabilities, devices, listening, profile, rlimits, values
 from orchestrator.core.reject import Hook, expect, expect_private, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.problem import Fault, Guess
@@ -21,6 +21,7 @@ from orchestrator.model.types import (
     DeviceAccess,
     Duration,
     EnvName,
+    FileMode,
     GroupName,
     HostName,
     MountPath,
@@ -30,6 +31,8 @@ from orchestrator.model.types import (
     SeccompChoice,
     SignalName,
     Size,
+    SocketAddress,
+    SocketName,
     Umask,
     UrlPath,
     UserName,
@@ -156,6 +159,9 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (SeccompChoice, _make_text_hook('"default", "unconfined" or a path', profile.parse_choice)),
     (ContainerName, _make_text_hook("the name of a container", addresses.parse_container_name)),
     (UrlPath, _make_text_hook("the path of a request", addresses.parse_url_path)),
+    (SocketAddress, _make_text_hook("the address of a socket", listening.parse_socket_address, _suggest_id)),
+    (SocketName, _make_text_hook("the name of a socket", listening.parse_socket_name)),
+    (FileMode, _make_text_hook("a mode", listening.parse_file_mode, values.suggest_umask)),
     (ProbeHost, _make_text_hook("an IP address", addresses.parse_probe_host)),
 )
 """The types of `orchestrator.model.definition` that a file writes as text."""

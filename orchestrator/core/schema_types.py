@@ -21,6 +21,7 @@ from orchestrator.model.types import (
     DeviceAccess,
     Duration,
     EnvName,
+    FileMode,
     GroupName,
     HostName,
     MountPath,
@@ -30,6 +31,8 @@ from orchestrator.model.types import (
     SeccompChoice,
     SignalName,
     Size,
+    SocketAddress,
+    SocketName,
     Umask,
     UrlPath,
     UserName,
@@ -104,6 +107,25 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
     ),
     EnvName: ("envName", _text("the name of a variable", r"^[^=\u0000]+$", "Not empty, and without `=`.")),
     AnnotationName: ("annotationName", _text("the name of an annotation", r"^[^\u0000]+$", "Not empty.")),
+    FileMode: ("fileMode", _text("a mode", "^(0o)?[0-7]{3,4}$", "Octal digits, 0777 at most.", examples=["0660"])),
+    SocketAddress: (
+        "socketAddress",
+        _text(
+            "the address of a socket",
+            "^(/.*|((\\[[0-9A-Fa-f:.]+\\]|[^:/]*):)?[0-9]{1,5})$",
+            "ADDRESS:PORT, [ADDRESS]:PORT, PORT for all addresses, or an absolute path.",
+            examples=["0.0.0.0:80", "[::1]:80", "80", "/run/web.sock"],
+        ),
+    ),
+    SocketName: (
+        "socketName",
+        _text(
+            "the name of a socket",
+            "^[A-Za-z0-9_][A-Za-z0-9._-]{0,63}$",
+            "Letters, digits, '.', '_' and '-', 64 at most.",
+            examples=["http"],
+        ),
+    ),
     Umask: ("umask", _text("a umask", "^0?[0-7]{1,3}$", "One to four octal digits, 0777 at most.", examples=["0027"])),
     Capability: (
         "capability",

@@ -10,6 +10,7 @@ from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.cgroups import Scope
 from orchestrator.model.contribution import BundleFile
 from orchestrator.model.resources import Resources
+from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.spec import EnvFileUse, FolderRoot, SkeletonRoot
 from orchestrator.model.store import StoreUse
 
@@ -52,6 +53,8 @@ class Bundle:
     """Where inside the files are mounted that follow the host (`Target.live` has their texts), in order."""
     shares_network_of: str = field(default="", eq=False, repr=False)
     """The container whose network namespace an instance joins."""
+    sockets: tuple[ListenSpec, ...] = field(default=(), eq=False, repr=False)
+    """The listening sockets that an instance is handed, in the order of its descriptors from 3 on."""
     store: StoreUse | None = field(default=None, eq=False)
     """What of a Nix store has to be kept for it. (What is mounted of it is in the config.)"""
 

@@ -17,6 +17,7 @@ from orchestrator.model.option import Change, option
 from orchestrator.model.policy import ContainerType, OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import Rootfs
+from orchestrator.model.sockets import Socket
 from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
@@ -28,6 +29,7 @@ from orchestrator.model.types import (
     MountPath,
     RlimitName,
     SeccompChoice,
+    SocketName,
     Umask,
     UserName,
 )
@@ -177,6 +179,13 @@ class Definition:
         doc="The network: `none` (its own, with a loopback only) or `host`, or a plugin's kind. Default: `none`.",
         change=Change.REPLACE,
         example='"host"',
+    )
+    sockets: Mapping[SocketName, Socket] = option(
+        factory=dict,
+        doc="Sockets that the agent listens on and hands over, by name (sd_listen_fds(3)): they outlive the instances, "
+        "so that no connection is refused while one follows another.",
+        change=Change.REPLACE,
+        example='{ http = { stream = "0.0.0.0:80" } }',
     )
     devices: tuple[Device, ...] = option(
         default=(),

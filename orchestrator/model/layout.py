@@ -189,6 +189,12 @@ class Layout:
         return f"{self.run}/agent.json"
 
     @property
+    def holder(self) -> str:
+        """The socket of the process that holds listening sockets where systemd does not; there only while there are
+        some."""
+        return f"{self.run}/holder.sock"
+
+    @property
     def lock(self) -> str:
         """Locked (flock(2)) by the agent that owns the run directory."""
         return f"{self.run}/lock"

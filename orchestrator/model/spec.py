@@ -13,6 +13,7 @@ from orchestrator.model.log import Log
 from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
 from orchestrator.model.policy import OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
+from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.store import StoreUse
 
 
@@ -112,6 +113,8 @@ class Spec:
     claims: tuple[PortClaim, ...] = ()
     """Their paths as in the definition."""
     shares_network_of: str = ""
+    sockets: tuple[ListenSpec, ...] = ()
+    """By name: the application's descriptors from 3 on."""
     store: StoreUse | None = None
     """What of a Nix store it is made from."""
 

@@ -41,6 +41,16 @@ AnnotationName = NewType("AnnotationName", str)
 Umask = NewType("Umask", int)
 """A umask(2), 0 to 0o777. In a file: a string of octal digits, ``"0027"``."""
 
+FileMode = NewType("FileMode", int)
+"""The permission bits of a file, 0 to 0o777. In a file: a string of octal digits, ``"0660"``."""
+
+SocketAddress = NewType("SocketAddress", str)
+"""Where a socket listens. In a file: ``"127.0.0.1:80"``, ``"[::1]:80"``, ``"80"`` or ``"*:80"`` for all addresses, or
+an absolute path. Kept as ``HOST:PORT`` with the host an IP address (version 6 in brackets) or ``*``, or as the path."""
+
+SocketName = NewType("SocketName", str)
+"""What a socket is called in LISTEN_FDNAMES (sd_listen_fds(3)): letters, digits, ``.``, ``_`` and ``-``."""
+
 Capability = NewType("Capability", str)
 """A capability as capabilities(7) names it, kept with its prefix: ``"CAP_NET_ADMIN"``; ``"NET_ADMIN"`` may be
 written, and ``"ALL"`` for all that can be given."""

@@ -1,5 +1,6 @@
 """An OCI runtime, and the first process of a container. Floor: ports."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from attrs import frozen
@@ -90,9 +91,10 @@ class Runtime(Protocol):
         hung just now): nothing that runs is ended for a successor that cannot be created. Raises RuntimeFailed."""
         ...
 
-    async def create(self, instance: Instance) -> Process:
+    async def create(self, instance: Instance, descriptors: Sequence[int] = ()) -> Process:
         """``create``: the container stands, its process waits to be started. ``instance.folder`` holds config.json and
-        ``instance.log`` exists or is made. Shielded from cancellation, with a deadline of its own.
+        ``instance.log`` exists or is made. descriptors: what its application has from 3 on. Shielded from cancellation,
+        with a deadline of its own.
 
         Raises RuntimeFailed; what a failed create leaves is for `remove`."""
         ...

@@ -50,6 +50,16 @@ class SystemdStore:
         self._close(name)
         return taken
 
+    def take_all(self, prefix: str) -> dict[str, int]:
+        """Those whose names begin so, by name; they are the caller's, and kept on. Of two of one name the last."""
+        names = [name for name in self._handed if name.startswith(prefix)]
+        taken = {}
+        for name in names:
+            descriptor = self.take(name)
+            assert descriptor is not None, "it was handed over"
+            taken[name] = descriptor
+        return taken
+
     def give_up_rest(self) -> None:
         """Let go of all that was handed over and not taken."""
         for name in list(self._handed):

@@ -19,7 +19,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,13 +99,13 @@ class RailcarRuntime(OciRuntime):
         wrapper = (*show_cgroups(cgroups.hierarchies), *wrapper)
         super().__init__(name, command, root, children, cgroups, wrapper, version=version, environ=environ)
 
-    async def _create(self, instance: Instance, output: int) -> PidfdProcess:
+    async def _create(self, instance: Instance, output: int, descriptors: Sequence[int]) -> PidfdProcess:
         config = _read(f"{instance.folder}/config.json")
         for refusal in find_refusals(config):
             raise RuntimeFailed(f"cannot create container {instance.id}: {self.name}: {refusal}")
         _prepare(config, instance)
         _make_parent(instance.cgroups_path, self._cgroups.hierarchies)
-        process = await super()._create(instance, output)
+        process = await super()._create(instance, output, descriptors)
         # No await from here on: see there.
         try:
             _finish(config, instance, process.pid, f"{self.root}/{instance.id}")

@@ -10,7 +10,7 @@ by `orchestrator.system.probe_runtime`. A command by itself is `orchestrator.sys
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -107,7 +107,7 @@ class OciRuntime:
         """See `orchestrator.ports.Runtime`."""
         self._program.check()
 
-    async def create(self, instance: Instance) -> PidfdProcess:
+    async def create(self, instance: Instance, descriptors: Sequence[int] = ()) -> PidfdProcess:
         """``create``, with its output where the instance's is to go. See `orchestrator.ports.Runtime`."""
         what = f"cannot create container {instance.id}"
         self._creating += 1
@@ -115,20 +115,27 @@ class OciRuntime:
             with failing(what):
                 self._need_descriptors()
                 with open_output(instance) as output, self._children.hold():
-                    process = await self._create(instance, output)
+                    process = await self._create(instance, output, descriptors)
             self._watched[instance.id] = True
             return process
         finally:
             self._watched.setdefault(instance.id, False)
             self._creating -= 1
 
-    async def _create(self, instance: Instance, output: int) -> PidfdProcess:
+    async def _create(self, instance: Instance, output: int, descriptors: Sequence[int]) -> PidfdProcess:
         pid_file = f"{instance.folder}/pid"
-        arguments = ("--bundle", instance.folder, "--pid-file", pid_file, instance.id)
+        handed = ("--preserve-fds", str(len(descriptors))) if descriptors else ()
+        arguments = ("--bundle", instance.folder, "--pid-file", pid_file, *handed, instance.id)
         with trio.CancelScope(shield=True):
             async with self._starts:
                 await self._program.run(
-                    "create", instance.id, instance.folder, arguments, CREATE_DEADLINE, output=output
+                    "create",
+                    instance.id,
+                    instance.folder,
+                    arguments,
+                    CREATE_DEADLINE,
+                    output=output,
+                    descriptors=descriptors,
                 )
         # No await from here on: its init is held by nobody else yet.
         try:

@@ -95,8 +95,10 @@ class RuntimeProgram:
         *,
         stdin: int | None = None,
         output: int | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
-        """One command, shielded. output: where it, and what it leaves, writes to. Raises RuntimeFailed with the
+        """One command, shielded. output: where it, and what it leaves, writes to. descriptors: its own from 3 on.
+        Raises RuntimeFailed with the
         runtime's own message, or OSError."""
         # A removed folder must not keep the runtime from deleting.
         log = f"{folder}/runtime.log" if is_there(folder) else os.devnull
@@ -114,6 +116,7 @@ class RuntimeProgram:
                     stdin=stdin,
                     stdout=stream,
                     stderr=stream,
+                    descriptors=descriptors,
                 )
             except OSError as error:
                 if error.errno in UNRUNNABLE:

@@ -60,10 +60,10 @@ class Runtimes:
         """See `orchestrator.ports.Runtime`."""
         self._own.check_program()
 
-    async def create(self, instance: Instance) -> Process:
+    async def create(self, instance: Instance, descriptors: Sequence[int] = ()) -> Process:
         """See `orchestrator.ports.Runtime`."""
         self._known.add(instance.id)
-        return await self._own.create(instance)
+        return await self._own.create(instance, descriptors)
 
     async def start(self, instance_id: str, folder: str) -> None:
         """See `orchestrator.ports.Runtime`."""

@@ -43,6 +43,11 @@ class ManagerSocket:
         self._draining = False
         self._connect()
 
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is a manager to be told."""
+        return self._wanted
+
     def send(self, text: str, descriptor: int | None = None, *, fleeting: bool = False) -> None:
         """One message, and a descriptor with it (SCM_RIGHTS, unix(7)), which stays the caller's.
 

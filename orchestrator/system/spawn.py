@@ -6,6 +6,7 @@ Floor: system.
 """
 
 import contextlib
+import fcntl
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ from orchestrator.system.reaper import Children, list_children
 
 KILL_GRACE = 5.0
 """Seconds that a killed command is waited for: only one that the kernel holds (uninterruptible sleep) takes longer."""
+
+FIRST = 3
+"""The first of the descriptors that a command is given beside its streams."""
 
 _PRIVATE_PREFIXES = ("LISTEN_", "WATCHDOG_")
 _PRIVATE_NAMES = frozenset({"NOTIFY_SOCKET"})
@@ -83,16 +87,17 @@ async def run_command(
     stdout: int | None = None,
     stderr: int | None = None,
     gently: float = 0.0,
+    descriptors: Sequence[int] = (),
 ) -> CommandResult:
     """Run a program in a session of its own and wait until it has ended, at most ``deadline`` seconds.
 
     argv: the program's absolute path first. stdin, stdout, stderr: open descriptors, or None for /dev/null; a pipe
-    would be waited for as long as any descendant holds it, so output goes to a file. At the deadline, when cancelled,
-    and when it fails, every process of its group is killed and reaped before this returns. gently: of one that has not
-    ended by then, seconds that its group has to clear up, from SIGTERM on. Signals are at their defaults in it and none
-    is blocked. Raises OSError when the program cannot be started.
+    would be waited for as long as any descendant holds it, so output goes to a file. descriptors: what it has from 3
+    on. At the deadline, when cancelled, and when it fails, every process of its group is killed and reaped before this
+    returns. gently: of one that has not ended by then, seconds that its group has to clear up, from SIGTERM on. Signals
+    are at their defaults in it and none is blocked. Raises OSError when the program cannot be started.
     """
-    pid = _spawn(argv, env, (stdin, stdout, stderr))
+    pid = _spawn(argv, env, (stdin, stdout, stderr), descriptors)
     children.add(pid)
     try:
         pidfd = os.pidfd_open(pid)
@@ -119,13 +124,29 @@ async def run_command(
         children.give_up(pid)
 
 
-def _spawn(argv: Sequence[str], env: Mapping[str, str], streams: tuple[int | None, int | None, int | None]) -> int:
+def _spawn(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    streams: tuple[int | None, int | None, int | None],
+    descriptors: Sequence[int],
+) -> int:
     actions: list[tuple[object, ...]] = []
     for number, stream in enumerate(streams):
         if stream is None:
             actions.append((os.POSIX_SPAWN_OPEN, number, "/dev/null", os.O_RDWR, 0))
         else:
             actions.append((os.POSIX_SPAWN_DUP2, stream, number))
+    # First out of the way of each other: one of them may have the number that another is to have.
+    copies = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST + len(descriptors)) for each in descriptors]
+    actions += ((os.POSIX_SPAWN_DUP2, copy, FIRST + number) for number, copy in enumerate(copies))
+    try:
+        return _spawn_with(argv, env, actions)
+    finally:
+        for copy in copies:
+            os.close(copy)
+
+
+def _spawn_with(argv: Sequence[str], env: Mapping[str, str], actions: Sequence[tuple[object, ...]]) -> int:
     # Python ignores SIGPIPE and SIGXFSZ, and whoever started the agent may have ignored more; what is ignored is
     # inherited, right into the container.
     return os.posix_spawn(

@@ -131,12 +131,13 @@ class LiveInstance:
         return any(each.get("type") == "pid" and not each.get("path") for each in namespaces)
 
     def build(self) -> None:
-        """Store the bundle and make the instance's folder. Raises DiskFailed.
+        """Have its sockets, store the bundle and make the instance's folder. Raises ListenFailed, DiskFailed.
 
         The state file stands before anything that it tells of, so that nothing on disk is without an owner.
         """
         assert self._instance is not None, "what was left is not built"
         disk = self._outside.disk
+        self._outside.listeners.open(self.state.name, self._instance.bundle.sockets)
         disk.write_instance(self.state)
         disk.store_bundle(self._instance.bundle)
         disk.keep_store_paths(self._instance.bundle)
@@ -149,7 +150,8 @@ class LiveInstance:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
         assert self._instance is not None, "what was left is not created"
         await self._attach(Stage.PREPARE)
-        self._process = await self._outside.runtime.create(self._instance)
+        sockets = self._outside.listeners.open(self.state.name, self._instance.bundle.sockets)
+        self._process = await self._outside.runtime.create(self._instance, sockets)
         self._outside.descriptors.keep(self.state.instance, self._process.descriptor)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 

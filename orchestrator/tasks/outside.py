@@ -12,7 +12,7 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
-from orchestrator.ports import Attacher, DescriptorStore, Disk, NotifySockets, Prober, Runtime
+from orchestrator.ports import Attacher, DescriptorStore, Disk, Listeners, NotifySockets, Prober, Runtime
 from orchestrator.tasks.order import Order
 
 
@@ -53,6 +53,7 @@ class Outside:
     disk: Disk
     attacher: Attacher
     """What plugin kinds do on the host."""
+    listeners: Listeners
     layout: Layout
     groups: InstanceGroups
     """Where the control groups of instances are."""

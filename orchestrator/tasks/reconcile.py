@@ -16,6 +16,7 @@ from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.core.planned import describe_plan
 from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
 from orchestrator.model.problem import Problem
+from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.store import StoreLink
 from orchestrator.ports import Directory, DiskFailed, Refused, World
 from orchestrator.tasks.compile import Compiled, compile_sources
@@ -89,7 +90,7 @@ class Reconciler:
         """The links into a store that an earlier agent followed, by name."""
         self._to_recall: dict[str, str] = {}
         """The bundles that an earlier agent knew to be good, until it is known how they are made."""
-        self._was_read = False
+        self._was_read = self._was_told = False
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
         self._look_at_once = False
@@ -228,6 +229,11 @@ class Reconciler:
         """The digests of the bundles that any name needs on disk."""
         return frozenset(digest for each in self._supervisions.values() for digest in each.bundles_in_use)
 
+    def sockets_in_use(self) -> dict[str, frozenset[ListenSpec] | None] | None:
+        """The sockets that are to be held, by name, as `Supervision` has them; None before anybody was told anything,
+        when they are all that an earlier agent has held."""
+        return {name: each.sockets_in_use for name, each in self._supervisions.items()} if self._was_told else None
+
     async def _plan_once(self, supervisions: trio.Nursery) -> None:
         self._look_at_once = False
         # Who asks while this look is under way is answered by the next one: it began before the question.
@@ -272,6 +278,7 @@ class Reconciler:
         if asked:
             self._answer_plans(asked, listing.error)
         self._tell(supervisions)
+        self._was_told = self._was_told or says
         if first:
             self._outside.sweep()  # an earlier agent may have left what no name needs by now
         self._outside.order.open()

@@ -16,6 +16,7 @@ from orchestrator.model.bundle import Instance
 from orchestrator.model.health import HealthReport
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.problem import Problem
+from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.spec import Policy
 from orchestrator.ports import Refused
 from orchestrator.tasks.effects import Effects
@@ -59,6 +60,8 @@ class Supervision:
         self._target: Target | None = None
         self._left = adopted.resumption.target if adopted is not None else None
         """What an earlier agent's was, until there is something else."""
+        self._listens = False
+        """Sockets are or were held for it."""
         self._policy: Policy | None = None
         self._problems: tuple[Problem, ...] = ()
         self._hurried = False
@@ -114,6 +117,21 @@ class Supervision:
         targets = [target.bundle.digest for target in (self.target, self._target) if target is not None]
         back = self._trial.comes_back
         return self._effects.bundles.union(targets, () if back is None else (back,))
+
+    @property
+    def sockets_in_use(self) -> frozenset[ListenSpec] | None:
+        """The sockets that are to be held for it: what waits at them waits for its next instance. While an operator has
+        stopped it, and once it is not wanted, nobody is to wait. None where it is not known which they are: then all of
+        its are."""
+        if self.held or self.target is None:
+            return frozenset()
+        live = self._effects.live
+        back = self._trial.good if self._trial.comes_back is not None else None
+        targets = (self.target, self._target, back, live.target if live is not None else None)
+        known = [each for each in targets if each is not None]
+        if any(each.source is None for each in known):
+            return None  # an earlier agent's
+        return frozenset(spec for each in known for spec in each.bundle.sockets)
 
     def tell(self, action: Action, problems: tuple[Problem, ...] = ()) -> None:
         """Hand over an action of a plan and the problems that its definition has now. Never blocks."""
@@ -292,6 +310,7 @@ class Supervision:
         self._life = retime(self._life, self._policy, target.policy, trio.current_time())
         before, self._left = self._target or self._left, None
         self._target, self._policy = target, target.policy
+        self._listens = self._listens or bool(target.bundle.sockets)
         self._updates.forget()
         if before is not None and before.bundle != target.bundle and not self._effects.is_made_from(before):
             self._outside.sweep()  # nothing will be made from it any more
@@ -305,6 +324,8 @@ class Supervision:
 
     def _halt(self, nursery: trio.Nursery) -> None:
         self._replacement.drop()
+        if self._listens:
+            self._outside.sweep()  # nobody is to wait at its sockets any more
         self._take_turn(nursery)
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:

@@ -5,7 +5,7 @@ They pass the suite of tests that the real runtimes pass. Times are trio's clock
 
 import signal
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import trio
 from attrs import define, frozen
@@ -106,6 +106,7 @@ class FakeContainer:
     instance: Instance
     process: FakeProcess
     resources: Resources
+    descriptors: tuple[int, ...] = ()
     started: bool = False
     oom_kills: int = 0
 
@@ -171,7 +172,7 @@ class FakeRuntime:
         if self.gone:
             raise RuntimeFailed(f"cannot run {self.command}: No such file or directory")
 
-    async def create(self, instance: Instance) -> FakeProcess:
+    async def create(self, instance: Instance, descriptors: Sequence[int] = ()) -> FakeProcess:
         """Make a container whose process waits to be started. Raises RuntimeFailed as scripted."""
         program = self._programs.get(instance.name, FakeProgram())
         self.halves.add(instance.id)
@@ -183,7 +184,7 @@ class FakeRuntime:
             raise RuntimeFailed(f"cannot create container {instance.id}: fake: it exists already")
         process = FakeProcess(next(self._pids), program, self._now)
         self.halves.discard(instance.id)
-        self.containers[instance.id] = FakeContainer(instance, process, instance.resources)
+        self.containers[instance.id] = FakeContainer(instance, process, instance.resources, tuple(descriptors))
         return process
 
     async def start(self, instance_id: str, folder: str) -> None:

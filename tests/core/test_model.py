@@ -74,13 +74,21 @@ def test_an_example_is_good(path: tuple[str, ...], cls: type[Any], declared: "at
     assert isinstance(result, Definition), result
 
 
+NEEDED = {
+    **{key: {"stream": '"/run/web.sock"'} for key in ("Socket.mode", "Socket.owner")},
+    **{key: {"stream": '"0.0.0.0:80"'} for key in ("Socket.backlog", "Socket.reuse_port")},
+}
+"""What an option stands with, where that is one of several."""
+
+
 def write_example(path: tuple[str, ...], cls: type[Any], declared: "attrs.Attribute[Any]") -> str:
     """The example of an option in a file: by itself, or in a table of its class with all that it needs."""
     example = declared.metadata["example"]
     if len(path) == 1:
         return f"{path[0]} = {example}"
     kind = {"type": f'"{cls.type}"'} if cls in KINDS else {}
-    options = {**kind, **required_options(cls), declared.name: example}
+    needed = NEEDED.get(f"{cls.__name__}.{declared.name}", {})
+    options = {**kind, **required_options(cls), **needed, declared.name: example}
     table = f"{{ {', '.join(f'{key} = {value}' for key, value in options.items())} }}"
     holder = get_origin(get_type_hints(Definition)[path[0]])
     if holder is tuple:

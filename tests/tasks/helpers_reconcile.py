@@ -24,6 +24,7 @@ from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
+from orchestrator.testing.listeners import FakeListeners
 from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
@@ -50,6 +51,7 @@ class Stage:
         self.runtime = left.runtime if left is not None else FakeRuntime()
         self.disk: FakeDisk = left.disk if left is not None else FakeDisk()
         self.attacher = left.attacher if left is not None else FakeAttacher()
+        self.listeners = left.listeners if left is not None else FakeListeners()
         self.generations = left.generations if left is not None else FakeGenerations()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
@@ -62,6 +64,7 @@ class Stage:
             runtime=self.runtime,
             disk=self.disk,
             attacher=self.attacher,
+            listeners=self.listeners,
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
@@ -117,6 +120,7 @@ class Wreck:
         self.runtime: FakeRuntime = stage.runtime
         self.generations: FakeGenerations = stage.generations
         self.attacher: FakeAttacher = stage.attacher
+        self.listeners: FakeListeners = stage.listeners
         self.tokens: Iterator[str] = stage.tokens
         self.disk: FakeDisk = FakeDisk()
         self.disk.bundles |= stage.disk.bundles

@@ -22,6 +22,7 @@ from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.attacher import FakeAttacher
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
+from orchestrator.testing.listeners import FakeListeners
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -78,6 +79,7 @@ class Stage:
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
         self.attacher = FakeAttacher()
+        self.listeners = FakeListeners()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.report = Recorder()
@@ -88,6 +90,7 @@ class Stage:
             runtime=self.runtime,
             disk=self.disk,
             attacher=self.attacher,
+            listeners=self.listeners,
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),

@@ -1,0 +1,79 @@
+"""Listening sockets: what a definition's are, decided, and what an application is told of them.
+
+Making and holding them is left to `orchestrator.system.listeners`. Floor: core.
+"""
+
+from collections.abc import Iterator, Mapping
+
+from attrs import evolve
+
+from orchestrator.core.listening import ALL
+from orchestrator.core.users import Account, find_account
+from orchestrator.model.contribution import PortClaim
+from orchestrator.model.definition import Definition
+from orchestrator.model.problem import Fault
+from orchestrator.model.sockets import ListenSpec, Socket, SocketKind
+
+
+def check_socket(socket: Socket) -> Iterator[Fault]:
+    """What is wrong with the options of a socket being together."""
+    if (socket.stream is None) == (socket.datagram is None):
+        what = "both" if socket.stream is not None else "neither"
+        yield Fault((), f"it has {what} of stream and datagram", 'write stream = "0.0.0.0:80", or datagram')
+        return
+    address = socket.stream or socket.datagram or ""
+    if address.startswith("/"):
+        if socket.reuse_port:
+            yield Fault(("reuse_port",), "is for ports, and this is a path", "take it away")
+        return
+    for key, value, default in (("mode", socket.mode, 0o666), ("owner", socket.owner, "0:0")):
+        if value != default:
+            yield Fault((key,), "is for a path, and this is a port", "take it away")
+
+
+def choose_sockets(
+    definition: Definition, passwd: str | None, group: str | None
+) -> tuple[tuple[ListenSpec, ...], tuple[Fault, ...]]:
+    """The sockets of a definition, by name, and what is wrong with them. passwd, group: those of the host."""
+    chosen, faults = [], []
+    for name, socket in sorted(definition.sockets.items()):
+        account = find_account(socket.owner, passwd, group, "the host")
+        if not isinstance(account, Account):
+            faults.append(evolve(account, path=("sockets", name, "owner")))
+            continue
+        kind = SocketKind.DATAGRAM if socket.stream is None else SocketKind.STREAM
+        chosen.append(
+            ListenSpec(
+                name=name,
+                kind=kind,
+                address=socket.stream or socket.datagram or "",
+                mode=socket.mode,
+                uid=account.user.uid,
+                gid=account.user.gid,
+                backlog=socket.backlog,
+                reuse_port=socket.reuse_port,
+            )
+        )
+    return tuple(chosen), tuple(faults)
+
+
+def claim_ports(sockets: tuple[ListenSpec, ...]) -> Iterator[PortClaim]:
+    """The ports of the host that sockets take, but for those that others may take too."""
+    for each in sockets:
+        if not each.is_path and not each.reuse_port:
+            host, _, port = each.address.rpartition(":")
+            yield PortClaim(
+                protocol="udp" if each.kind is SocketKind.DATAGRAM else "tcp",
+                port=int(port),
+                address="" if host == ALL else host.removeprefix("[").removesuffix("]"),
+                path=("sockets", each.name),
+            )
+
+
+def listen_variables(sockets: tuple[ListenSpec, ...]) -> Mapping[str, str]:
+    """What an application is told of its sockets, which are its descriptors from 3 on (sd_listen_fds(3)). It is the
+    first process of its pid namespace."""
+    if not sockets:
+        return {}
+    names = ":".join(each.name for each in sockets)
+    return {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": "1", "LISTEN_FDNAMES": names}

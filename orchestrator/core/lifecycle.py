@@ -350,3 +350,21 @@ def judge(life: Life, policy: Policy) -> Event:
         return Event.CLEANED_AGAIN
     again = is_to_restart(life, policy) and not gives_up(life, policy)
     return Event.CLEANED_RETRY if again else Event.CLEANED_REST
+
+
+def succeed(life: Life, *, now: float) -> Life:
+    """The life of a name whose instance runs, once another one that is ready has taken its place: a clean record, as
+    after `Event.REPLACE`."""
+    assert life.phase is Phase.RUNNING, "another takes the place of what runs"
+    return evolve(
+        life,
+        ready_since=now,
+        was_ready=True,
+        unheard=False,
+        unwell="",
+        deadline=None,
+        message="",
+        failures=0,
+        restarts=0,
+        restarted_at=(),
+    )

@@ -25,5 +25,6 @@ def choose_policy(definition: Definition) -> Policy:
         watchdog=definition.watchdog,
         after=tuple(sorted({*definition.after} - requires)),
         requires=tuple(sorted(requires)),
+        exclusive=definition.exclusive,
         on_failed_update=definition.on_failed_update or (OnFailedUpdate.ROLLBACK if waits else OnFailedUpdate.RETRY),
     )

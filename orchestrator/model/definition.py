@@ -187,6 +187,13 @@ class Definition:
         change=Change.REPLACE,
         example='{ http = { stream = "0.0.0.0:80" } }',
     )
+    exclusive: bool = option(
+        default=False,
+        doc="With `sockets` a new instance is started beside the old one, which ends once the new one is ready. With "
+        "this the old one ends first, and connections wait meanwhile.",
+        change=Change.RETUNE,
+        example="true",
+    )
     devices: tuple[Device, ...] = option(
         default=(),
         doc="Devices of the host that it may use, beside null, zero, full, random, urandom, tty and its terminals.",

@@ -60,6 +60,8 @@ class Policy:
     """Sorted, without those of ``requires``."""
     requires: tuple[str, ...] = ()
     """Sorted."""
+    exclusive: bool = False
+    """Whether no two instances of it may run at a time."""
     on_failed_update: OnFailedUpdate = OnFailedUpdate.RETRY
     """Decided here: never left open."""
 

@@ -15,6 +15,7 @@ from orchestrator.tasks.messages import Message, Noted
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.successor import Successor
 from orchestrator.tasks.takeover import Adopted
+from orchestrator.tasks.watched import Watched
 
 
 class Effects:
@@ -30,6 +31,7 @@ class Effects:
         left = adopted is not None and adopted.instance is not None
         self.live = LiveInstance.from_adopted(adopted, outside) if adopted is not None and left else None
         self.successor = Successor(name, outside)
+        self._watched: Watched | None = None
         self._removed: str | None = None
         self._remains: LiveInstance | None = None
         """What has ended and is followed, and is not removed yet."""
@@ -87,7 +89,8 @@ class Effects:
             case Effect.START:
                 nursery.start_soon(self._start, self.current)
             case Effect.WATCH:
-                nursery.start_soon(self._watch, self.current)
+                self._watched = Watched(self.current, self._mailbox.send_nowait, owned=True)
+                nursery.start_soon(self._watched.run)
             case Effect.SIGNAL:
                 self.current.ask_to_end()
             case Effect.KILL:
@@ -144,8 +147,12 @@ class Effects:
         else:
             self._answer(Event.STARTED)
 
-    async def _watch(self, live: LiveInstance) -> None:
-        self._answer(Event.EXITED, ended=await live.wait_exit(self._mailbox.send_nowait))
+    def swap(self, successor: Watched) -> Watched:
+        """Another instance takes the place of the one that there is, which runs; that one."""
+        old = self._watched
+        assert old is not None, "it runs, so it is watched"
+        self.live, self._watched = successor.live, successor
+        return old
 
     async def _clean(self) -> None:
         live = self.live

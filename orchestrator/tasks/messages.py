@@ -1,11 +1,16 @@
 """What a supervision is told, beside the happenings of its life. Floor: tasks."""
 
+from typing import TYPE_CHECKING
+
 from attrs import frozen
 
 from orchestrator.core.lifecycle import Happening
-from orchestrator.model.action import Action
+from orchestrator.model.action import Action, Target
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
+
+if TYPE_CHECKING:
+    from orchestrator.tasks.watched import Watched
 
 
 @frozen
@@ -55,4 +60,31 @@ class WriteAgain:
     """A message from outside: what was written down is gone."""
 
 
-Message = Happening | Told | Updated | Hurry | InTurn | HealthChanged | TryAgain | Noted | WriteAgain
+@frozen
+class HandedOver:
+    """A message from a hand-over: the new instance is ready to be the name's own."""
+
+    watched: "Watched"
+    target: Target
+
+
+@frozen
+class HandOverFailed:
+    """A message from a hand-over: the new instance is not, and why."""
+
+    why: str
+
+
+Message = (
+    Happening
+    | Told
+    | Updated
+    | Hurry
+    | InTurn
+    | HealthChanged
+    | TryAgain
+    | Noted
+    | WriteAgain
+    | HandedOver
+    | HandOverFailed
+)

@@ -26,6 +26,10 @@ class Replacement:
         """Another instance is wanted, though what runs may be what it is to be: an operator's word."""
         self._anew = True
 
+    def is_due(self, target: Target) -> bool:
+        """Whether what there is is another than ``target``, or another one is wanted all the same."""
+        return self._anew or not self._effects.is_made_from(target)
+
     def prepare(self, target: Target, *, runs: bool) -> bool:
         """Make the new instance ready; whether what there is may be replaced now. runs: whether it runs."""
         self.put_off = ""

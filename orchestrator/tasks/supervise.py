@@ -8,7 +8,7 @@ Floor: tasks.
 import trio
 from attrs import evolve
 
-from orchestrator.core.lifecycle import Effect, Event, Happening, step
+from orchestrator.core.lifecycle import Effect, Event, Happening, step, succeed
 from orchestrator.core.outcome import may_start_now, retime
 from orchestrator.core.plan import follow
 from orchestrator.model.action import Action, Hold, Keep, Renew, Replace, Retune, Start, Stop, Target, Update
@@ -20,8 +20,20 @@ from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.spec import Policy
 from orchestrator.ports import Refused
 from orchestrator.tasks.effects import Effects
+from orchestrator.tasks.handover import HandOver, may_overlap
 from orchestrator.tasks.mailbox import Mailbox
-from orchestrator.tasks.messages import Hurry, InTurn, Message, Noted, Told, TryAgain, Updated, WriteAgain
+from orchestrator.tasks.messages import (
+    HandedOver,
+    HandOverFailed,
+    Hurry,
+    InTurn,
+    Message,
+    Noted,
+    Told,
+    TryAgain,
+    Updated,
+    WriteAgain,
+)
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.place import Place
 from orchestrator.tasks.publish import NamePublisher
@@ -72,6 +84,7 @@ class Supervision:
         self._replacement = Replacement(self._effects)
         self._trial = Trial(adopted.standing if adopted is not None else None)
         self._back = self._trial.comes_back
+        self._hand_over = HandOver(name, outside, self._mailbox.send.send_nowait)
         self._place = Place(name, outside.order, self._mailbox)
         if adopted is not None:
             resumption = adopted.resumption
@@ -116,7 +129,7 @@ class Supervision:
         """The digests of the bundles that it needs on disk."""
         targets = [target.bundle.digest for target in (self.target, self._target) if target is not None]
         back = self._trial.comes_back
-        return self._effects.bundles.union(targets, () if back is None else (back,))
+        return self._effects.bundles.union(targets, self._hand_over.bundles, () if back is None else (back,))
 
     @property
     def sockets_in_use(self) -> frozenset[ListenSpec] | None:
@@ -198,7 +211,9 @@ class Supervision:
                 if self._updates.refusal:
                     self._mailbox.begin_clock(nursery)
             case Hurry() | InTurn():
-                self._hurried = self._hurried or isinstance(message, Hurry)
+                if isinstance(message, Hurry):
+                    self._hurried = True
+                    self._hand_over.hurry()
                 self._take_turn(nursery)
             case WriteAgain():
                 self._publisher.again_at = trio.current_time()
@@ -207,6 +222,10 @@ class Supervision:
                     self._effects.live.note()
             case Noted():
                 pass  # what is told of it is written down below
+            case HandedOver():
+                self._take_over(message, nursery)
+            case HandOverFailed(why):
+                self._give_up_hand_over(why)
             case TryAgain():
                 self._updates.try_again()
                 if self._replacement.put_off and self._target is not None:
@@ -225,7 +244,8 @@ class Supervision:
         left_behind = self._hurried and self._life.phase is Phase.CLEANING and self._life.deadline is not None
         if left_behind:
             self._outside.report.say(f"{self._name}: left behind: {self._life.trouble}")
-        if left_behind or (self._life.phase is Phase.IDLE and (self._hurried or not self._effects.leaves)):
+        leaves = self._effects.leaves or self._hand_over.leaves
+        if left_behind or (self._life.phase is Phase.IDLE and (self._hurried or not leaves)):
             # Without an await since the look at the mailbox, so that nothing that is told is lost.
             self._gone = True
             self._place.leave()
@@ -324,11 +344,18 @@ class Supervision:
 
     def _halt(self, nursery: trio.Nursery) -> None:
         self._replacement.drop()
+        self._hand_over.cancel(nursery)
         if self._listens:
             self._outside.sweep()  # nobody is to wait at its sockets any more
         self._take_turn(nursery)
 
     def _replace(self, target: Target, nursery: trio.Nursery) -> None:
+        runs = self._life.phase is Phase.RUNNING
+        if runs and may_overlap(self._effects.live, target) and self._replacement.is_due(target):
+            self._replacement.forget()
+            self._hand_over.begin(target, nursery)
+            return
+        self._hand_over.cancel(nursery)
         if self._replacement.prepare(target, runs=self._life.phase is Phase.RUNNING):
             self._step(Happening(event=Event.REPLACE), nursery)
         elif self._replacement.put_off:
@@ -343,6 +370,8 @@ class Supervision:
         now, chance = trio.current_time(), self._outside.chance()
         self._life, effects = step(self._life, happening, policy, now=now, chance=chance)
         self._effects.is_wanted = self._life.phase is not Phase.ABANDONING
+        if happening.event is Event.EXITED:
+            self._hand_over.cancel(nursery)  # nothing that runs is to be followed any more
         if happening.event is Event.EXITED and self._replacement.put_off and self._target is not None:
             # Its end was wanted, and nothing that runs stands in the way now.
             self._life, _ = step(self._life, Happening(event=Event.REPLACE), policy, now=0, chance=0)
@@ -356,6 +385,23 @@ class Supervision:
             self._take_again()
         for effect in effects:
             self._effects.perform(effect, nursery, self._target, self._life.restarts)
+
+    def _take_over(self, done: HandedOver, nursery: trio.Nursery) -> None:
+        """The new instance is ready: it is the name's own, and the old one may finish what it has begun."""
+        if not self._hand_over.take(done.watched):
+            return
+        old = self._effects.swap(done.watched)
+        self._life = succeed(self._life, now=trio.current_time())
+        self._trial.note_ready(done.target)
+        self._publish()  # the name points at the new one before the old one is asked to end
+        self._hand_over.drain(old, nursery)
+
+    def _give_up_hand_over(self, why: str) -> None:
+        """The new instance has not become ready: the old one goes on as if there had been no edit."""
+        live, tried = self._effects.live, self._target
+        if tried is not None and live is not None and live.target is not None:
+            self._trial.refuse_successor(tried, live.target, why)
+            self._take(live.target)
 
     def _roll_back(self, nursery: trio.Nursery) -> None:
         """What was tried did not become ready: when it is cleaned away, what ran before it comes back."""

@@ -92,7 +92,7 @@ def test_no_connection_is_refused_over_edits_restarts_and_crashes(agent: AgentPr
         row = agent.wait_replaced("web", row)
     assert {*answers} <= {"1", "2", "3", "4", ""}, answers
     assert answers["4"] >= 3
-    # What was accepted by an application that is ended is its own affair.
+    # Only what is killed cuts a connection off: the one that it has accepted.
     assert answers[""] <= 5, answers
 
 
@@ -179,3 +179,61 @@ def test_a_killed_agent_loses_none_not_even_of_what_waits_to_be_started_again(ow
     assert {*answers} <= {"1", ""}, answers
     assert own_agent.end() == 0
     assert not Path(own_agent.layout.holder).exists()
+
+
+DRAINING = """\
+import os, signal, socket, sys, threading, time
+listener = socket.socket(fileno=3)
+busy = []
+def answer(connection):
+    with connection:
+        if connection.recv(10) == b"slow":
+            time.sleep(2)
+        connection.sendall(os.environ["MARK"].encode())
+def end(*_):
+    listener.close()
+    for each in busy:
+        each.join()
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+if os.environ["MARK"] == "broken":
+    sys.exit("a mistake in its configuration")
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    notify.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+while True:
+    connection, _ = listener.accept()
+    busy.append(threading.Thread(target=answer, args=(connection,)))
+    busy[-1].start()
+"""
+
+
+def draining(port: int, mark: str) -> str:
+    args = ["/usr/bin/python3", "-S", "-c", DRAINING]
+    sockets = {"web": {"stream": f"127.0.0.1:{port}"}}
+    return definition(args, env={"MARK": mark}, sockets=sockets, ready="notify", start_timeout="60s")
+
+
+def ask_quickly(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(b"quick")
+        return connection.recv(10).decode()
+
+
+def test_the_old_one_finishes_what_it_has_begun_and_a_broken_one_never_takes_over(agent: AgentProcess) -> None:
+    port = free_port()
+    agent.define("drains", draining(port, "one"))
+    row = agent.wait_row("drains", lambda row: row["ready"], "to be ready")
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as slow:
+        slow.sendall(b"slow")
+        time.sleep(0.2)
+        agent.define("drains", draining(port, "two"))
+        row = agent.wait_replaced("drains", row)
+        assert row["ready"]
+        # The old one accepts, too, until it has heard that it is to end.
+        agent.wait_until(lambda: ask_quickly(port) == "two", "the new one to answer")
+        assert slow.recv(10) == b"one"
+    agent.define("drains", draining(port, "broken"))
+    told = agent.wait_row("drains", lambda row: row["message"], "to be told")
+    assert "exited with code 1" in told["message"]
+    assert (told["state"], told["ready"], told["pid"]) == ("running", True, row["pid"])
+    assert {ask_quickly(port) for _ in range(5)} == {"two"}

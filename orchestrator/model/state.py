@@ -89,6 +89,8 @@ class InstanceState:
     policy: Policy
     """What it was last told: what a next agent does about it until it has read the directory, or if that has no
     definition of it any more."""
+    overlaps: bool = False
+    """Another instance of the name may run beside it, on the same listening sockets."""
     boot: str = ""
     """The boot id (random/boot_id, proc_sys_kernel(5)) of the kernel that it was made under: of another boot nothing of
     it runs."""

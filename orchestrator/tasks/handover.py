@@ -12,7 +12,8 @@ from orchestrator.core.lifecycle import KILL_AGAIN_AFTER
 from orchestrator.model.action import Target
 from orchestrator.model.contribution import Stage
 from orchestrator.model.policy import Ready
-from orchestrator.ports import OutsideError
+from orchestrator.model.state import InstanceState, Step
+from orchestrator.ports import OutsideError, Process
 from orchestrator.tasks.instance import LiveInstance
 from orchestrator.tasks.messages import HandedOver, HandOverFailed, Message, Noted
 from orchestrator.tasks.outside import Outside
@@ -25,11 +26,10 @@ REMOVE_AGAIN_AFTER = 5.0
 def may_overlap(old: LiveInstance | None, target: Target) -> bool:
     """Whether an instance of ``target`` may run beside the one that there is: they have listening sockets, and nothing
     that only one of them can have."""
-    if old is None or old.target is None or old.target.source is None or target.policy.exclusive:
+    if old is None or not old.state.overlaps or target.policy.exclusive or not target.bundle.sockets:
         return False
-    before, after = old.target.bundle, target.bundle
-    alone = any(each.stage is Stage.CONNECT for each in (*before.attachments, *after.attachments))
-    return bool(before.sockets and after.sockets) and not alone
+    plans = (*target.bundle.attachments, *(each.plan for each in old.state.attached))
+    return all(each.stage is not Stage.CONNECT for each in plans)
 
 
 class HandOver:
@@ -87,6 +87,13 @@ class HandOver:
         self._others.add(old.live)
         nursery.start_soon(self._drain, old)
 
+    def adopt(self, state: InstanceState, process: Process, nursery: trio.Nursery) -> None:
+        """Go on with one that an earlier agent has left beside the name's own: it is asked to end, or was."""
+        watched = Watched(LiveInstance(None, state, self._outside, process), self._tell, owned=False)
+        self._others.add(watched.live)
+        nursery.start_soon(watched.run)
+        nursery.start_soon(self._drain, watched)
+
     def hurry(self) -> None:
         """Whatever is asked to end is killed without waiting for its time."""
         self._hurried.set()
@@ -135,7 +142,8 @@ class HandOver:
     async def _drain(self, watched: Watched) -> None:
         live = watched.live
         if not watched.ended.is_set():
-            live.ask_to_end()
+            if live.state.step is not Step.STOPPING:
+                live.ask_to_end()
             with trio.move_on_after(live.state.policy.stop.timeout):
                 await self._wait_end_or_hurry(watched)
         while not watched.ended.is_set():

@@ -70,6 +70,7 @@ class LiveInstance:
             restarts=restarts,
             resources=instance.resources,
             policy=target.policy,
+            overlaps=bool(instance.bundle.sockets) and not target.policy.exclusive,
             boot=outside.boot,
             attached=tuple(Attached(plan=plan) for plan in instance.bundle.attachments),
         )

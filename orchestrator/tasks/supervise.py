@@ -66,6 +66,7 @@ class Supervision:
         self._publisher = NamePublisher(name, outside, adopted.before if adopted is not None else None)
         self._life = Life()
         self._resumed: tuple[Effect, ...] = ()
+        self._beside = adopted.beside if adopted is not None else ()
         self.awaited = adopted is not None
         """It goes on with what an earlier agent has left, and was not told anything yet."""
         # What it has heard of what it was told.
@@ -184,6 +185,8 @@ class Supervision:
         async with trio.open_nursery() as nursery:
             for effect in self._resumed:
                 self._effects.perform(effect, nursery, None, self._life.restarts)
+            for state, process in self._beside:
+                self._hand_over.adopt(state, process, nursery)
             self._note_place()
             try:
                 while not self._gone:
@@ -398,10 +401,17 @@ class Supervision:
 
     def _give_up_hand_over(self, why: str) -> None:
         """The new instance has not become ready: the old one goes on as if there had been no edit."""
-        live, tried = self._effects.live, self._target
-        if tried is not None and live is not None and live.target is not None:
-            self._trial.refuse_successor(tried, live.target, why)
-            self._take(live.target)
+        good, tried = self._effects.current.target, self._target
+        if tried is None:
+            return
+        if good is not None and good.source is not None:
+            self._trial.refuse_successor(tried, good, why)
+            self._take(good)
+        else:
+            # An earlier agent has made it, so that when it ends there is only what was refused.
+            self._trial.refuse_successor(tried, None, why)
+            self._trial.keep(tried)
+            self._target = None
 
     def _roll_back(self, nursery: trio.Nursery) -> None:
         """What was tried did not become ready: when it is cleaned away, what ran before it comes back."""

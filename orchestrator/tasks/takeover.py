@@ -5,7 +5,7 @@ The state files say what there was, the processes and the runtime what there is;
 """
 
 import contextlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import trio
 from attrs import evolve, field, frozen
@@ -28,11 +28,20 @@ class Adopted:
     """Its first process, where it was started."""
     before: NameState | None = None
     """What people were told of it last."""
+    beside: tuple[tuple[InstanceState, Process], ...] = ()
+    """Its instances that run beside that one, with their first processes: one was to take over, or they finish what
+    they have begun."""
 
     @property
     def undone(self) -> bool:
         """Whether its instance never got to run, so that all that is done about it is its removal."""
         return self.instance is not None and self.process is None
+
+    @property
+    def instances(self) -> tuple[InstanceState, ...]:
+        """All of it."""
+        own = () if self.instance is None else (self.instance,)
+        return (*own, *(state for state, _ in self.beside))
 
     @property
     def standing(self) -> Standing | None:
@@ -117,8 +126,10 @@ class Stocktaking:
                     adopted.append(one)
                     if one.process is not None:
                         held.callback(one.process.close)
+            beside = self._find_beside(states.values(), adopted, held)
             held.pop_all()
-        ours = {one.instance.instance for one in adopted if one.instance is not None}
+        adopted = [evolve(one, beside=beside.get(one.name, ())) for one in adopted]
+        ours = {state.instance for one in adopted for state in one.instances}
         groups = {state.instance: state.cgroups_path for state in instances}
         strays = ids - ours - unknown
         written = {state.instance: state for state in instances if state.instance in strays}
@@ -130,6 +141,20 @@ class Stocktaking:
             groups=groups,
             states=written | {origin.instance: _distrust(origin) for origin in origins if origin is not None},
         )
+
+    def _find_beside(
+        self, states: Iterable[InstanceState], adopted: Sequence[Adopted], held: contextlib.ExitStack
+    ) -> dict[str, tuple[tuple[InstanceState, Process], ...]]:
+        """What runs of these names beside their own instances, and may."""
+        own = {one.name: one.instance.instance for one in adopted if one.instance is not None}
+        found: dict[str, tuple[tuple[InstanceState, Process], ...]] = {}
+        for state in states:
+            begun = state.step in (Step.RUNNING, Step.STOPPING) and state.exit is None
+            if begun and state.overlaps and state.name in own and state.instance != own[state.name]:
+                process = self.processes.find(state)
+                held.callback(process.close)
+                found[state.name] = (*found.get(state.name, ()), (state, process))
+        return found
 
     def _distrust_other_boots(self, state: NameState) -> NameState:
         standing = state.standing

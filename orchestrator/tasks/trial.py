@@ -108,12 +108,13 @@ class Trial:
         """Whether what is tried has failed already, while nobody knew yet that it was being tried."""
         return self._tried is not None and life.failures > 0 and life.phase in _ENDED
 
-    def refuse_successor(self, tried: Target, good: Target, reason: str) -> None:
-        """What was to take the place of ``good``, which runs on, did not become ready."""
+    def refuse_successor(self, tried: Target, good: Target | None, reason: str) -> None:
+        """What was to take the place of ``good``, which runs on, did not become ready. good: None if this agent does
+        not know how to make it."""
         self.refusal = Refusal(
             bundle=tried.bundle.digest, resources=tried.resources, policy=tried.policy, reason=reason
         )
-        self._tried, self._good = None, good
+        self._tried, self._good = None, good or self._good
 
     def refuse(self, reason: str) -> Target:
         """Give it up. What comes back in its place."""

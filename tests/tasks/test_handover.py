@@ -17,7 +17,11 @@ from orchestrator.model.sockets import ListenSpec, SocketKind
 from orchestrator.model.source import Source
 from orchestrator.model.state import PublicState, Step
 from orchestrator.testing.runtime import FakeProgram
+from tests.tasks.helpers_reconcile import WEB as WEB_TEXT
+from tests.tasks.helpers_reconcile import Wreck
+from tests.tasks.helpers_reconcile import open_stage as open_directory
 from tests.tasks.helpers_supervise import POLICY, Stage, make_target, open_stage
+from tests.tasks.helpers_takeover import open_next
 
 WEB = ListenSpec(
     name="web", kind=SocketKind.STREAM, address="*:80", mode=0o666, uid=0, gid=0, backlog=16, reuse_port=False
@@ -189,3 +193,54 @@ async def test_a_new_one_that_cannot_be_removed_is_tried_again(autojump_clock: M
         await trio.sleep(60)
         assert set(stage.disk.instances) == {"web-000"}
         assert any("busy" in line for line in stage.report.troubles)
+
+
+SERVED = WEB_TEXT + 'sockets.web = { stream = "*:80" }\nready = "notify"\nstart_timeout = "30s"\n'
+
+
+async def leave_in_a_hand_over(*, ready: bool) -> Wreck:
+    """An agent is killed while a new instance is to take over (or has, and the old one finishes what it has begun)."""
+    patient = FakeProgram(ignores=frozenset({signal.SIGTERM}))
+    files, ignore = {"web": SERVED}, lambda stage: stage.runtime.set_program("web", patient)
+    async with open_directory(files, ignore, settled=False) as stage:
+        await trio.sleep(1)
+        stage.notify_sockets.say("web", Notification(ready=True))
+        await trio.sleep(1)
+        stage.directory.write("web", SERVED + 'cwd = "/srv"\n')
+        await trio.sleep(2)
+        if ready:
+            stage.notify_sockets.say("web", Notification(ready=True))
+            await trio.sleep(1)
+        return Wreck(stage)
+
+
+@pytest.mark.parametrize("ready", [True, False], ids=["the old one drains", "the new one is not ready"])
+async def test_a_next_agent_lets_the_other_one_finish(autojump_clock: MockClock, ready: bool) -> None:
+    wreck = await leave_in_a_hand_over(ready=ready)
+    first, second = sorted(wreck.disk.instances)
+    own, other = (second, first) if ready else (first, second)
+    async with open_next({"web": SERVED + 'cwd = "/srv"\n'}, wreck, settled=False) as stage:
+        await trio.sleep(1)
+        assert not stage.runtime.containers[other].process.ended
+        assert stage.state("web").instance == own
+        assert stage.runtime.containers[own].process.signals == []
+        await trio.sleep(20)
+        assert other not in stage.disk.instances
+        if not ready:
+            stage.notify_sockets.say("web", Notification(ready=True))
+        await trio.sleep(20)
+        assert list(stage.disk.instances) == [stage.state("web").instance]
+        assert stage.state("web").ready
+
+
+async def test_what_an_earlier_agent_has_made_goes_on_when_an_edit_does_not_become_ready(
+    autojump_clock: MockClock,
+) -> None:
+    wreck = await leave_in_a_hand_over(ready=False)
+    own = str(wreck.disk.names["web"].instance)
+    async with open_next({"web": SERVED + 'cwd = "/srv"\n'}, wreck, settled=False) as stage:
+        await trio.sleep(90)
+        assert stage.state("web").instance == own
+        assert stage.state("web").message.startswith(ROLLED_BACK)
+        assert list(stage.disk.instances) == [own]
+        assert stage.runtime.containers[own].process.signals == []

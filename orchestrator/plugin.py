@@ -3,6 +3,7 @@
 A kind is a frozen attrs class; its fields, declared with `option`, are its options. See plugins/README.md.
 """
 
+from orchestrator.core.resolvconf import ask_resolv_conf, follow_resolv_conf
 from orchestrator.model.contribution import Attachment, BundleFile, Contribution, LiveFile, PortClaim, Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
@@ -71,5 +72,7 @@ __all__ = [
     "Unusable",
     "Use",
     "UserName",
+    "ask_resolv_conf",
+    "follow_resolv_conf",
     "option",
 ]

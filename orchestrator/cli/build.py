@@ -38,7 +38,8 @@ def command(file: str, output: str, copy: bool) -> int:
         return FAILED
     total = count_files(result.bundle) if copy and sys.stderr.isatty() else 0
     with show_progress("copying", total) as tell:
-        kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, tell=tell)
+        live = result.live or ()
+        kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, live=live, tell=tell)
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
     folder = os.path.normpath(output)

@@ -16,7 +16,7 @@ from orchestrator.core.suggest import quote
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, Question, TextQuestion, TextsQuestion
+from orchestrator.model.facts import Facts, Question, StampQuestion, TextQuestion, TextsQuestion
 from orchestrator.model.kinds import AskingByUse, MountKind, NetworkKind, Use
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
@@ -49,12 +49,12 @@ class PluggedUse:
             return ()
 
     def contribute(self, facts: Facts) -> Contribution:
-        """What it contributes; a fault where it fails, or where a text that it goes by could not be read in time. (A
+        """What it contributes; a fault where it fails, or where a file that it goes by could not be read in time. (A
         path that could not be looked at says so itself.)"""
         try:
             asked = self._find_questions()
-            texts = tuple(question for question in asked if isinstance(question, TextQuestion | TextsQuestion))
-            silent = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
+            read = (each for each in asked if isinstance(each, TextQuestion | TextsQuestion | StampQuestion))
+            silent = tuple(no_answer((), question) for question in read if question in facts.unanswered)
             if silent:
                 return Contribution(faults=silent)
             contribution: object = self.kind.contribute(self.use, facts)
@@ -96,9 +96,9 @@ def find_uses(name: str, definition: Definition) -> tuple[PluggedUse, ...]:
     return tuple(uses)
 
 
-def watched_questions(definition: Definition) -> tuple[Question, ...]:
-    """Those that the kinds of a definition ask whose answer is as good as a part of it."""
-    asked = (question for used in find_uses("", definition) for question in used.ask())
+def watched_questions(name: str, definition: Definition) -> tuple[Question, ...]:
+    """Those that the kinds of the definition called ``name`` ask whose answer is as good as a part of it."""
+    asked = (question for used in find_uses(name, definition) for question in used.ask())
     return tuple(question for question in asked if getattr(question, "watch", False))
 
 

@@ -57,7 +57,7 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
     return tuple(dict.fromkeys(questions))
 
 
-def content_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]:
+def content_questions(name: str, definition: Definition, facts: Facts) -> tuple[Question, ...]:
     """Those of its questions whose answer is as good as a part of the definition, so that another answer is an edit:
     what a file says, and where in the store a link leads, and what kinds ask with ``watch``. What passwd(5) says is
     none: a package upgrade on the host must replace no container."""
@@ -65,11 +65,11 @@ def content_questions(definition: Definition, facts: Facts) -> tuple[Question, .
         place = bundle_place(definition.bundle, facts.host.store)
         places = (place, *place_questions(definition, facts.host.store))
         found = (each for each in places if facts.places[each] is not None)
-        return (*bundle_questions(definition.bundle)[-1:], *found, *watched_questions(definition))
+        return (*bundle_questions(definition.bundle)[-1:], *found, *watched_questions(name, definition))
     questions: list[Question] = [DigestQuestion(file.path) for file in definition.env_files if file.watch]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
-    questions += watched_questions(definition)
+    questions += watched_questions(name, definition)
     places = place_questions(definition, choose_store(definition, facts.host.store))
     # Of another root file system than a closure what leads to no store is nobody's business.
     questions += [each for each in places if is_closure(definition) or facts.places[each] is not None]

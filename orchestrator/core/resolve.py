@@ -85,10 +85,12 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         definition = follow_links(definition, named)
     parts = _contribute(name, definition, facts)
     faults = _find_faults(parts)
+    files, live = _join_files(parts)
     account = _find_account(definition, facts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
     who = Account(User(0, 0), "/") if isinstance(account, tuple) else account
-    layout = _lay_out(definition, named, parts, who, facts)
+    points = _mount_points(files, live)
+    layout = _lay_out(definition, named, parts, points, who, facts)
     contributions = tuple(part.contribution for part in parts)
     plugged = (capability for each in contributions for capability in each.capabilities)
     confinement = choose_confinement(definition, who.user.uid, plugged, facts)
@@ -110,7 +112,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
-    files, live = _join_files(parts)
+    of_host = {mount.destination for mount in layout.mounts if mount.source == mount.destination}
+    live = tuple(each for each in live if not each.over_hosts or each.path in of_host)
     followed = {each.path for each in live}
     return Spec(
         name=name,
@@ -159,7 +162,7 @@ def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts
         spec,
         files=files,
         attachments=_plan_attachments(parts),
-        live=live,
+        live=tuple(each for each in live if not each.over_hosts),
         store=_join_uses(spec.store, find_kept(definition, facts)),
     )
 
@@ -194,6 +197,12 @@ def _join_files(parts: Iterable[_Part]) -> tuple[tuple[BundleFile, ...], tuple[L
     return tuple(files[path] for path in sorted(files)), tuple(live[path] for path in sorted(live))
 
 
+def _mount_points(files: Iterable[BundleFile], live: Iterable[LiveFile]) -> Contribution:
+    """What a skeleton has to have for these files. Where one takes the place of the host's there is that one's."""
+    paths = (*(each.path for each in files), *(each.path for each in live if not each.over_hosts))
+    return Contribution(entries=tuple(FileEntry(path) for path in paths))
+
+
 def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault, ...]:
     """Who the application runs as, groups included; or every name that is not there."""
     nobody = Account(User(0, 0), "/")
@@ -226,15 +235,20 @@ def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault
 
 
 def _lay_out(
-    definition: Definition, named: Named | None, parts: tuple[_Part, ...], account: Account, facts: Facts
+    definition: Definition,
+    named: Named | None,
+    parts: tuple[_Part, ...],
+    points: Contribution,
+    account: Account,
+    facts: Facts,
 ) -> _Layout | tuple[Fault, ...]:
     match definition.rootfs:
         case HostRootfs():
-            return _lay_out_host(definition, parts, facts)
+            return _lay_out_host(definition, parts, points, facts)
         case DirectoryRootfs(path=path):
             return _lay_out_folder(path, parts, facts)
     assert named is not None, "what is neither is a closure"
-    contributions = tuple(part.contribution for part in parts)
+    contributions = (points, *(part.contribution for part in parts))
     layout = lay_out_closure(definition, named, contributions, account, facts)
     if isinstance(layout, tuple):
         return layout
@@ -275,10 +289,12 @@ def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layou
     return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own), entry_files(entries, own))
 
 
-def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+def _lay_out_host(
+    definition: Definition, parts: tuple[_Part, ...], points: Contribution, facts: Facts
+) -> _Layout | tuple[Fault, ...]:
     """The skeleton, the host's own over it, the definition's over that; and what cannot be mounted where it is to."""
     links = usr_links(facts.host, definition.mounts)
-    contributions = tuple(part.contribution for part in parts)
+    contributions = (points, *(part.contribution for part in parts))
     own = tuple(
         attrs.evolve(mount, destination=follow_usr_links(mount.destination, links))
         for each in contributions

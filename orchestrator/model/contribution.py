@@ -50,6 +50,9 @@ class LiveFile:
     path: str
     text: str
     mode: int = 0o444
+    over_hosts: bool = False
+    """Only where the root file system would have the host's own file of that path, in its place; a root that is a
+    folder of the host keeps what it has."""
 
 
 @frozen(kw_only=True)

@@ -3,7 +3,7 @@
 The stages are pure functions of `orchestrator.core`; the one thing awaited is the world's answer to their questions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import trio
@@ -57,6 +57,8 @@ class Compiled:
     look at them is to hang."""
     answers: Mapping[Question, Answer] = field(factory=dict, repr=False)
     """What these files said, as far as it was answered when it was compiled; empty while it is broken."""
+    silent: Set[Question] = frozenset()
+    """Those of them that did not answer when they were asked last."""
     links: Links | None = None
     """Whom it names of the others; None where its text cannot be read."""
     followed: tuple[StoreLink, ...] = ()
@@ -110,7 +112,7 @@ async def compile_sources(
         gone = find_gone_links(definition, own_facts, followed)
         spec = gone or resolve_spec(name, definition, own_facts)
         asked = gathered.questions[name]
-        contents = tuple(each for each in content_questions(definition, own_facts) if each in asked)
+        contents = tuple(each for each in content_questions(name, definition, own_facts) if each in asked)
         links = Links(definition.after, definition.requires)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
@@ -124,7 +126,7 @@ async def compile_sources(
             fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
             target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields, spec.live)
             answers = {question: _answer(question, facts) for question in contents}
-            done[name] = _watch(Compiled(source, target, answers=answers, links=links, followed=followed), answers)
+            done[name] = _watch(Compiled(source, target, answers=answers, links=links, followed=followed), frozenset())
     return done
 
 
@@ -137,17 +139,19 @@ async def _ask_again(known: Mapping[str, Compiled], world: World) -> dict[str, C
     facts = await world.gather(asked)
     unchanged: dict[str, Compiled] = {}
     for name, each in known.items():
-        answered = each.answers.keys() - facts.unanswered
-        if all(_answer(question, facts) == each.answers[question] for question in answered):
-            unchanged[name] = _watch(each, answered) if each.answers else each
+        silent = each.answers.keys() & facts.unanswered
+        if all(_answer(question, facts) == each.answers[question] for question in each.answers.keys() - silent):
+            unchanged[name] = each if silent == each.silent else _watch(each, silent)
     return unchanged
 
 
-def _watch(compiled: Compiled, answered: Iterable[Question]) -> Compiled:
-    """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet."""
+def _watch(compiled: Compiled, silent: Set[Question]) -> Compiled:
+    """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet; not what
+    is ``silent``."""
+    answered = compiled.answers.keys() - silent
     nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and compiled.answers[each] is None}
-    files = (each for each in answered if each not in nowhere)
-    return evolve(compiled, awaits=_paths(nowhere), depends=_paths(files) | _files(compiled.answers, compiled.answers))
+    files = _paths(answered - nowhere) | _files(compiled.answers, compiled.answers)
+    return evolve(compiled, awaits=_paths(nowhere), depends=files, silent=silent)
 
 
 def _answer(question: Question, facts: Facts) -> Answer:

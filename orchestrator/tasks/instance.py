@@ -49,6 +49,9 @@ class LiveInstance:
         """What it was made from, as it was last told; None for what an earlier agent has left."""
         self.applied: Target | None = None
         """The same, as far as it holds: with limits that were refused it is not what it was told."""
+        self.stale = ""
+        """Why its files that follow the host do not say what they are to, or empty."""
+        self._live = state.live
 
     @classmethod
     def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
@@ -70,6 +73,7 @@ class LiveInstance:
             restarts=restarts,
             resources=instance.resources,
             policy=target.policy,
+            live=target.live or (),
             boot=outside.boot,
             attached=tuple(Attached(plan=plan) for plan in instance.bundle.attachments),
         )
@@ -141,8 +145,8 @@ class LiveInstance:
         disk.store_bundle(self._instance.bundle)
         disk.keep_store_paths(self._instance.bundle)
         disk.prepare_instance(self._instance)
-        if self.target is not None and self.target.live:
-            disk.write_live(self.state.instance, self.target.live)
+        if self.state.live:
+            disk.write_live(self.state.instance, self.state.live)
         disk.keep_origin(self.state)
 
     async def create(self) -> None:
@@ -214,8 +218,6 @@ class LiveInstance:
 
     def retune(self, target: Target) -> None:
         """Hear that what it is to be has changed, though not its bundle."""
-        if target.live and (self.target is None or self.target.live != target.live):
-            self._rewrite_live(target)
         before, policy, self.target = self._log_bound, self.state.policy, target
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
@@ -223,15 +225,25 @@ class LiveInstance:
         self._caretaker.edit(policy)
         self.retell(target)
 
-    def _rewrite_live(self, target: Target) -> None:
+    def follow_host(self, target: Target | None = None) -> None:
+        """Have the files that follow the host say what they are to, where they do not: ``stale`` says why they cannot.
+        target: with the same bundle; None tries once more."""
+        if target is not None and target.live is not None:
+            self._live = target.live
+        self.stale = ""
+        if self._live == self.state.live:
+            return
         try:
-            self._outside.disk.write_live(self.state.instance, target.live)
+            self._outside.disk.write_live(self.state.instance, self._live)
         except DiskFailed as error:
-            self._outside.report.say(f"{self.state.name}: {error}")
+            self.stale = str(error)
+        else:
+            self.note(live=self._live)
 
     def retell(self, target: Target) -> None:
         """Hear what it is to be once more: the text may be another. Limits that do not hold yet make it no other."""
         self.target = target
+        self.follow_host(target)
         if self.holds(target.resources):
             self.applied = target
 

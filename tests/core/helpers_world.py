@@ -272,6 +272,7 @@ def instance_of(bundle: Bundle, resources: Resources | None = None) -> Instance:
         cgroups_path="/orchestrator/web-1",
         log="/var/lib/orchestrator/logs/web.log",
         notify="/run/orchestrator/notify/web-1" if bundle.notify else "",
+        live="/run/orchestrator/instances/web-1/live",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
+from orchestrator.core.files import LIVE
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
@@ -81,8 +82,10 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
         rootfs=f"{rootfs}",
         cgroups_path=f"/{CGROUPS}/{name}",
         log=f"{folder}/log",
+        live=f"{folder}/{LIVE}",
     )
     write_files(instance.folder, bundle.files)
+    write_files(instance.folder, spec.live, LIVE)
     (folder / "config.json").write_text(render_instance(instance, VariableReader().read(bundle.env_files)))
     command = [*RUNTIMES[runtime], "--root", f"{folder}/state", "run", "--bundle", f"{folder}", name]
     try:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.host import HostNetwork
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
@@ -79,7 +80,7 @@ class Stage:
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )
-        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
+        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind).with_kind(Group.NETWORKS, "host", HostNetwork)
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
         self.history = History(

@@ -47,6 +47,7 @@ from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.manager import is_going_down
+from orchestrator.system.netns import HostNetworks
 from orchestrator.system.nixbuild import HostNix
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
@@ -312,6 +313,7 @@ def _make_outside(
         layout=opened.layout,
         groups=opened.groups,
         descriptors=opened.store,
+        networks=HostNetworks(),
         prober=HostProber(opened.children, opened.cgroups),
         notify_sockets=HostNotifySockets(opened.layout, opened.cgroups),
         host_limits=opened.host_limits,

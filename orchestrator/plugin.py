@@ -24,7 +24,16 @@ from orchestrator.model.oci import Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Origin, Registry, Unusable
-from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, SignalName, Size, UserName
+from orchestrator.model.types import (
+    AbsolutePath,
+    ContainerName,
+    Duration,
+    EnvName,
+    HostName,
+    SignalName,
+    Size,
+    UserName,
+)
 
 __all__ = [
     "AbsolutePath",
@@ -34,6 +43,7 @@ __all__ = [
     "BundleFile",
     "Change",
     "Container",
+    "ContainerName",
     "Contribution",
     "Duration",
     "Entry",

@@ -45,6 +45,8 @@ def command(file: str, output: str, copy: bool) -> int:
     folder = os.path.normpath(output)
     if result.bundle.store is not None and not copy:
         warn("what it needs of the store is not kept from the garbage collector: nix-store --add-root does that")
+    if result.bundle.shares_network_of:
+        warn(f"its network is its own: only an agent can have it share that of {result.bundle.shares_network_of}")
     for variables in result.bundle.env_files:
         warn(f"what {variables.path} says now stands in {folder}/config.json, and only its owner may read that")
     write_output(f"{folder}\n")

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 from attrs import frozen
 
 from orchestrator.core.silent import no_answer
@@ -100,6 +101,19 @@ def watched_questions(name: str, definition: Definition) -> tuple[Question, ...]
     """Those that the kinds of the definition called ``name`` ask whose answer is as good as a part of it."""
     asked = (question for used in find_uses(name, definition) for question in used.ask())
     return tuple(question for question in asked if getattr(question, "watch", False))
+
+
+def find_shared(name: str, definition: Definition, facts: Facts) -> tuple[KeyPath, str] | None:
+    """The container whose network namespace the definition called ``name`` joins, with the key path that names it;
+    None where it joins none. Also where the definition has faults."""
+    for used in find_uses(name, definition) if definition.network is not None else ():
+        shared = used.contribute(facts).shares_network_of if used.group is Group.NETWORKS else ""
+        if shared:
+            cls: Any = type(used.kind)
+            options = attrs.fields(cls) if attrs.has(cls) else ()
+            named = next((each.alias for each in options if getattr(used.kind, each.name) == shared), None)
+            return (used.path if named is None else (*used.path, named)), shared
+    return None
 
 
 def describe_error(error: BaseException) -> str:

@@ -106,7 +106,8 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     if faults or isinstance(layout, tuple) or isinstance(account, tuple):
         return tuple(faults)
     hostname = definition.hostname or name
-    policy = choose_policy(definition)
+    shares = next((each.shares_network_of for each in contributions if each.shares_network_of), "")
+    policy = choose_policy(definition, shares)
     path = layout.path or defaults.PATH
     env = {"PATH": path, "HOME": account.home, "HOSTNAME": str(hostname), **notify_variables(policy)}
     for each in contributions:
@@ -145,7 +146,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         claims=tuple(
             attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
         ),
-        shares_network_of=next((each.shares_network_of for each in contributions if each.shares_network_of), ""),
+        shares_network_of=shares,
         store=layout.store if named is not None else find_kept(definition, facts),
     )
 

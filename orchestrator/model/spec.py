@@ -59,6 +59,8 @@ class Policy:
     """Sorted, without those of ``requires``."""
     requires: tuple[str, ...] = ()
     """Sorted."""
+    shares_network_of: str = ""
+    """One of ``requires``, in whose network namespace it runs; empty where it has another."""
     on_failed_update: OnFailedUpdate = OnFailedUpdate.RETRY
     """Decided here: never left open."""
 

@@ -83,6 +83,9 @@ class InstanceState:
     started_at: float | None = None
     attached: tuple[Attached, ...] = ()
     """What kinds do to the host for it, in order: each is marked as begun before it is."""
+    joined: str = ""
+    """The id of the instance whose network namespace it runs in, written before it joins that; empty where it runs in
+    another."""
     live: tuple[LiveFile, ...] = ()
     """What its files that follow the host say."""
     resources: Resources

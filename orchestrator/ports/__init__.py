@@ -18,6 +18,7 @@ from orchestrator.ports.errors import (
 from orchestrator.ports.health import NotAsked, NotifySocket, NotifySockets, Prober
 from orchestrator.ports.history import Damaged, GenerationStore
 from orchestrator.ports.keeper import DescriptorStore
+from orchestrator.ports.networks import NetworkGone, Networks
 from orchestrator.ports.notifier import Notifier
 from orchestrator.ports.operator import Operation, Operator, Part
 from orchestrator.ports.runtime import Process, Processes, Runtime, RuntimeStatus
@@ -33,6 +34,8 @@ __all__ = [
     "GenerationStore",
     "LogBusy",
     "LogWatch",
+    "NetworkGone",
+    "Networks",
     "NotAsked",
     "Notifier",
     "NotifySocket",

@@ -14,6 +14,7 @@ from orchestrator.core.fields import describe_fields, describe_links
 from orchestrator.core.links import Links
 from orchestrator.core.locate import locate_in_source
 from orchestrator.core.parse import Parser
+from orchestrator.core.plugged import find_shared
 from orchestrator.core.questions import content_questions, find_watched
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
@@ -32,6 +33,7 @@ from orchestrator.model.facts import (
     TextsAnswer,
     TextsQuestion,
 )
+from orchestrator.model.policy import ContainerType
 from orchestrator.model.problem import Fault
 from orchestrator.model.source import Source
 from orchestrator.model.store import StoreLink
@@ -113,7 +115,9 @@ async def compile_sources(
         spec = gone or resolve_spec(name, definition, own_facts)
         asked = gathered.questions[name]
         contents = tuple(each for each in content_questions(name, definition, own_facts) if each in asked)
-        links = Links(definition.after, definition.requires)
+        shares = find_shared(name, definition, own_facts)
+        oneshot = definition.type is ContainerType.ONESHOT
+        links = Links(definition.after, definition.requires, shares, ends=oneshot)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
             by_content = (DigestQuestion, ClosureQuestion)

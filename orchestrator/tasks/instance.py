@@ -24,8 +24,10 @@ from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.ports import Attacher, DiskFailed, OutsideError, Process
+from orchestrator.ports import DiskFailed, OutsideError, Process
+from orchestrator.tasks.detaching import undo_attached
 from orchestrator.tasks.health import Caretaker
+from orchestrator.tasks.joining import hold_shared_network
 from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.takeover import Adopted
@@ -117,6 +119,7 @@ class LiveInstance:
             notify=self._outside.layout.notify(state.instance) if target.bundle.notify else "",
             folders=self._outside.layout.find_folders(state.instance) if target.bundle.attachments else {},
             live=self._outside.layout.live(state.instance),
+            joins=self._outside.layout.joined(state.instance) if target.bundle.shares_network_of else "",
             host_limits=self._outside.host_limits,
         )
 
@@ -153,7 +156,8 @@ class LiveInstance:
         """The runtime's create. Raises OutsideError; what is half done then is for `remove`."""
         assert self._instance is not None, "what was left is not created"
         await self._attach(Stage.PREPARE)
-        self._process = await self._outside.runtime.create(self._instance)
+        with hold_shared_network(self._instance, self._outside, lambda joined: self._write(joined=joined)):
+            self._process = await self._outside.runtime.create(self._instance)
         self._outside.descriptors.keep(self.state.instance, self._process.descriptor)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 
@@ -335,19 +339,6 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
         notify=outside.layout.notify(identity) if target.bundle.notify else "",
         folders=outside.layout.find_folders(identity) if target.bundle.attachments else {},
         live=outside.layout.live(identity),
+        joins=outside.layout.joined(identity) if target.bundle.shares_network_of else "",
         host_limits=outside.host_limits,
     )
-
-
-async def undo_attached(state: InstanceState, attacher: Attacher) -> None:
-    """Undo what kinds have begun for an instance that is gone, the last first. Raises OutsideError for the first that
-    fails, when all have been tried."""
-    failed: OutsideError | None = None
-    for each in reversed(state.attached):
-        if each.begun:
-            try:
-                await attacher.detach(each, state.name, state.instance)
-            except OutsideError as error:
-                failed = failed or error
-    if failed is not None:
-        raise failed

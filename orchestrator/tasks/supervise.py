@@ -222,7 +222,8 @@ class Supervision:
         return self._target is not None or bool(self._problems or self.building) or self.awaited
 
     def _note_place(self) -> None:
-        self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited)
+        instance = self._effects.live.state if self._effects.live is not None else None
+        self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited, instance=instance)
 
     def _take_turn(self, nursery: trio.Nursery) -> None:
         """Do what its place among the others lets it do now, or asks for."""

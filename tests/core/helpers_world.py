@@ -273,6 +273,7 @@ def instance_of(bundle: Bundle, resources: Resources | None = None) -> Instance:
         log="/var/lib/orchestrator/logs/web.log",
         notify="/run/orchestrator/notify/web-1" if bundle.notify else "",
         live="/run/orchestrator/instances/web-1/live",
+        joins="/run/orchestrator/instances/web-1/netns",
     )
 
 

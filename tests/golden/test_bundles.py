@@ -23,6 +23,7 @@ from typing import Any
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 
@@ -44,6 +45,7 @@ REGISTRY = (
     .with_kind(Group.MOUNTS, "bind", Bind)
     .with_kind(Group.NETWORKS, "none", NoNetwork)
     .with_kind(Group.NETWORKS, "host", HostNetwork)
+    .with_kind(Group.NETWORKS, "container", ContainerNetwork)
 )
 
 COMMENT = re.compile(r"# (expect|entry|line|keep|fault|hint): (.*)")

@@ -8,15 +8,19 @@ from pathlib import Path
 
 import pytest
 import trio
+from orchestrator_networks.container import ContainerNetwork
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken
+from orchestrator.model.registry import Group
 from orchestrator.model.source import Source, form_of
 from orchestrator.tasks.compile import compile_sources
 from orchestrator.tasks.linking import LinkCheck
 from orchestrator.testing.directory import FakeWorld
-from tests.golden.test_golden import EXPECT, REGISTRY, matches
+from tests.golden.test_golden import EXPECT, matches
+from tests.golden.test_golden import REGISTRY as KINDS
 
+REGISTRY = KINDS.with_kind(Group.NETWORKS, "container", ContainerNetwork)
 FOLDERS = sorted((Path(__file__).parent / "directories").iterdir())
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
 

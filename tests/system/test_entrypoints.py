@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 
@@ -16,7 +17,8 @@ from orchestrator.system.entrypoints import PluginUnusable, load_registry
 def test_the_built_in_kinds_come_through_the_door() -> None:
     registry = load_registry()
     assert registry.of(Group.MOUNTS)["bind"] is Bind
-    assert dict(registry.of(Group.NETWORKS)) == {"none": NoNetwork, "host": HostNetwork}
+    networks = registry.of(Group.NETWORKS)
+    assert (networks["none"], networks["host"], networks["container"]) == (NoNetwork, HostNetwork, ContainerNetwork)
 
 
 @pytest.mark.parametrize(

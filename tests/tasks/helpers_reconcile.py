@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 
 from orchestrator.core.parse import Parser
@@ -25,6 +26,7 @@ from orchestrator.testing.directory import FakeDirectory, FakeWorld
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
+from orchestrator.testing.networks import FakeNetworks
 from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.runtime import FakeRuntime
@@ -52,6 +54,7 @@ class Stage:
         self.disk: FakeDisk = left.disk if left is not None else FakeDisk()
         self.attacher = left.attacher if left is not None else FakeAttacher()
         self.generations = left.generations if left is not None else FakeGenerations()
+        self.networks = FakeNetworks()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.notifier = FakeNotifier()
@@ -66,6 +69,7 @@ class Stage:
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
+            networks=self.networks,
             prober=self.prober,
             notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),
@@ -80,7 +84,8 @@ class Stage:
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )
-        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind).with_kind(Group.NETWORKS, "host", HostNetwork)
+        networks = {"host": HostNetwork, "container": ContainerNetwork}
+        registry = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: networks})
         self.holds = Holds(self.disk)
         self.parser = Parser(registry)
         self.history = History(

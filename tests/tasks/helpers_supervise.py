@@ -22,6 +22,7 @@ from orchestrator.tasks.supervise import Supervision
 from orchestrator.testing.attacher import FakeAttacher
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
+from orchestrator.testing.networks import FakeNetworks
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -78,6 +79,7 @@ class Stage:
         self.runtime = FakeRuntime()
         self.disk = FakeDisk()
         self.attacher = FakeAttacher()
+        self.networks = FakeNetworks()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.report = Recorder()
@@ -91,6 +93,7 @@ class Stage:
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
+            networks=self.networks,
             prober=self.prober,
             notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),

@@ -10,6 +10,7 @@ import attrs
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 from orchestrator_mounts.bind import OPTIONS, Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 from referencing import Registry as SchemaRegistry
@@ -53,6 +54,7 @@ from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
     Capability,
+    ContainerName,
     DeviceAccess,
     Duration,
     EnvName,
@@ -381,7 +383,7 @@ def _definitions() -> st.SearchStrategy[Definition]:
         readonly=st.none() | st.booleans(),
         type=st.sampled_from(ContainerType),
         mounts=st.dictionaries(places.map(MountPath), binds(), max_size=4),
-        network=st.none() | st.sampled_from([NoNetwork(), HostNetwork()]),
+        network=st.none() | st.sampled_from([NoNetwork(), HostNetwork(), ContainerNetwork(name=ContainerName("db"))]),
         resources=resources(),
         groups=st.lists(st.sampled_from(["adm", "44", "ssl"]).map(GroupName), max_size=3).map(tuple),
         umask=st.integers(0, 0o777).map(Umask),

@@ -266,12 +266,14 @@ def find_circle(start: str, list_next: Callable[[str], Iterable[str]], cleared: 
     return ()
 
 
-def choose_passing(circle: Sequence[str], seats: Mapping[str, Seat]) -> tuple[str, str]:
+def choose_passing(circle: Sequence[str], seats: Mapping[str, Seat]) -> tuple[str, str] | None:
     """Which of a circle is to start without waiting any longer, and for whom: the first by name that only comes
-    ``after`` the next one, or where each requires that the first of all, as each can still have what it requires."""
+    ``after`` the next one, or where each requires that the first of all, as each can still have what it requires. None
+    where each shares the network of the next one: nobody could be the first."""
     steps = sorted(zip(circle, (*circle[1:], circle[0]), strict=True))
+    steps = [step for step in steps if step[1] != seats[step[0]].shares]
     loose = (step for step in steps if step[1] not in seats[step[0]].requires)
-    return next(loose, steps[0])
+    return next(loose, steps[0] if steps else None)
 
 
 def describe_passing(name: str, other: str, circle: Sequence[str]) -> str:

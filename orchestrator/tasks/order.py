@@ -280,7 +280,11 @@ class Order:
         while self._suspects and self._is_open:
             name = self._suspects.pop()
             while circle := () if name in cleared else find_circle(name, self._list_waited_for, cleared):
-                first, other = choose_passing(circle, {each: self._names[each].seat for each in circle})
+                passing = choose_passing(circle, {each: self._names[each].seat for each in circle})
+                if passing is None:
+                    cleared.update(circle)
+                    continue
+                first, other = passing
                 known = self._names[first]
                 known.passes |= {other}
                 self._say(describe_passing(first, other, circle))

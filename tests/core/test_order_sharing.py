@@ -12,6 +12,7 @@ from orchestrator.core.order import (
     Turn,
     Wish,
     choose_event,
+    choose_passing,
     describe_turn,
     find_lost,
     foresee,
@@ -135,3 +136,16 @@ def test_people_are_told_why() -> None:
     assert describe_turn(life, LOST) == "stopped since the network of db has ended"
     assert describe_turn(life, evolve(LOST, missing=(("db", FAILED),))) == "stopped since db has failed"
     assert describe_turn(evolve(life, wanted=False), LOST) == ""
+
+
+def test_in_a_circle_nobody_starts_before_whose_network_it_shares() -> None:
+    """Definitions that are valid together make none; what is in force may be of different times."""
+    app, requires, after = (
+        seat(Phase.BLOCKED, ""),
+        Seat(requires=("app",), phase=Phase.BLOCKED),
+        Seat(after=("app",), phase=Phase.BLOCKED),
+    )
+    for other in (requires, after):
+        assert choose_passing(("app", "db"), {"app": app, "db": other}) == ("db", "app")
+    shares = Seat(requires=("app",), shares="app", phase=Phase.BLOCKED)
+    assert choose_passing(("app", "db"), {"app": app, "db": shares}) is None

@@ -66,6 +66,7 @@ PLACES: Mapping[str, str] = {
     "rlimits.soft": "{{ nofile = {{ soft = {}, hard = 4096 }} }}",
     "mounts.bind.source": '{{ "/data" = {{ source = {} }} }}',
     "mounts.bind.options": '{{ "/data" = {{ source = "/srv/data", options = {} }} }}',
+    "network.container.name": '{{ type = "container", name = {} }}',
 }
 """How a value stands in the value of the definition's own field, where a dotted key cannot say it."""
 

@@ -150,9 +150,16 @@ def take_seat(life: Life, policy: Policy | None, *, valid: bool, instance: Insta
         own=_expect_alone(life, policy, valid=valid),
         rests=_rests(life, policy),
         shares=policy.shares_network_of,
-        joined=instance.joined if instance is not None else "",
+        joined=_find_joined(policy, instance),
         offer=find_offer(life, instance),
     )
+
+
+def _find_joined(policy: Policy, instance: InstanceState | None) -> str:
+    """Of one that is to share with another now, and runs until it can, what it has joined is nobody's business."""
+    if instance is None or instance.policy.shares_network_of != policy.shares_network_of:
+        return ""
+    return instance.joined
 
 
 def _expect_alone(life: Life, policy: Policy, *, valid: bool) -> Prospect:

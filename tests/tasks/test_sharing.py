@@ -243,3 +243,15 @@ async def test_a_oneshot_may_share_and_ends_for_good(autojump_clock: MockClock) 
         stage.runtime.process_of("db").finish(signal=signal.SIGKILL)
         await stage.settle()
         assert words(stage) == {"app": "completed", "db": "running"}
+
+
+async def test_what_cannot_be_replaced_yet_goes_on_in_the_network_that_it_is_in(autojump_clock: MockClock) -> None:
+    async with open_stage({"app": sharing("db"), "db": WEB, "other": WEB}) as stage:
+        pid = stage.state("app").pid
+        stage.disk.fail("prepare_instance", "no space left on device", times=2)
+        stage.directory.write("app", sharing("other"))
+        await stage.settle()
+        assert (stage.state("app").pid, joined(stage)) == (pid, stage.state("db").instance)
+        assert "no space left on device" in stage.state("app").message
+        await trio.sleep(20)
+        assert together(stage, "app", "other")

@@ -66,7 +66,8 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
             place = Path(f"{rootfs}{entry.path}")
             match entry:
                 case FolderEntry(mode=mode):
-                    place.mkdir(mode)
+                    place.mkdir()
+                    place.chmod(mode)
                 case FileEntry(text=text):
                     place.write_text(text)
                 case LinkEntry(target=target):

@@ -26,7 +26,7 @@ class _Distrusted(Exception):
 
 
 def read_plugins(directory: str) -> tuple[PluginFile, ...]:
-    """All plugins in the folder of ``directory`` (absolute), sorted by name; none where there is no such folder."""
+    """All plugins in the folder of ``directory``, sorted by name; none where there is no such folder."""
     return finish(read_plugins_in_steps(directory))
 
 
@@ -34,7 +34,7 @@ def read_plugins_in_steps(directory: str) -> Steps[tuple[PluginFile, ...]]:
     """The steps of `read_plugins`. Raises nothing: what cannot be read says so itself."""
     path = os.path.join(directory, FOLDER)
     try:
-        chain = yield from follow_links(path)
+        chain = yield from follow_links(os.path.join(os.getcwd(), path))
         if chain.end is None:
             if chain.errno in (errno.ENOENT, errno.ENOTDIR):
                 return ()
@@ -55,7 +55,7 @@ def _read_plugin(path: str) -> Steps[PluginFile | None]:
     """One plugin; None where it has vanished meanwhile."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     try:
-        chain = yield from follow_links(path)
+        chain = yield from follow_links(os.path.join(os.getcwd(), path))
         if chain.end is None:
             if chain.errno == errno.ENOENT and not os.path.islink(path):
                 return None

@@ -11,9 +11,11 @@ from attrs import frozen
 from hypothesis import event, given, settings
 
 from orchestrator.core.converter import make_converter
+from orchestrator.core.foreign import DEFECT
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.reject import Rejected
 from orchestrator.model.definition import Definition
+from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Source
@@ -56,8 +58,10 @@ def test_an_option_that_no_file_can_hold_is_the_authors_mistake(wanted: Any) -> 
     kind = attrs.make_class(
         "Kind", {"strange": attrs.field(type=wanted, metadata=_metadata())}, frozen=True, kw_only=True
     )
-    with pytest.raises(TypeError, match=r"Kind\.strange"):
-        make_converter(REGISTRY.with_kind(Group.MOUNTS, "odd", kind))
+    [fault] = parse_with("odd", kind)
+    assert fault.path == ("network", "type")
+    assert fault.message.startswith('the network kind "odd" cannot be used: Kind.strange: ')
+    assert fault.hint == DEFECT
 
 
 def _metadata() -> Mapping[str, Any]:
@@ -76,9 +80,19 @@ def test_a_kind_must_be_made_of_options() -> None:
     class NoAttrs:
         pass
 
-    for kind, message in ((Plain, r"option\(\)"), (Typed, 'option "type"'), (NoAttrs, "not an attrs class")):
-        with pytest.raises(TypeError, match=message):
-            make_converter(REGISTRY.with_kind(Group.NETWORKS, "odd", kind))
+    for kind, message in ((Plain, "option()"), (Typed, 'option "type"'), (NoAttrs, "not an attrs class")):
+        [fault] = parse_with("odd", kind)
+        assert message in fault.message
+
+
+def parse_with(name: str, kind: type[Any]) -> tuple[Fault, ...]:
+    """The faults of a definition that uses a kind; the same file without it has none."""
+    registry = REGISTRY.with_kind(Group.NETWORKS, name, kind)
+    text = 'args = ["a"]\nmounts."/a".source = "/b"\n'
+    assert isinstance(parse_definition(Source("web", "web.toml", text), registry), Definition)
+    faults = parse_definition(Source("web", "web.toml", f'{text}network.type = "{name}"\n'), registry)
+    assert isinstance(faults, tuple)
+    return faults
 
 
 def test_every_type_that_a_kind_may_use_is_exact() -> None:

@@ -26,6 +26,7 @@ from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
+from orchestrator.testing.plugins import FakePlugins
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -81,7 +82,7 @@ class Stage:
         )
         registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
         self.holds = Holds(self.disk)
-        self.parser = Parser(registry)
+        self.plugins = FakePlugins(registry)
         self.history = History(
             self.generations, {}, self.reporter, lambda: self.wall_clock(), self.disk.keep_store_paths
         )
@@ -90,13 +91,17 @@ class Stage:
         self.reconciler: Reconciler = Reconciler(
             self.directory,
             self.world,
-            self.parser,
+            self.plugins,
             outside,
             self.holds,
             self.history,
             self.nix_files,
             self.reporter.directory,
         )
+
+    @property
+    def parser(self) -> Parser:
+        return self.plugins.plugged.parser
 
     def pids(self) -> dict[str, int | None]:
         return {name: state.pid for name, state in self.disk.names.items()}

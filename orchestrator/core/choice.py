@@ -26,6 +26,11 @@ class Kinds(Protocol):
         """What they are kinds of."""
         ...
 
+    @property
+    def hint(self) -> str:
+        """What an unknown one may have to do with, or empty."""
+        ...
+
     def names(self) -> Collection[str]:
         """Those that may be written."""
         ...
@@ -45,6 +50,7 @@ class OwnKinds:
 
     noun: str
     kinds: Mapping[str, type[Any]]
+    hint: str = ""
 
     def names(self) -> Collection[str]:
         """See `Kinds`."""
@@ -67,6 +73,12 @@ class PluggedKinds:
     registry: Registry
     group: Group
     patience: Patience
+
+    @property
+    def hint(self) -> str:
+        """See `Kinds`."""
+        files = self.registry.unread
+        return f"what {' and '.join(files)} may have is not loaded" if files else ""
 
     def names(self) -> Collection[str]:
         """See `Kinds`."""
@@ -102,9 +114,10 @@ def make_kind_hook(kinds: Kinds, hook_of: HookOf, default: str | None = None) ->
         if kind is None:
             names = tuple(kinds.names())
             known = f"expected {list_choices(names)}" if names else "none is installed"
-            reject(f"unknown kind of {noun} {quote(name)}: {known}", "", *path, guess=Guess(name, names))
+            message = f"unknown kind of {noun} {quote(name)}: {known}"
+            reject(message, kinds.hint, *path, guess=Guess(name, names))
         if isinstance(kind, Unusable):
-            reject(f"the {noun} kind {quote(name)} cannot be used: {kind.reason}", DEFECT, *path)
+            reject(f"the {noun} kind {quote(name)} cannot be used: {kind.reason}", "", *path)
         if kind not in hooks:
             try:
                 hooks[kind] = hook_of(kind)

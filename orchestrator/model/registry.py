@@ -70,6 +70,8 @@ class Registry:
     unusable: Mapping[Group, Mapping[str, Unusable]] = field(factory=dict)
     lazy: Mapping[Group, Mapping[str, Lazy]] = field(factory=dict)
     """Those that are loaded on use."""
+    unread: tuple[str, ...] = ()
+    """Files of plugins of which nobody knows what kinds they have."""
 
     def with_kind(self, group: Group, name: str, kind: type[Any], origin: Origin | None = None) -> "Registry":
         """This registry and one kind more. A name that is taken is replaced."""
@@ -139,4 +141,5 @@ class Registry:
             {**self.origins, (group, name): origin},
             take_away(self.unusable),
             take_away(self.lazy),
+            self.unread,
         )

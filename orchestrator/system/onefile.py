@@ -21,13 +21,14 @@ _DIGITS = 12
 
 
 class CannotLoad(Exception):
-    """A plugin cannot be used: why, in one line, and the line of the file where that is, from 1."""
+    """A plugin cannot be used: why, in one line, and where in the file that is, from 1."""
 
-    def __init__(self, message: str, line: int = 1, hint: str = "") -> None:
+    def __init__(self, message: str, line: int = 1, hint: str = "", column: int = 1) -> None:
         super().__init__(message)
         self.message = message
         self.line = line
         self.hint = hint
+        self.column = column
 
 
 @frozen
@@ -77,7 +78,7 @@ def _run(file: PluginFile, module: ModuleType) -> None:
     except SyntaxError as error:
         if error.filename != file.path:
             raise CannotLoad(f"SyntaxError: {error}", _find_line(error, file.path)) from error
-        raise CannotLoad(f"SyntaxError: {error.msg}", error.lineno or 1) from error
+        raise CannotLoad(f"SyntaxError: {error.msg}", error.lineno or 1, column=error.offset or 1) from error
     except (KeyboardInterrupt, OutOfPatience):
         raise
     except BaseException as error:

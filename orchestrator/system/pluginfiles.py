@@ -42,4 +42,4 @@ def load_file(file: PluginFile) -> tuple[FoundKind, ...]:
     try:
         return call_foreign(None, lambda _: Deadline(IMPORT), lambda: LOADERS[file.suffix](file), CannotLoad)
     except ForeignFailed as failed:
-        raise CannotLoad(f"to load it {failed}") from failed
+        raise CannotLoad(f"loading it {failed}") from failed

@@ -116,14 +116,15 @@ def _check_regular(status: os.stat_result) -> None:
 def _check(path: str, status: os.stat_result) -> None:
     _check_owner(path, status)
     if status.st_mode & _WRITABLE:
-        raise _Distrusted(f"{path} has mode {_show_mode(status)}, so that others may write to it: chmod go-w it")
+        owner, mode = _name_user(status.st_uid), _show_mode(status)
+        raise _Distrusted(f"{path} of {owner} has mode {mode}, so that others may write to it: chmod go-w it")
 
 
 def _check_owner(path: str, status: os.stat_result) -> None:
     if status.st_uid not in (0, os.geteuid()):
         us = "root" if os.geteuid() == 0 else f"root or {_name_user(os.geteuid())}"
         mode = _show_mode(status)
-        raise _Distrusted(f"{path} belongs to {_name_user(status.st_uid)} (mode {mode}): it must belong to {us}")
+        raise _Distrusted(f"{path} of {_name_user(status.st_uid)} (mode {mode}) must belong to {us}")
 
 
 def _name_user(uid: int) -> str:

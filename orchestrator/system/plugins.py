@@ -147,8 +147,15 @@ class HostPlugins:
             if (kind.group, kind.name) not in taken:
                 unusable = Unusable(reason=_explain(each.file, failure), origin=each.origin)
                 registry = registry.with_unusable(kind.group, kind.name, unusable)
-        registry = self._mark_unloaded(registry)
+        registry = evolve(self._mark_unloaded(registry), unread=tuple(self._find_unread(folder)))
         return Plugged(Parser(registry, self._patience), tuple(sorted(problems)), dict(_list_versions(registry)))
+
+    def _find_unread(self, folder: PluginFile | None) -> Iterator[str]:
+        if folder is not None:
+            yield folder.path
+        for each in self._loaded.values():
+            if folder is None and each.failure is not None and not each.kinds:
+                yield each.file.path
 
     def _mark_unloaded(self, registry: Registry) -> Registry:
         """What a file that cannot be loaded seems to have, in case a definition names that."""
@@ -185,7 +192,7 @@ def _refuse(kind: FoundKind, registry: Registry | None, others: list[_Loaded]) -
 
 
 def _make_problem(file: PluginFile, failure: CannotLoad) -> Problem:
-    return Problem(file.path, failure.line, 1, "", failure.message, failure.hint)
+    return Problem(file.path, failure.line, failure.column, "", failure.message, failure.hint)
 
 
 def _explain(file: PluginFile, failure: CannotLoad) -> str:

@@ -79,8 +79,10 @@ def _run(file: PluginFile, module: ModuleType) -> None:
         if error.filename != file.path:
             raise CannotLoad(f"SyntaxError: {error}", _find_line(error, file.path)) from error
         raise CannotLoad(f"SyntaxError: {error.msg}", error.lineno or 1, column=error.offset or 1) from error
-    except (KeyboardInterrupt, OutOfPatience):
+    except KeyboardInterrupt:
         raise
+    except OutOfPatience as error:
+        raise CannotLoad(f"loading it {error}", _find_line(error, file.path)) from None
     except BaseException as error:
         text = " ".join(str(error).split())
         message = f"{type(error).__name__}{f': {text}' if text else ''}"

@@ -14,9 +14,9 @@ DEFECT = "this is a defect of the plugin, not of the definition"
 
 _BETWEEN = (
     "/importlib/__init__.py",
-    "/importlib/metadata/__init__.py",
     "/orchestrator/core/foreign.py",
     "/orchestrator/core/plugged.py",
+    "/orchestrator/system/entrypoints.py",
     "/orchestrator/system/patience.py",
 )
 """What stands in a traceback between the caller of foreign code and that, or beyond it."""

@@ -6,24 +6,23 @@ What is installed is listed in one pass, and nothing of it is imported before a 
 cannot be loaded, or hangs, is a matter of those definitions alone. Floor: system.
 """
 
-import re
-from collections.abc import Iterable, Iterator
+import importlib
 from functools import partial
-from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any
 
-from attrs import field, frozen
+from attrs import frozen
 
 from orchestrator.core.foreign import ForeignFailed, call_foreign
 from orchestrator.core.misfit import find_misfit_of_kind
+from orchestrator.core.suggest import quote
 from orchestrator.model.registry import Group, Lazy, Origin, Registry, Unusable
+from orchestrator.system.announced import list_announcements
 from orchestrator.system.patience import IMPORT, Deadline
 
 BUILTIN = "oci-orchestrator"
 """The distribution that the agent itself is of."""
 
 _GROUPS = {group.value: group for group in Group}
-_PREFIX = "orchestrator."
 
 
 @frozen
@@ -36,7 +35,6 @@ class Installed:
     """As ``package.module:Class``."""
     distribution: str
     version: str
-    entry: EntryPoint = field(eq=False, repr=False)
 
     @property
     def origin(self) -> Origin:
@@ -60,39 +58,20 @@ class Listed:
     notes: tuple[str, ...] = ()
 
 
-def list_installed(found: Iterable[Distribution] | None = None) -> Listed:
-    """What is installed. found: instead of what is on the path of this process."""
+def list_installed() -> Listed:
+    """What is installed on the path of this process."""
     kinds: list[Installed] = []
     notes: list[str] = []
-    seen: set[str] = set()
-    for distribution in distributions() if found is None else found:
-        try:
-            text = distribution.read_text("entry_points.txt") or ""
-            if _PREFIX not in text:
-                continue  # most have none of ours, and to read on takes longer
-            name, version = _read_name(distribution)
-            if (known := re.sub(r"[-_.]+", "-", name).lower()) in seen:
-                continue  # further back on the path: what Python would not import either
-            seen.add(known)
-            kinds += _list_of(distribution, text, name, version)
-        except Exception as error:  # whatever somebody has put there
-            notes.append(f"cannot read what an installed package announces: {type(error).__name__}: {error}")
+    for each in list_announcements():
+        for point in each.points:
+            if point.group in _GROUPS and point.name:
+                group = _GROUPS[point.group]
+                kinds.append(Installed(group, point.name, point.value, each.distribution, each.version))
+            elif not point.name:
+                whose = f"{each.distribution} {each.version} ({point.group})"
+                notes.append(f"{whose} announces what is no entry point: {quote(point.value)}")
     # Built-in ones first, then by name, whatever the order on disk is.
     return Listed(tuple(sorted(kinds, key=lambda each: (not each.origin.builtin, each.name))), tuple(notes))
-
-
-def _read_name(distribution: Distribution) -> tuple[str, str]:
-    """Name and version, from the head of the metadata: to parse all of it takes milliseconds
-    (https://packaging.python.org/specifications/core-metadata/)."""
-    text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-    head = dict(line.split(": ", 1) for line in text.partition("\n\n")[0].splitlines() if re.match(r"[A-Z]\S*: ", line))
-    return head.get("Name", "an unknown distribution"), head.get("Version", "")
-
-
-def _list_of(distribution: Distribution, text: str, name: str, version: str) -> Iterator[Installed]:
-    for entry in distribution.entry_points:
-        if entry.group in _GROUPS:
-            yield Installed(_GROUPS[entry.group], entry.name, entry.value, name, version, entry)
 
 
 def load_registry(listed: Listed | None = None, loaded: dict[Installed, Lazy] | None = None) -> Registry:
@@ -113,10 +92,21 @@ def load_registry(listed: Listed | None = None, loaded: dict[Installed, Lazy] | 
     return registry
 
 
+def _import(value: str) -> object:
+    """Raises ValueError, and whatever the module raises."""
+    module, sign, path = value.partition("[")[0].partition(":")
+    if not sign:
+        raise ValueError("expected package.module:Class")
+    found: object = importlib.import_module(module.strip())
+    for name in path.strip().split("."):
+        found = getattr(found, name)
+    return found
+
+
 def load(installed: Installed) -> type[Any] | Unusable:
     """Import a kind, within seconds, and see that it is one. Whatever goes wrong is the answer."""
     try:
-        kind: Any = call_foreign(None, lambda _: Deadline(IMPORT), installed.entry.load)
+        kind: Any = call_foreign(None, lambda _: Deadline(IMPORT), partial(_import, installed.value))
     except ForeignFailed as failed:
         return Unusable(reason=f"{installed} {failed}", origin=installed.origin)
     misfit = find_misfit_of_kind(kind, installed.group, installed.name) if not installed.origin.builtin else ""

@@ -1,9 +1,9 @@
 """Kinds by entry point: the built-in ones are found without being loaded, and what is no kind says so by name to the
 definitions that use it, and to nobody else."""
 
+import importlib.metadata
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import distributions
 from pathlib import Path
 from textwrap import dedent
 
@@ -53,7 +53,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Install
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.2\n\nName: not this\n")
         points = points or f"[orchestrator.mounts]\n{name} = {module}:Kind\n"
         (info / "entry_points.txt").write_text(points)
-        return list_installed(distributions())
+        return list_installed()
 
     yield put
     for module in set(sys.modules) - before:
@@ -165,5 +165,31 @@ def test_of_two_packages_with_one_name_neither_counts(install: Install) -> None:
 
 def test_what_cannot_be_read_of_one_package_harms_no_other(install: Install) -> None:
     install("acme_good", KIND)
-    listed = install("acme_bad", KIND, project="bad-kinds", points="[orchestrator.mounts]\nbroken\n")
-    assert isinstance(load_registry(listed).find(Group.MOUNTS, "odd"), type)
+    points = "[console_scripts]\nx\n[orchestrator.mounts]\nbroken\nodder = acme_bad\n# a comment\n"
+    listed = install("acme_bad", KIND, project="bad-kinds", points=points)
+    assert listed.notes == ('bad-kinds 1.2 (orchestrator.mounts) announces what is no entry point: "broken"',)
+    registry = load_registry(listed)
+    assert isinstance(registry.find(Group.MOUNTS, "odd"), type)
+    assert reason(registry, "odder").endswith("failed: ValueError: expected package.module:Class")
+
+
+def test_it_is_listed_as_the_standard_library_lists_it(install: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+    install("acme_one", KIND)
+    listed = install("acme_two", KIND, project="other.kinds")
+    known = {
+        (entry.group, entry.name, entry.value, entry.dist and entry.dist.name, entry.dist and entry.dist.version)
+        for group in Group
+        for entry in importlib.metadata.entry_points(group=group.value)
+    }
+    ours = {(each.group.value, each.name, each.value, each.distribution, each.version) for each in listed.kinds}
+    assert ours == known
+
+    class Finder:
+        """Somebody's own way to have packages."""
+
+        def find_spec(self, *_: object) -> None: ...
+        def find_distributions(self, *_: object) -> list[importlib.metadata.Distribution]:
+            return []
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+    assert list_installed() == listed

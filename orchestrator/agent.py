@@ -272,7 +272,7 @@ async def _load_plugins(opened: _Opened) -> HostPlugins:
         opened.reporter.say(note)
     with trio.move_on_after(PLUGINS_AT_MOST):  # where that hangs, the look at the directory says so
         files = await trio.to_thread.run_sync(read_plugins, opened.settings.config, abandon_on_cancel=True)
-        plugins.follow(files)
+        plugins.load(files)
     return plugins
 
 

@@ -92,7 +92,7 @@ async def _check(batches: Iterable[_Batch]) -> _Checked:
     for batch in batches:
         count += len(batch.sources)
         files = read_plugins(batch.folder)
-        plugged = plugins.setdefault(batch.folder, HostPlugins()).follow(files)
+        plugged = plugins.setdefault(batch.folder, HostPlugins()).load(files)
         parser = plugged.parser
         if batch.is_whole:
             problems += plugged.problems

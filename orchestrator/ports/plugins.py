@@ -30,9 +30,9 @@ class Plugins(Protocol):
         """What there was at the last `follow`; before the first, what is installed."""
         ...
 
-    def follow(self, files: Iterable[PluginFile]) -> Plugged:
+    async def follow(self, files: Iterable[PluginFile]) -> Plugged:
         """What there is with these files, which are all there are. Loads those that were edited, which runs what they
-        say, for seconds at most; what runs goes on with what it was made by. Never raises."""
+        say, for seconds at most each; what runs goes on with what it was made by. Never raises."""
         ...
 
     def look_again(self) -> None:

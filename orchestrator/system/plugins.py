@@ -8,6 +8,7 @@ import importlib
 import re
 from collections.abc import Iterable, Iterator
 
+import trio
 from attrs import define, evolve
 
 from orchestrator.core.parse import Parser
@@ -91,11 +92,22 @@ class HostPlugins:
         self._listed, self._lazy = evolve(listed, kinds=tuple(kinds)), fine
         self._again = True
 
-    def follow(self, files: Iterable[PluginFile]) -> Plugged:
-        """See `orchestrator.ports.Plugins`."""
-        files = tuple(files)
+    async def follow(self, files: Iterable[PluginFile]) -> Plugged:
+        """See `orchestrator.ports.Plugins`. Between two files others have their turn: each may take seconds."""
+        for _ in self._load_all(tuple(files)):
+            await trio.lowlevel.checkpoint()
+        return self._plugged
+
+    def load(self, files: Iterable[PluginFile]) -> Plugged:
+        """As `follow`, at once."""
+        for _ in self._load_all(tuple(files)):
+            pass
+        return self._plugged
+
+    def _load_all(self, files: tuple[PluginFile, ...]) -> Iterator[None]:
+        """Yields after each file."""
         if files == self._files and not self._again:
-            return self._plugged
+            return
         folder = next((file for file in files if not file.suffix), None)
         paths = {file.path for file in files}
         for path, known in [*self._loaded.items()]:
@@ -107,9 +119,9 @@ class HostPlugins:
         for file in files:
             if file.suffix:
                 self._loaded[file.path] = self._load(file, self._loaded.get(file.path, _Loaded(file)))
+                yield
         self._files, self._again = files, False
         self._plugged = self._put_together(folder)
-        return self._plugged
 
     def _load(self, file: PluginFile, known: _Loaded) -> _Loaded:
         if known.good == file:
@@ -173,7 +185,7 @@ class HostPlugins:
 
 def load_plugins(directory: str) -> Plugged:
     """The kinds for the definitions of a directory, now: for a command that looks once."""
-    return HostPlugins().follow(read_plugins(directory))
+    return HostPlugins().load(read_plugins(directory))
 
 
 def _refuse(kind: FoundKind, registry: Registry | None, others: list[_Loaded]) -> CannotLoad | None:

@@ -247,7 +247,7 @@ class Reconciler:
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
-            self._follow_plugins(listing.plugins)
+            await self._follow_plugins(listing.plugins)
         if listing.error is None:
             anew, self._compile_anew = self._compile_anew, False
             translated = await self._nix.translate(files.sources.values(), self._world, anew=anew)
@@ -292,8 +292,8 @@ class Reconciler:
         for when_done in looks_asked:
             when_done()
 
-    def _follow_plugins(self, files: Iterable[PluginFile]) -> None:
-        plugged = self._plugins.follow(files)
+    async def _follow_plugins(self, files: Iterable[PluginFile]) -> None:
+        plugged = await self._plugins.follow(files)
         self._parser, self._plugin_problems = plugged.parser, plugged.problems
         self._history.use_plugins(plugged.versions)
 

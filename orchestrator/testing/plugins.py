@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
+import trio
+
 from orchestrator.core.parse import Parser
 from orchestrator.model.pluginfile import PluginFile
 from orchestrator.model.problem import Problem
@@ -29,9 +31,10 @@ class FakePlugins:
         """These kinds are there, from the next look on."""
         self._plugged = Plugged(Parser(registry), tuple(problems), versions or {})
 
-    def follow(self, files: Iterable[PluginFile]) -> Plugged:
+    async def follow(self, files: Iterable[PluginFile]) -> Plugged:
         """What was given last."""
         self.files = tuple(files)
+        await trio.lowlevel.checkpoint()
         return self._plugged
 
     def look_again(self) -> None:

@@ -54,7 +54,7 @@ class Folder:
         return self.look()
 
     def look(self) -> Plugged:
-        return self.host.follow(read_plugins(str(self.path)))
+        return self.host.load(read_plugins(str(self.path)))
 
     def find(self, name: str = "scratch", group: Group = Group.MOUNTS) -> type | Unusable | None:
         return self.host.plugged.parser.registry.find(group, name)

@@ -1,5 +1,6 @@
 """The kinds of files: loaded when they say something else, and what runs goes on with what it was made by."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -41,6 +42,14 @@ def test_a_file_may_have_several_kinds_and_helpers_that_are_none(folder: Folder)
     assert isinstance(folder.find("lan", Group.NETWORKS), type)
     assert folder.find("lan", Group.MOUNTS) is None
     assert folder.problems() == []
+
+
+def test_the_example_of_the_guide_is_one(folder: Folder) -> None:
+    guide = (Path(__file__).parents[2] / "plugins/README.md").read_text()
+    [example] = re.findall(r"```python\n(# /etc/orchestrator/plugins/scratch.py\n.*?)```", guide, re.DOTALL)
+    folder.write({"scratch.py": example})
+    assert folder.problems() == []
+    assert isinstance(folder.find(), type)
 
 
 def test_nothing_is_loaded_again_that_says_the_same(folder: Folder) -> None:

@@ -16,7 +16,7 @@ from orchestrator.core.parse import parse_definition
 from orchestrator.core.reject import Rejected
 from orchestrator.model.definition import Definition
 from orchestrator.model.problem import Fault
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.registry import Group, Origin, Registry, Unusable
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Source
 from orchestrator.plugin import Change, option
@@ -85,12 +85,55 @@ def test_a_kind_must_be_made_of_options() -> None:
         assert message in fault.message
 
 
-def parse_with(name: str, kind: type[Any]) -> tuple[Fault, ...]:
+@frozen(kw_only=True)
+class Picky:
+    """A kind whose own checks raise whatever it is told."""
+
+    why: str = option(doc="What to raise.", change=Change.REPLACE, example='"ValueError"')
+
+    def __attrs_post_init__(self) -> None:
+        raise {each.__name__: each for each in (ValueError, RuntimeError, SystemExit)}[self.why]("two\nlines")
+
+    def questions(self) -> tuple[()]:
+        return ()
+
+    def contribute(self, use: object, facts: object) -> None:
+        raise AssertionError("it cannot even be made")
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        ("ValueError", "two lines"),  # a mistake of the user, as attrs validators tell it
+        ("RuntimeError", 'the network kind "odd" failed: RuntimeError: two lines (test_converter.py, line '),
+        ("SystemExit", 'the network kind "odd" failed: SystemExit: two lines (test_converter.py, line '),
+        ("Nothing", "the network kind \"odd\" failed: KeyError: 'Nothing' (test_converter.py, line "),
+    ],
+)
+def test_whatever_a_kind_raises_when_it_is_made_is_a_fault_of_its_table(why: str, message: str) -> None:
+    [fault] = parse_with("odd", Picky, f'network.why = "{why}"\n')
+    assert fault.path == ("network",)
+    assert fault.message.startswith(message)
+
+
+def test_a_kind_that_cannot_be_used_says_why_and_an_unknown_one_what_may_have_it() -> None:
+    origin = Origin(distribution="acme", version="1")
+    registry = REGISTRY.with_unusable(Group.NETWORKS, "odd", Unusable(reason="plugin of acme: no", origin=origin))
+    for text, path in (('network = "odd"', ("network",)), ('network.type = "odd"', ("network", "type"))):
+        faults = parse_definition(Source("web", "web.toml", f'args = ["a"]\n{text}\n'), registry)
+        assert faults == (Fault(path, 'the network kind "odd" cannot be used: plugin of acme: no'),)
+    registry = attrs.evolve(REGISTRY, unread=("plugins/a.py",))
+    faults = parse_definition(Source("web", "web.toml", 'args = ["a"]\nnetwork = "odd"\n'), registry)
+    assert isinstance(faults, tuple)
+    assert faults[0].hint == "what plugins/a.py may have is not loaded"
+
+
+def parse_with(name: str, kind: type[Any], more: str = "") -> tuple[Fault, ...]:
     """The faults of a definition that uses a kind; the same file without it has none."""
     registry = REGISTRY.with_kind(Group.NETWORKS, name, kind)
     text = 'args = ["a"]\nmounts."/a".source = "/b"\n'
     assert isinstance(parse_definition(Source("web", "web.toml", text), registry), Definition)
-    faults = parse_definition(Source("web", "web.toml", f'{text}network.type = "{name}"\n'), registry)
+    faults = parse_definition(Source("web", "web.toml", f'{text}network.type = "{name}"\n{more}'), registry)
     assert isinstance(faults, tuple)
     return faults
 

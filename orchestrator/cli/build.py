@@ -13,12 +13,11 @@ from orchestrator.cli.progress import show_progress
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import check_source_name
-from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.source import Source
-from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.export import count_files, export_bundle
 from orchestrator.system.facts import HostWorld
+from orchestrator.system.plugins import load_plugins
 from orchestrator.system.sources import read_source
 
 
@@ -57,5 +56,5 @@ async def _compile(source: Source) -> Target | Broken:
     problem = check_source_name(source)
     if problem is not None:
         return Broken((problem,))
-    compiled = await compile_all([source], Parser(load_registry()), HostWorld.probe())
+    compiled = await compile_all([source], load_plugins(os.path.dirname(source.file)).parser, HostWorld.probe())
     return compiled[source.name].result

@@ -126,7 +126,7 @@ def _compile(directory: str, kept: Shelf | None) -> "CompiledDirectory":
 
     if kept is not None and kept.pinned is not None:
         warn(describe_pin(kept.pinned))
-        return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned)), ())
+        return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned), directory), ())
     if kept is None:
         return compile_directory(directory)
     return compile_directory(directory, lambda names: kept.read_sources(kept.live, names))

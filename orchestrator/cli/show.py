@@ -86,7 +86,7 @@ def _show_compiled(name: str, part: Part, directory: str) -> dict[str, Any]:
     try:
         read = read_definition(directory, name)
         if part is Part.DEFINITION:
-            return show_definition(read.definition, read.registry)
+            return show_definition(read.definition, read.parser.registry)
         return show_spec(resolve_definition(read))
     except UnknownName as error:
         raise _unknown(name, error.known, directory) from None

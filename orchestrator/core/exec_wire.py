@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from cattrs import Converter
 
-from orchestrator.core.choice import make_kind_hook
+from orchestrator.core.choice import OwnKinds, make_kind_hook
 from orchestrator.core.converter import make_converter, register_exact
 from orchestrator.core.json_text import read_json
 from orchestrator.core.reject import Hook, Rejected, expect, reject
@@ -105,7 +105,7 @@ def _describe(fault: Fault) -> str:
 @cache
 def _converter() -> Converter:
     converter = make_converter(Registry())
-    entries = make_kind_hook("entry", ENTRIES, converter.get_structure_hook)
+    entries = make_kind_hook(OwnKinds("entry", ENTRIES), converter.get_structure_hook)
     for wanted, hook in (*_HOOKS, (WireEntry, entries)):
         register_exact(converter, wanted, hook)
     return converter

@@ -14,6 +14,7 @@ from orchestrator.core.closure import Named, find_kept, find_named, follow_links
 from orchestrator.core.confinement import choose_confinement
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, script_files
+from orchestrator.core.foreign import Patience, wait_for_ever
 from orchestrator.core.lacking import find_lacking
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
@@ -73,17 +74,19 @@ class _Layout:
     """$PATH where neither the definition nor a kind sets it; empty: the default's."""
 
 
-def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | ReadySpec | tuple[Fault, ...]:
+def resolve_spec(
+    name: str, definition: Definition, facts: Facts, patience: Patience = wait_for_ever
+) -> Spec | ReadySpec | tuple[Fault, ...]:
     """The spec of the definition called ``name``, or all its faults, with paths as in its file.
 
-    ``facts`` must have the answers to all that `ask_questions` asks of this definition.
+    ``facts`` must have the answers to all that `ask_questions` asks of this definition. patience: with kinds.
     """
     if definition.bundle is not None:
-        return _resolve_bundle(name, definition, definition.bundle, facts)
+        return _resolve_bundle(name, definition, definition.bundle, facts, patience)
     named = find_named(definition, facts) if is_closure(definition) else None
     if named is not None:
         definition = follow_links(definition, named)
-    parts = _contribute(name, definition, facts)
+    parts = _contribute(name, definition, facts, patience)
     faults = _find_faults(parts)
     files, live = _join_files(parts)
     account = _find_account(definition, facts)
@@ -151,8 +154,10 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     )
 
 
-def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts) -> ReadySpec | tuple[Fault, ...]:
-    parts = _contribute(name, definition, facts)
+def _resolve_bundle(
+    name: str, definition: Definition, bundle: str, facts: Facts, patience: Patience
+) -> ReadySpec | tuple[Fault, ...]:
+    parts = _contribute(name, definition, facts, patience)
     faults = tuple(_find_faults(parts))
     contributions = tuple(part.contribution for part in parts)
     spec = resolve_ready(name, definition, bundle, contributions, facts, choose_policy(definition))
@@ -168,8 +173,8 @@ def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts
     )
 
 
-def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
-    return tuple(_Part(each, each.contribute(facts)) for each in find_uses(name, definition))
+def _contribute(name: str, definition: Definition, facts: Facts, patience: Patience) -> tuple[_Part, ...]:
+    return tuple(_Part(each, each.contribute(facts, patience)) for each in find_uses(name, definition))
 
 
 def _find_faults(parts: Iterable[_Part]) -> list[Fault]:

@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import adopt, closure, crash, edit, idle, many, memory, rename, starts, status
+from tests.bench import adopt, closure, crash, edit, idle, many, memory, plugins, rename, starts, status
 from tests.bench.measure import Result
 
 BENCHES: Mapping[str, tuple[Callable[[str, int], list[Result]], int]] = {
@@ -21,6 +21,7 @@ BENCHES: Mapping[str, tuple[Callable[[str, int], list[Result]], int]] = {
     "adopt": (adopt.measure, 5),
     "closure": (closure.measure, 40),
     "status": (status.measure, 20),
+    "plugins": (plugins.measure, 20),
     "memory": (memory.measure, 1),
     "idle": (idle.measure, 1),
 }

@@ -29,6 +29,7 @@ from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.networks import FakeNetworks
 from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
+from orchestrator.testing.plugins import FakePlugins
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -87,7 +88,7 @@ class Stage:
         networks = {"host": HostNetwork, "container": ContainerNetwork}
         registry = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: networks})
         self.holds = Holds(self.disk)
-        self.parser = Parser(registry)
+        self.plugins = FakePlugins(registry)
         self.history = History(
             self.generations, {}, self.reporter, lambda: self.wall_clock(), self.disk.keep_store_paths
         )
@@ -96,13 +97,17 @@ class Stage:
         self.reconciler: Reconciler = Reconciler(
             self.directory,
             self.world,
-            self.parser,
+            self.plugins,
             outside,
             self.holds,
             self.history,
             self.nix_files,
             self.reporter.directory,
         )
+
+    @property
+    def parser(self) -> Parser:
+        return self.plugins.plugged.parser
 
     def pids(self) -> dict[str, int | None]:
         return {name: state.pid for name, state in self.disk.names.items()}

@@ -26,9 +26,7 @@ class Desk:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.asked_to_end = 0
-        self.operator = AgentOperator(
-            stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, self._end
-        )
+        self.operator = AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, self._end)
 
     def _end(self) -> None:
         self.asked_to_end += 1

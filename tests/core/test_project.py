@@ -29,9 +29,7 @@ def test_a_name_makes_a_class_and_a_package(name: str) -> None:
     assert names.module not in ("orchestrator_mounts", "orchestrator_networks")
 
 
-@pytest.mark.parametrize(
-    "name", ["", "Cache", "1st", "a_b", "a--b", "-a", "a b", "a/b", "é", "x" * (LONGEST + 1)]
-)
+@pytest.mark.parametrize("name", ["", "Cache", "1st", "a_b", "a--b", "-a", "a b", "a/b", "é", "x" * (LONGEST + 1)])
 def test_what_cannot_be_a_name(name: str) -> None:
     why = name_project("mount", name)
     assert isinstance(why, str)

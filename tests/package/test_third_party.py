@@ -99,7 +99,8 @@ def test_a_mistake_is_shown_with_its_file_and_line(agent: AgentProcess, tmp_path
     assert done.returncode == 1
     (head, *_) = done.stdout.splitlines()
     assert head.startswith(f"{agent.config}/web.toml:3:"), head
-    assert 'mounts."/site".revison: unknown key "revison" (did you mean "revision"?)' in done.stdout
+    assert 'mounts."/site".revison: unknown key "revison"\n' in done.stdout
+    assert '  did you mean "revision"?\n' in done.stdout
     agent.define("web", site(repository, revision="mian"))
     done = agent.call("check", f"{agent.config}/web.toml")
     assert f'mounts."/site".revision: there is no branch or tag "mian" in {repository.path}' in done.stdout

@@ -45,7 +45,7 @@ def check_kind(
     nobody is to find in what is written down or on a disk. together: whether two instances may have it at a time, as in
     a hand-over; False for what takes a port of the host.
     """
-    _check_class(type(kind))
+    check_class(type(kind))
     _promise(_is_frozen(kind), "a kind is frozen")
     questions = tuple(kind.questions())
     _promise(questions == tuple(kind.questions()), "questions() asks the same each time")
@@ -66,7 +66,8 @@ def check_kind(
     return contribution
 
 
-def _check_class(cls: type[Any]) -> None:
+def check_class(cls: type[Any]) -> None:
+    """The part of `check_kind` that needs no options."""
     _promise(attrs.has(cls), "a kind is an attrs class")
     _promise(bool(inspect.cleandoc(cls.__doc__ or "")), "a kind has a docstring, which people are shown")
     _promise(isinstance(getattr(cls, "type", None), str), "a kind has its name as `type: ClassVar[str]`")

@@ -22,6 +22,7 @@ from orchestrator.testing.facts import make_facts
 from orchestrator.testing.host_files import FakeFolder, FakeNode
 from orchestrator.testing.kinds import LAYOUT, make_container
 from orchestrator.testing.plugin_host import FakeHost, Killed
+from orchestrator.testing.touched import watch_touches
 
 _PID = 4242
 
@@ -48,14 +49,19 @@ def check_kind(
     check_class(type(kind))
     _promise(_is_frozen(kind), "a kind is frozen")
     questions = tuple(kind.questions())
-    _promise(questions == tuple(kind.questions()), "questions() asks the same each time")
     _promise(all(isinstance(each, get_args(Question)) for each in questions), "questions() returns questions")
     facts = facts or make_facts(questions)
+    given = repr(facts)
     contribution = kind.contribute(use, facts)
     _promise(isinstance(contribution, Contribution), "contribute() returns a Contribution")
     _promise(not contribution.faults, f"the options are good: {[fault.message for fault in contribution.faults]}")
-    again = attrs.evolve(kind).contribute(use, attrs.evolve(facts))  # type: ignore[misc] # kinds are attrs classes
+    with watch_touches() as touches:  # not the first time, when a module may have been imported
+        asked = tuple(kind.questions())
+        again = attrs.evolve(kind).contribute(use, attrs.evolve(facts))  # type: ignore[misc] # kinds are attrs classes
+    _promise(not touches, f"questions() and contribute() touch nothing: {', '.join(touches)}")
     _promise(contribution == again, "contribute() says the same for the same options and facts")
+    _promise(questions == asked, "questions() asks the same each time")
+    _promise(given == repr(facts), "contribute() leaves the facts as they are")
     _check_data(contribution, secrets)
     if contribution.attach:
         _promise(isinstance(kind, Attaching), "a kind with attachments has attach() and detach()")

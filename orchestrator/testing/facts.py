@@ -8,7 +8,9 @@ from orchestrator.model.facts import (
     DeviceQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -48,6 +50,7 @@ def make_facts(
     devices: dict[str, DeviceAnswer] = {}
     stamps: dict[str, StampAnswer | None] = {}
     folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
+    entries: dict[str, FolderAnswer | None] = {}
     for question in questions:
         match question:
             case PathQuestion(path=path):
@@ -62,9 +65,11 @@ def make_facts(
                 stamps[path] = world.stamp(path)
             case TextsQuestion(path=path, suffixes=suffixes):
                 folder_texts[question] = world.read_folder(path, suffixes)
+            case EntriesQuestion(path=path):
+                entries[path] = world.list_folder(path)
             case _:
                 raise TypeError(f"{type(question).__name__} is no question of a plugin")
-    return Facts(host, paths, texts, digests, devices, stamps=stamps, folder_texts=folder_texts)
+    return Facts(host, paths, texts, digests, devices, entries=entries, stamps=stamps, folder_texts=folder_texts)
 
 
 class _World:
@@ -97,6 +102,17 @@ class _World:
             return None
         number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
         return StampAnswer(number, number, len(text.encode()), 1)
+
+    def list_folder(self, path: str) -> FolderAnswer | None:
+        if path not in self._folders:
+            return None
+
+        def inside(paths: Iterable[str]) -> list[str]:
+            split = (each.rpartition("/") for each in paths if each != "/")
+            return sorted(name for folder, _, name in split if (folder or "/") == path)
+
+        links = tuple((name, self._links[f"{path.rstrip('/')}/{name}"]) for name in inside(self._links))
+        return FolderAnswer(tuple(inside(self._folders)), tuple(inside(self._files)), links)
 
     def read_folder(self, path: str, suffixes: tuple[str, ...]) -> TextsAnswer:
         inside = ((file.rpartition("/"), text) for file, text in self._files.items())

@@ -1,9 +1,13 @@
 """What authors test with beside the check: facts, definitions with a kind, instances."""
 
+from typing import Any
+
+import attrs
 import pytest
 from orchestrator_mounts.bind import Bind
 
-from orchestrator.model.facts import PlaceQuestion
+import orchestrator.plugin
+from orchestrator.model.facts import EntriesQuestion, FolderAnswer, PlaceQuestion
 from orchestrator.model.store import NIX_STORE
 from orchestrator.plugin import AbsolutePath, PathQuestion, StampQuestion, TextQuestion, TextsQuestion
 from orchestrator.testing import contribute, find_problems, make_container, make_facts, make_use, read_kind
@@ -20,6 +24,28 @@ def test_each_question_of_a_plugin_is_answered() -> None:
     other = make_facts(questions, files={**files, "/etc/app.conf": "two"})
     assert facts.stamps["/etc/app.conf"] != other.stamps["/etc/app.conf"]
     assert make_facts(questions, files=files) == facts
+
+
+def test_a_folder_is_listed() -> None:
+    questions = (EntriesQuestion("/etc"), EntriesQuestion("/"), EntriesQuestion("/none"))
+    facts = make_facts(questions, files={"/etc/a": "", "/etc/d/b": ""}, folders=["/srv"], links={"/etc/l": "/srv"})
+    assert facts.entries == {
+        "/etc": FolderAnswer(("d",), ("a",), (("l", "/srv"),)),
+        "/": FolderAnswer(("etc", "srv"), ()),
+        "/none": None,
+    }
+
+
+QUESTIONS = [each for name, each in vars(orchestrator.plugin).items() if name.endswith("Question") and attrs.has(each)]
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=lambda each: each.__name__)
+def test_whatever_a_plugin_may_ask_is_answered(question: type[Any]) -> None:
+    given = {"path": "/x", "suffixes": (".conf",)}
+    fields = [each.name for each in attrs.fields(question) if each.default is attrs.NOTHING]
+    facts = make_facts([question(**{name: given[name] for name in fields})])
+    asked = [table for table in attrs.asdict(facts, recurse=False).values() if isinstance(table, dict)]
+    assert sum(len(table) for table in asked) == 1
 
 
 def test_a_question_of_the_agent_alone_is_none_of_a_plugin() -> None:

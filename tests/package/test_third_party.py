@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
 from tests.host.agent_process import AgentProcess, definition, find_program
 from tests.package.fresh_venv import build_wheel, make_venv
 
@@ -28,8 +29,11 @@ def test_its_own_test_passes(tool: str, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A venv with the agent and the plugin."""
-    wheels = [build_wheel(project, tmp_path_factory.mktemp("wheel")) for project in (CHECKOUT, PROJECT)]
+    """A venv with the agent, the plugin, and two that were just begun."""
+    begun = [tmp_path_factory.mktemp("begun") / noun for noun in ("mount", "network")]
+    for folder in begun:
+        assert main(["plugins", "new", folder.name, "mine", str(folder)]) == 0
+    wheels = [build_wheel(project, tmp_path_factory.mktemp("wheel")) for project in (CHECKOUT, PROJECT, *begun)]
     return make_venv(tmp_path_factory.mktemp("installed") / "venv", *wheels)
 
 
@@ -104,6 +108,19 @@ def test_a_mistake_is_shown_with_its_file_and_line(agent: AgentProcess, tmp_path
     agent.define("web", site(repository, revision="mian"))
     done = agent.call("check", f"{agent.config}/web.toml")
     assert f'mounts."/site".revision: there is no branch or tag "mian" in {repository.path}' in done.stdout
+
+
+@pytest.mark.real
+def test_projects_that_were_just_begun_run(agent: AgentProcess) -> None:
+    options = {
+        "mounts": {"/data": {"type": "mine", "text": "hello"}},
+        "network": {"type": "mine", "address": "10.9.8.7"},
+    }
+    told = agent.run_to_end("web", "cat /data/text; echo; ip -o address show dev lo", **options)
+    assert told.startswith("hello\n")
+    assert " 10.9.8.7/32 " in told
+    agent.remove("web")
+    assert str(agent.base) not in Path("/proc/self/mountinfo").read_text()
 
 
 @pytest.mark.real

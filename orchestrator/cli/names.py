@@ -13,6 +13,7 @@ from click.shell_completion import CompletionItem
 
 from orchestrator.cli.settings import default_config, default_run, default_state
 from orchestrator.model.layout import Layout
+from orchestrator.model.registry import Group
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -36,6 +37,14 @@ def complete_signals(ctx: click.Context, param: click.Parameter, incomplete: str
 def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What the shell itself offers for a path."""
     return [CompletionItem(incomplete, type="file")]
+
+
+def complete_kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The kinds of mounts and networks that are installed, and the word for a new one; no plugin is loaded."""
+    from importlib.metadata import entry_points
+
+    names = {entry.name for group in Group for entry in entry_points(group=group.value)}
+    return _offer({*names, "new"}, ctx, param, incomplete)
 
 
 def complete_generations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

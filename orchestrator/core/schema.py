@@ -84,6 +84,14 @@ def make_schema(registry: Registry) -> Schema:
     }
 
 
+def make_kind_schema(kind: type[Any], registry: Registry) -> Schema:
+    """The schema of the options of a plugin's kind, with the ``$defs`` that it refers to. Raises TypeError as
+    `make_schema` does."""
+    maker = _Maker(registry)
+    schema = maker.describe_class(kind)
+    return {**schema, "$defs": dict(sorted(maker.types.items()))}
+
+
 @frozen
 class _Maker:
     """Walks the types as `orchestrator.core.converter` does. ``types``: those of `TYPES` met on the way, by name."""

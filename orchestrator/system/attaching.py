@@ -19,6 +19,7 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.ports import AttachFailed
 from orchestrator.system.plugin_host import PluginHost
 from orchestrator.system.reaper import Children
+from orchestrator.system.unmount import unmount_below
 
 PATIENCE = 60.0
 """Seconds that a kind has for its part. What has not come back by then is left to itself: a thread cannot be ended."""
@@ -54,13 +55,18 @@ class HostAttacher:
         return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, attach)
 
     async def detach(self, attached: Attached, name: str, instance: str) -> None:
-        """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nothing can be undone: nobody knows
-        how."""
+        """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nobody knows how: only what is
+        mounted in the folders of the instance is taken away, which would keep these from being removed for ever."""
         plan = attached.plan
         kind = self._find(plan)
-        if kind is None:
-            return
         container = describe_container(self._layout, plan, name, instance, None)
+        if kind is None:
+            try:
+                for folder in (container.own, container.scratch):
+                    unmount_below(folder)
+            except OSError as error:
+                raise AttachFailed(f"cannot undo {_describe(plan)}: {error.strerror} ({error.filename})") from error
+            return
 
         def detach(host: PluginHost) -> None:
             kind.detach(plan.work, attached.state, container, host)

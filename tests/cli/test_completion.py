@@ -76,6 +76,9 @@ def test_bash_knows_the_program(environ: dict[str, str]) -> None:
         (["status", "--js"], ["--json"]),
         (["exec", "a"], ["api"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
+        (["plugins", "b"], ["bind"]),
+        (["plugins", "ne"], ["new"]),
+        (["plugins", "new", ""], ["mount", "network"]),
         (["run", "--exit-policy", ""], ["leave", "stop"]),
     ],
 )

@@ -105,9 +105,10 @@ def _describe(fault: Fault) -> str:
 @cache
 def _converter() -> Converter:
     converter = make_converter(Registry())
-    entries = make_kind_hook(OwnKinds("entry", ENTRIES), converter.get_structure_hook)
-    for wanted, hook in (*_HOOKS, (WireEntry, entries)):
+    for wanted, hook in _HOOKS:
         register_exact(converter, wanted, hook)
+    # Its hooks are looked for at once, so those above have to be there.
+    register_exact(converter, WireEntry, make_kind_hook(OwnKinds("entry", ENTRIES), converter.get_structure_hook))
     return converter
 
 

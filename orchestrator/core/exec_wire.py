@@ -56,7 +56,7 @@ def read_wire(answer: ExecAnswer, wanted: type[T]) -> T:
     try:
         made: T = _converter().structure(table, wanted)
     except Rejected as rejected:
-        raise WrongAnswer(*map(_describe, rejected.faults)) from None
+        raise WrongAnswer(*map(describe_fault, rejected.faults)) from None
     return made
 
 
@@ -70,7 +70,7 @@ def _read_output(answer: ExecAnswer) -> dict[str, object]:
         return table
     if not answer.output.strip():
         raise WrongAnswer("it printed nothing, where a JSON object is to be")
-    raise WrongAnswer(f"what it printed is no JSON object: {_describe(table[0])}")
+    raise WrongAnswer(f"what it printed is no JSON object: {describe_fault(table[0])}")
 
 
 def describe_failure(answer: ExecAnswer) -> str:
@@ -95,7 +95,8 @@ def _one_line(text: str) -> str:
     return line if len(line) <= _SHOWN_OF_ERRORS else f"{line[:_SHOWN_OF_ERRORS]}…"
 
 
-def _describe(fault: Fault) -> str:
+def describe_fault(fault: Fault) -> str:
+    """What is wrong with what is no definition, in one line."""
     hint = complete_hint(fault)
     place = f"line {fault.place.line}, column {fault.place.column}: " if fault.place is not None else ""
     path = f"{dotted(fault.path)}: " if fault.path else ""

@@ -10,12 +10,14 @@ import attrs
 from attrs import frozen
 
 from orchestrator.core import defaults
+from orchestrator.core.cdi_edits import find_edit_parts
 from orchestrator.core.closure import Named, find_kept, find_named, follow_links, lay_out_closure
 from orchestrator.core.confinement import choose_confinement
+from orchestrator.core.devices import join_devices
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, script_files
 from orchestrator.core.foreign import Patience, wait_for_ever
-from orchestrator.core.lacking import find_lacking
+from orchestrator.core.lacking import find_lacking, find_lacking_hooks
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
@@ -45,7 +47,6 @@ from orchestrator.model.facts import Facts, PathKind
 from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
-from orchestrator.model.registry import Group
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
 from orchestrator.model.store import StoreUse
@@ -53,15 +54,12 @@ from orchestrator.model.store import StoreUse
 
 @frozen
 class _Part:
-    """What a use of a kind contributes."""
+    """What a use of a kind contributes, or a CDI device."""
 
-    used: PluggedUse
+    path: KeyPath
+    """Of the kind's table in the definition, or of the device."""
     contribution: Contribution
-
-    @property
-    def path(self) -> KeyPath:
-        """Of the kind's table in the definition."""
-        return self.used.path
+    used: PluggedUse | None = None
 
 
 @frozen
@@ -86,8 +84,10 @@ def resolve_spec(
     named = find_named(definition, facts) if is_closure(definition) else None
     if named is not None:
         definition = follow_links(definition, named)
-    parts = _contribute(name, definition, facts, patience)
-    faults = _find_faults(parts)
+    edits, edit_faults = find_edit_parts(definition, facts)
+    # What a kind says is stronger than what a file of the host says.
+    parts = (*(_Part(each.path, each.contribution) for each in edits), *_contribute(name, definition, facts, patience))
+    faults = [*edit_faults, *_find_faults(parts)]
     files, live = _join_files(parts)
     account = _find_account(definition, facts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
@@ -97,6 +97,10 @@ def resolve_spec(
     contributions = tuple(part.contribution for part in parts)
     plugged = (capability for each in contributions for capability in each.capabilities)
     confinement = choose_confinement(definition, who.user.uid, plugged, facts)
+    nodes = ((part.path, node) for part in parts for node in part.contribution.devices)
+    devices, device_faults = join_devices(confinement.devices, nodes, who.user)
+    hooks = tuple((part.path, hook) for part in parts for hook in part.contribution.hooks)
+    faults += (*device_faults, *find_lacking_hooks(hooks, facts.host.runtime))
     env_files, env_faults = choose_env_files(definition.env_files, facts)
     faults += (*env_faults, *find_log_faults(definition.log, facts))
     faults += find_resource_faults(definition.resources, facts.host.controllers)
@@ -126,12 +130,13 @@ def resolve_spec(
         own_env=frozenset(str(key) for key in definition.env),
         env_files=env_files,
         files=(*script_files(definition), *layout.files, *files),
-        devices=confinement.devices,
+        devices=devices,
+        hooks=tuple(hook for _, hook in hooks),
         rlimits=confinement.rlimits,
         annotations=tuple(sorted(definition.annotations.items())),
         log=definition.log,
         cwd=definition.cwd,
-        user=attrs.evolve(account.user, umask=definition.umask),
+        user=_choose_user(account.user, definition, contributions),
         hostname=hostname,
         readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
         root=layout.root,
@@ -174,7 +179,7 @@ def _resolve_bundle(
 
 
 def _contribute(name: str, definition: Definition, facts: Facts, patience: Patience) -> tuple[_Part, ...]:
-    return tuple(_Part(each, each.contribute(facts, patience)) for each in find_uses(name, definition))
+    return tuple(_Part(each.path, each.contribute(facts, patience), each) for each in find_uses(name, definition))
 
 
 def _find_faults(parts: Iterable[_Part]) -> list[Fault]:
@@ -182,18 +187,19 @@ def _find_faults(parts: Iterable[_Part]) -> list[Fault]:
 
 
 def _plan_attachments(parts: Iterable[_Part]) -> tuple[PlannedAttachment, ...]:
-    return tuple(planned for part in parts for planned in part.used.plan(part.contribution))
+    used = ((part.used, part.contribution) for part in parts)
+    return tuple(planned for each, contribution in used if each is not None for planned in each.plan(contribution))
 
 
 def _join_files(parts: Iterable[_Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:
     """The files of kinds, by path. Where a mount of the definition is, or above, that wins over what its network brings
     along; and of two with one path the last stands."""
     parts = tuple(parts)
-    mounted = [str(part.path[1]) for part in parts if part.used.group is Group.MOUNTS]
+    mounted = [str(part.path[1]) for part in parts if part.path[0] == "mounts"]
     files: dict[str, BundleFile] = {}
     live: dict[str, LiveFile] = {}
     for part in parts:
-        own = part.used.use.destination
+        own = str(part.path[1]) if part.path[0] == "mounts" else ""
 
         def hides(path: str, own: str = own) -> bool:
             return any(is_below(path, folder) and not (own and is_below(folder, own)) for folder in mounted)
@@ -326,6 +332,10 @@ def _lay_out_host(
             destination = str(part.path[1])
             point = entries.get(follow_usr_links(destination, links))
             look(destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")
+        elif part.path[0] == "devices":
+            for mount in part.contribution.mounts:
+                point = entries.get(follow_usr_links(mount.destination, links))
+                look(mount.destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")
     look(definition.cwd, file=False, at=("cwd",), trying="work in")
     if faults:
         return tuple(faults)
@@ -333,6 +343,11 @@ def _lay_out_host(
     if working not in {"/", *links, *entries, *(mount.destination for mount in mounts)}:
         entries[working] = FolderEntry(working)
     return _Layout(build_skeleton(links, mounts, entries.values()), mounts)
+
+
+def _choose_user(user: User, definition: Definition, contributions: Iterable[Contribution]) -> User:
+    groups = (*user.additional_gids, *(group for each in contributions for group in each.groups))
+    return attrs.evolve(user, umask=definition.umask, additional_gids=tuple(dict.fromkeys(groups)))
 
 
 def _choose_namespaces(definition: Definition, contributions: tuple[Contribution, ...]) -> tuple[Namespace, ...]:

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from orchestrator.model.contribution import Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.exec_plugin import PROTOCOL, OptionType, part
+from orchestrator.model.exec_plugin import PROTOCOL, OptionType
+from orchestrator.model.option import part
 from orchestrator.model.types import AbsolutePath, Capability, EnvName, MountPath
 
 Mode = NewType("Mode", int)

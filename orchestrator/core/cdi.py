@@ -7,30 +7,26 @@ must not keep the others from running. What the additions become is `orchestrato
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from attrs import frozen
-from cattrs import Converter
 
 from orchestrator.core.cdi_names import file_questions, is_cdi_name, is_device, is_kind
-from orchestrator.core.converter import make_converter, register_exact
 from orchestrator.core.exec_wire import describe_fault
 from orchestrator.core.json_text import read_json
-from orchestrator.core.reject import Hook, Rejected, reject
-from orchestrator.core.scalars import read_str
+from orchestrator.core.reject import Rejected
 from orchestrator.core.silent import no_answer
+from orchestrator.core.strict import make_strict_converter
 from orchestrator.core.suggest import list_choices, quote
-from orchestrator.model.cdi import FOLDERS, VERSIONS, CdiDevice, CdiEdits, CdiFile, Permissions, Variable
+from orchestrator.model.cdi import FOLDERS, VERSIONS, CdiDevice, CdiEdits, CdiFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, TextsQuestion
 from orchestrator.model.problem import Fault, Guess
-from orchestrator.model.registry import Registry
 
 _REMEMBERED = 64
 """Files whose text is not read again while it is the same: they are large and few, and each definition that names a
 device asks for them."""
-_NONE = "none"
 _HINT_YAML = "write it as a .json file"
 
 
@@ -175,7 +171,7 @@ def _check_file(name: str, text: _Text) -> CdiFile:
 @lru_cache(_REMEMBERED)
 def _structure(text: str) -> CdiFile | str:
     try:
-        file: CdiFile = _converter().structure(json.loads(text), CdiFile)
+        file: CdiFile = make_strict_converter().structure(json.loads(text), CdiFile)
     except Rejected as rejected:
         return "; ".join(describe_fault(fault) for fault in rejected.faults)
     return file
@@ -218,31 +214,3 @@ def _find_needed_version(file: CdiFile) -> tuple[str, str]:
         ("0.4.0", "the type of a mount", any(mount.type for each in edits for mount in each.mounts)),
     )
     return next(((version, what) for version, what, is_used in used if is_used), (VERSIONS[0], ""))
-
-
-@cache
-def _converter() -> Converter:
-    converter = make_converter(Registry())
-    for wanted, hook in _HOOKS:
-        register_exact(converter, wanted, hook)
-    return converter
-
-
-def _read_variable(value: object, _wanted: object) -> Variable:
-    text = read_str(value)
-    name, equals, _ = text.partition("=")
-    if not equals or not name:
-        reject(f'{quote(text)} is not "NAME=value"')
-    return Variable(text)
-
-
-def _read_permissions(value: object, _wanted: object) -> Permissions:
-    text = read_str(value)
-    if text == _NONE:
-        return Permissions("")
-    if not set(text) <= set("rwm"):
-        reject(f'{quote(text)} is not made of "r", "w" and "m", and is not "{_NONE}"')
-    return Permissions("".join(letter for letter in "rwm" if letter in text) or "rwm")
-
-
-_HOOKS: tuple[tuple[Any, Hook], ...] = ((Variable, _read_variable), (Permissions, _read_permissions))

@@ -4,9 +4,8 @@ programs that they name. Where the files say it is `orchestrator.core.cdi`. Floo
 
 from collections.abc import Iterable, Iterator
 
-from attrs import frozen
-
 from orchestrator.core.cdi import FoundEdits, find_edits
+from orchestrator.core.parts import Part
 from orchestrator.core.rootfs import is_below, is_of_host
 from orchestrator.core.suggest import quote
 from orchestrator.core.values import SYSTEM_MOUNTS
@@ -16,24 +15,12 @@ from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry
 from orchestrator.model.facts import DeviceQuestion, Facts, PathKind, PathQuestion, Question
 from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount
-from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 from orchestrator.model.rootfs import HostRootfs
 
 _DEFAULT_MODE = 0o666
 _BINDS = frozenset({"bind", "rbind"})
 _ALL_BITS = 0o777
-
-
-@frozen
-class EditPart:
-    """What is added for an entry of ``devices``."""
-
-    path: KeyPath
-    """Of the entry in the definition."""
-    name: str
-    """The device's, with its kind."""
-    contribution: Contribution
 
 
 def edit_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]:
@@ -50,11 +37,11 @@ def edit_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]
     return tuple(dict.fromkeys(questions))
 
 
-def find_edit_parts(definition: Definition, facts: Facts) -> tuple[tuple[EditPart, ...], tuple[Fault, ...]]:
+def find_edit_parts(definition: Definition, facts: Facts) -> tuple[tuple[Part, ...], tuple[Fault, ...]]:
     """What the CDI devices of a definition add, in its order, and what is wrong with the files that say it. What else
     is wrong is in the contributions, with paths that begin at the entry."""
     found, faults = find_edits(definition, facts)
-    return tuple(EditPart(("devices", each.index), each.name, _contribute(each, facts)) for each in found), faults
+    return tuple(Part(("devices", each.index), _contribute(each, facts), file=each.path) for each in found), faults
 
 
 def _contribute(found: FoundEdits, facts: Facts) -> Contribution:

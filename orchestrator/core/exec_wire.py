@@ -97,7 +97,8 @@ def _one_line(text: str) -> str:
 
 def describe_fault(fault: Fault) -> str:
     """What is wrong with what is no definition, in one line."""
-    hint = complete_hint(fault)
+    # Of a syntax error the hint is about definitions.
+    hint = complete_hint(fault) if fault.place is None else ""
     place = f"line {fault.place.line}, column {fault.place.column}: " if fault.place is not None else ""
     path = f"{dotted(fault.path)}: " if fault.path else ""
     return f"{place}{path}{fault.message}{f' ({hint})' if hint else ''}"

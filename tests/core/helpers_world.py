@@ -70,6 +70,7 @@ from orchestrator.model.types import (
 )
 from orchestrator.testing.nix import FakeNixStore, FakePath
 from tests.core.helpers_cdi import CDI_FILES
+from tests.core.helpers_hooks import HOOK_FILES
 from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
@@ -82,7 +83,7 @@ HOST = HostFacts(
     seccomp_profile=None,
 )
 
-FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
+FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin", *HOOK_FILES)
 FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
 LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
 """Beside those that lead into the store: see PLACES."""
@@ -170,7 +171,7 @@ ENTRIES = {
 """What the roots of ready bundles have at their top."""
 
 
-FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES}
+FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES}
 """What the files of folders say, by the folder's path and the file's name."""
 
 

@@ -20,7 +20,7 @@ from orchestrator.model.facts import (
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
 from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Origin, Registry, Unusable
@@ -45,6 +45,7 @@ __all__ = [
     "Container",
     "ContainerName",
     "Contribution",
+    "DeviceNode",
     "Duration",
     "Entry",
     "EnvName",
@@ -54,6 +55,8 @@ __all__ = [
     "FolderEntry",
     "Group",
     "Guess",
+    "Hook",
+    "HookStage",
     "Host",
     "HostFacts",
     "HostFailed",

@@ -106,7 +106,7 @@ def test_a_program_that_cannot_be_loaded_is_a_problem_of_who_uses_it(own_agent: 
     assert "web.toml:3:" in done.stdout
     assert f"{program}:1:1: what it printed is no JSON object" in done.stdout
     assert "fine.toml" not in done.stdout
-    assert f'unknown kind of mount "broken"' not in done.stdout
+    assert 'unknown kind of mount "broken"' not in done.stdout
 
 
 def test_what_it_has_attached_is_undone_by_a_next_agent(own_agent: AgentProcess, tmp_path: Path) -> None:

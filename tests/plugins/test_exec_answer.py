@@ -5,7 +5,7 @@ import pytest
 from orchestrator.model.contribution import Attachment, BundleFile, PortClaim, Stage
 from orchestrator.model.entry import FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import ExecAnswer
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from tests.plugins.helpers_exec import PATH, contribution_of
 
 
@@ -17,6 +17,9 @@ def test_all_that_a_kind_may_contribute() -> None:
             "env": {"DISK": "/disk"},
             "namespaces": [{"type": "network", "path": "/run/netns/x"}, {"type": "ipc"}],
             "capabilities": ["SYS_ADMIN"],
+            "devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 3, "mode": "0600", "access": "r"}],
+            "hooks": [{"stage": "poststop", "path": "/bin/true", "args": ["true"], "env": ["A=b"], "timeout": 3}],
+            "groups": [44],
             "entries": [
                 {"type": "folder", "path": "/disk", "mode": "0700"},
                 {"type": "file", "path": "/etc/disk", "text": "x"},
@@ -35,6 +38,9 @@ def test_all_that_a_kind_may_contribute() -> None:
     assert made.env == {"DISK": "/disk"}
     assert made.namespaces == (Namespace("network", "/run/netns/x"), Namespace("ipc"))
     assert made.capabilities == ("CAP_SYS_ADMIN",)
+    assert made.devices == (DeviceNode(path="/dev/x", type="c", major=1, minor=3, mode=0o600, access="r"),)
+    hook = Hook(stage=HookStage.POSTSTOP, path="/bin/true", args=("true",), env=("A=b",), timeout=3)
+    assert (made.hooks, made.groups) == ((hook,), (44,))
     assert made.entries == (FolderEntry("/disk", 0o700), FileEntry("/etc/disk", "x"), LinkEntry("/d", "disk"))
     assert made.files == (BundleFile("/etc/disk.conf", "a\n", 0o400),)
     assert made.attach == (

@@ -19,7 +19,7 @@ from orchestrator.model.facts import (
     TextsQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
-from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
+from orchestrator.model.kinds import AskingByUse, Attaching, MountKind, NetworkKind, Use
 from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
@@ -37,6 +37,7 @@ from orchestrator.model.types import (
 
 __all__ = [
     "AbsolutePath",
+    "AskingByUse",
     "At",
     "Attaching",
     "Attachment",

@@ -113,6 +113,37 @@ async def test_what_hangs_is_killed_with_all_its_processes_and_left_alone_for_a_
     assert count_runs(runs) == 2
 
 
+async def test_one_that_hangs_is_not_waited_for_once_for_each_who_uses_it(tmp_path: Path) -> None:
+    program = write_program(tmp_path / "a.mount", "exec sleep 1000")
+    fine = question(write_program(tmp_path / "b.mount"))
+    programs = Programs(Children(), ENVIRON, patience=1.0, again=100.0)
+    asked = [question(program, number) for number in range(60)]
+    began = time.monotonic()
+    answers = await programs.ask([*asked, fine])
+    assert time.monotonic() - began < 30, "and not sixty"
+    assert {answers[each].detail for each in asked} == {f"{program} took longer than 1 s"}
+    assert answers[fine].code == 0
+    began = time.monotonic()
+    await programs.ask(asked)
+    assert time.monotonic() - began < 0.5
+
+
+async def test_one_that_hangs_again_is_left_alone_for_longer(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    program = write_program(tmp_path / "a.mount", f"echo x >> {runs}; exec sleep 1000")
+    asked, programs = question(program), Programs(Children(), ENVIRON, patience=0.2, again=0.2)
+    waits = []
+    for _ in range(3):
+        await programs.ask([asked])
+        began = trio.current_time()
+        with trio.fail_after(30):
+            await programs.wait_news()
+        waits.append(trio.current_time() - began)
+    assert count_runs(runs) == 3
+    assert waits[1] > 0.39
+    assert waits[2] > 0.79
+
+
 async def test_one_that_asks_for_it_is_asked_again_later(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     program = write_program(tmp_path / "a.mount", f"[ -e {ready} ] || exit 11; echo '{{}}'")

@@ -12,14 +12,13 @@ from typing import Any
 
 from attrs import frozen
 
-from orchestrator.core.cdi_names import file_questions, is_cdi_name, is_device, is_kind
-from orchestrator.core.exec_wire import describe_fault
+from orchestrator.core.cdi_names import FOLDERS, file_questions, is_cdi_name, is_device, is_kind
 from orchestrator.core.json_text import read_json
 from orchestrator.core.reject import Rejected
 from orchestrator.core.silent import no_answer
-from orchestrator.core.strict import make_strict_converter
+from orchestrator.core.strict import describe_fault, make_strict_converter
 from orchestrator.core.suggest import list_choices, quote
-from orchestrator.model.cdi import FOLDERS, VERSIONS, CdiDevice, CdiEdits, CdiFile
+from orchestrator.model.cdi import VERSIONS, CdiDevice, CdiEdits, CdiFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, TextsQuestion
 from orchestrator.model.problem import Fault, Guess

@@ -7,11 +7,13 @@ import re
 
 from orchestrator.core.suggest import quote
 from orchestrator.core.values import parse_absolute_path
-from orchestrator.model.cdi import FOLDERS
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import TextsQuestion
 from orchestrator.model.problem import Fault
 from orchestrator.model.types import DeviceName
+
+FOLDERS = ("/etc/cdi", "/var/run/cdi")
+"""Where files are; those of a later one are preferred."""
 
 SUFFIXES = (".json", ".yaml", ".yml")
 """What the names of files end with. What is YAML is not read, and told of where it may matter."""
@@ -24,6 +26,11 @@ _DEVICE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?")
 def is_cdi_name(name: str) -> bool:
     """Whether an entry of ``devices`` is the name of a CDI device; else it is a path."""
     return not name.startswith("/")
+
+
+def has_cdi_names(definition: Definition) -> bool:
+    """Whether a definition names a CDI device."""
+    return any(is_cdi_name(device.path) for device in definition.devices)
 
 
 def is_kind(text: str) -> bool:
@@ -54,6 +61,6 @@ def parse_device_name(text: str) -> DeviceName | Fault:
 
 def file_questions(definition: Definition) -> tuple[TextsQuestion, ...]:
     """What the files say, where a definition names a CDI device: without one nobody looks at them."""
-    if not any(is_cdi_name(device.path) for device in definition.devices):
+    if not has_cdi_names(definition):
         return ()
     return tuple(TextsQuestion(folder, SUFFIXES) for folder in FOLDERS)

@@ -17,7 +17,8 @@ from orchestrator.core.converter import make_converter, register_exact
 from orchestrator.core.json_text import read_json
 from orchestrator.core.reject import Hook, Rejected, expect, reject
 from orchestrator.core.scalars import read_str
-from orchestrator.core.suggest import complete_hint, quote
+from orchestrator.core.strict import describe_fault
+from orchestrator.core.suggest import quote
 from orchestrator.model.exec_wire import (
     ENTRIES,
     Address,
@@ -30,7 +31,6 @@ from orchestrator.model.exec_wire import (
     Work,
 )
 from orchestrator.model.facts import ExecAnswer
-from orchestrator.model.problem import Fault, dotted
 from orchestrator.model.registry import Registry
 
 T = TypeVar("T")
@@ -93,15 +93,6 @@ def describe_failure(answer: ExecAnswer) -> str:
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN_OF_ERRORS else f"{line[:_SHOWN_OF_ERRORS]}…"
-
-
-def describe_fault(fault: Fault) -> str:
-    """What is wrong with what is no definition, in one line."""
-    # Of a syntax error the hint is about definitions.
-    hint = complete_hint(fault) if fault.place is None else ""
-    place = f"line {fault.place.line}, column {fault.place.column}: " if fault.place is not None else ""
-    path = f"{dotted(fault.path)}: " if fault.path else ""
-    return f"{place}{path}{fault.message}{f' ({hint})' if hint else ''}"
 
 
 @cache

@@ -10,14 +10,13 @@ from functools import lru_cache
 
 from attrs import frozen
 
-from orchestrator.core.exec_wire import describe_fault
 from orchestrator.core.hooks_dirs import SUFFIXES
 from orchestrator.core.json_text import read_json
 from orchestrator.core.parts import Part
 from orchestrator.core.patterns import BadPattern, compile_pattern
 from orchestrator.core.reject import Rejected
 from orchestrator.core.silent import no_answer
-from orchestrator.core.strict import make_strict_converter
+from orchestrator.core.strict import describe_fault, make_strict_converter
 from orchestrator.core.suggest import quote
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition

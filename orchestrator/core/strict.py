@@ -11,8 +11,9 @@ from cattrs import Converter
 from orchestrator.core.converter import make_converter, register_exact
 from orchestrator.core.reject import Hook, reject
 from orchestrator.core.scalars import read_str
-from orchestrator.core.suggest import quote
+from orchestrator.core.suggest import complete_hint, quote
 from orchestrator.model.cdi import Permissions, Variable
+from orchestrator.model.problem import Fault, dotted
 from orchestrator.model.registry import Registry
 
 _NONE = "none"
@@ -25,6 +26,15 @@ def make_strict_converter() -> Converter:
     for wanted, hook in _HOOKS:
         register_exact(converter, wanted, hook)
     return converter
+
+
+def describe_fault(fault: Fault) -> str:
+    """What is wrong with what is no definition, in one line."""
+    # Of a syntax error the hint is about definitions.
+    hint = complete_hint(fault) if fault.place is None else ""
+    place = f"line {fault.place.line}, column {fault.place.column}: " if fault.place is not None else ""
+    path = f"{dotted(fault.path)}: " if fault.path else ""
+    return f"{place}{path}{fault.message}{f' ({hint})' if hint else ''}"
 
 
 def _read_variable(value: object, _wanted: object) -> Variable:

@@ -16,9 +16,6 @@ from orchestrator.model.types import AbsolutePath
 VERSIONS = ("0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.6.0", "0.7.0", "0.8.0", "1.0.0", "1.1.0")
 """Of the specification, the oldest first."""
 
-FOLDERS = ("/etc/cdi", "/var/run/cdi")
-"""Where files are; those of a later one are preferred."""
-
 Variable = NewType("Variable", str)
 """``NAME=value``."""
 Permissions = NewType("Permissions", str)

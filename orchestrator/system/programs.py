@@ -3,6 +3,7 @@
 """
 
 import hashlib
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -36,7 +37,7 @@ MOST_REMEMBERED = 4096
 """Answers that are remembered; the oldest is asked for again."""
 
 TRY_AGAIN_LATER = 11
-"""The exit code of a program that is not ready yet, as of CNI's plugins."""
+"""The code of a program that is not ready yet, as of CNI's plugins."""
 
 LARGEST_PROGRAM = 1 << 28
 """Bytes of the largest file that is read to know whether it is still the same."""
@@ -121,7 +122,7 @@ class Programs:
             self._answers[question] = answer
             while len(self._answers) > MOST_REMEMBERED:
                 del self._answers[next(iter(self._answers))]
-        elif answer.code in (None, TRY_AGAIN_LATER):
+        elif answer.code is None or _wants_time(answer):
             self._hold(question, answer)
         return answer
 
@@ -158,6 +159,17 @@ class Programs:
             return ExecAnswer(None, detail=f"{question.path} printed more than {MOST_OUTPUT >> 20} MiB")
         code = result.code if result.code is not None else 128 + (result.signal or 0)
         return ExecAnswer(code, said.decode(errors="replace"), last_line(complained))
+
+
+def _wants_time(answer: ExecAnswer) -> bool:
+    """Whether a program says that it is to be asked later: by how it ends, or by what it prints."""
+    if answer.code == TRY_AGAIN_LATER:
+        return True
+    try:
+        said = json.loads(answer.output)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("code") == TRY_AGAIN_LATER
 
 
 def digest_program(path: str) -> str:

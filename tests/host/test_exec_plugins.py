@@ -42,6 +42,8 @@ def test_a_program_in_shell_is_a_kind(own_agent: AgentProcess, tmp_path: Path) -
     agent.start()
     agent.start_container("web", use(one, two))
     assert agent.wait_log("web", "done") == "first\nsecond\ndone\n"
+    told = agent.call("show", "web", "--explain").stdout
+    assert f'← mounts."/snapshot" (snapshot, {agent.config}/plugins/snapshot.mount)' in told
     one.write_text("other\n")
     agent.let_it_look()
     before = agent.row("web")

@@ -19,8 +19,8 @@ from orchestrator.model.facts import (
     TextsQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
-from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.kinds import AskingByUse, Attaching, MountKind, NetworkKind, Use
+from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Origin, Registry, Unusable
@@ -37,6 +37,7 @@ from orchestrator.model.types import (
 
 __all__ = [
     "AbsolutePath",
+    "AskingByUse",
     "At",
     "Attaching",
     "Attachment",
@@ -45,6 +46,7 @@ __all__ = [
     "Container",
     "ContainerName",
     "Contribution",
+    "DeviceNode",
     "Duration",
     "Entry",
     "EnvName",
@@ -54,6 +56,8 @@ __all__ = [
     "FolderEntry",
     "Group",
     "Guess",
+    "Hook",
+    "HookStage",
     "Host",
     "HostFacts",
     "HostFailed",

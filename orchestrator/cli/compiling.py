@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import trio
 from attrs import frozen
@@ -14,6 +15,7 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
+from orchestrator.model.facts import Facts
 from orchestrator.model.problem import Fault, Problem
 from orchestrator.model.source import Form, Source
 from orchestrator.model.spec import ReadySpec, Spec
@@ -120,12 +122,25 @@ def _build(source: Source, parser: Parser) -> Source:
 def resolve_definition(read: ReadDefinition) -> Spec | ReadySpec:
     """What a definition is resolved to on this host, now. Raises Refused with the problems that the host shows,
     ProfileUnusable."""
+    return _resolve(read)[0]
+
+
+def explain_definition(read: ReadDefinition) -> dict[str, Any]:
+    """Who contributed each part of the config of a definition, as JSON data. Raises as `resolve_definition`."""
+    from orchestrator.core.origins import find_origins, show_origins
+
+    spec, facts = _resolve(read)
+    parser = read.parser
+    return show_origins(find_origins(read.source.name, read.definition, spec, facts, parser.registry, parser.patience))
+
+
+def _resolve(read: ReadDefinition) -> tuple[Spec | ReadySpec, Facts]:
     name = read.source.name
     facts = trio.run(gather_facts, {name: Asked(read.definition)}, HostWorld.probe(runtime=wanted_runtime())).facts
     spec = resolve_spec(name, read.definition, facts, read.parser.patience)
     if isinstance(spec, tuple):
         raise _refuse(read.source, spec)
-    return spec
+    return spec, facts
 
 
 def _sort_directory(path: str) -> Sorted:

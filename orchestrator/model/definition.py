@@ -184,6 +184,13 @@ class Definition:
         change=Change.REPLACE,
         example='["/dev/fuse"]',
     )
+    hooks_dirs: tuple[AbsolutePath, ...] = option(
+        default=(),
+        doc="Directories of the host with hooks for the runtime (oci-hooks(5)): those are run whose conditions hold. "
+        "A file of a later directory hides one of the same name.",
+        change=Change.REPLACE,
+        example='["/usr/share/containers/oci/hooks.d"]',
+    )
     capabilities: Capabilities = option(
         factory=Capabilities,
         doc="What the application may do beyond, or short of, the defaults for its user.",

@@ -10,7 +10,7 @@ from orchestrator.model.contribution import BundleFile, LiveFile, PortClaim
 from orchestrator.model.entry import Entry
 from orchestrator.model.health import Health
 from orchestrator.model.log import Log
-from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
+from orchestrator.model.oci import Device, Hook, Mount, Namespace, Rlimit, User
 from orchestrator.model.policy import OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.store import StoreUse
@@ -107,6 +107,8 @@ class Spec:
     resources: Resources
     log: Log
     policy: Policy
+    hooks: tuple[Hook, ...] = ()
+    """In the order in which they are run."""
     attachments: tuple[PlannedAttachment, ...] = ()
     """What kinds do on the host for each instance, in order."""
     live: tuple[LiveFile, ...] = ()

@@ -14,6 +14,7 @@ from attrs import define, evolve
 from orchestrator.core.parse import Parser
 from orchestrator.core.plugged import NOUNS
 from orchestrator.core.suggest import quote
+from orchestrator.model.exec_plugin import SUFFIXES as PROGRAMS
 from orchestrator.model.pluginfile import PYTHON, PluginFile
 from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Group, Lazy, Origin, Registry, Unusable
@@ -174,13 +175,19 @@ class HostPlugins:
         for each in self._loaded.values():
             if each.failure is None:
                 continue
-            names = [match.decode(errors="replace") for match in _TYPE.findall(each.file.code)]
-            for group in Group:
-                for name in names:
-                    if (group, name) not in registry.origins:
-                        unusable = Unusable(reason=_explain(each.file, each.failure), origin=each.origin)
-                        registry = registry.with_unusable(group, name, unusable)
+            for group, name in _guess_kinds(each.file):
+                if (group, name) not in registry.origins:
+                    unusable = Unusable(reason=_explain(each.file, each.failure), origin=each.origin)
+                    registry = registry.with_unusable(group, name, unusable)
         return registry
+
+
+def _guess_kinds(file: PluginFile) -> list[_Key]:
+    """What a file that cannot be loaded seems to have. A program is called as its kind."""
+    if file.suffix in PROGRAMS:
+        return [(PROGRAMS[file.suffix], file.name)]
+    names = [match.decode(errors="replace") for match in _TYPE.findall(file.code)]
+    return [(group, name) for group in Group for name in names]
 
 
 def load_plugins(directory: str) -> Plugged:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from orchestrator.core.locate import locate_in_source
+from orchestrator.core.origins import find_origins, show_origins
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.core.show import show_config, show_definition, show_spec
 from orchestrator.model.action import Planned, Renew, Start, Target
@@ -164,6 +165,8 @@ class AgentOperator:
         spec = resolve_spec(name, definition, facts, parser.patience)
         if isinstance(spec, tuple):
             raise Refused(f"cannot resolve {name} as the host is now: {spec[0].message}")
+        if part is Part.ORIGINS:
+            return show_origins(find_origins(name, definition, spec, facts, parser.registry, parser.patience))
         return show_spec(spec)
 
     def _find(self, name: str) -> Supervision:

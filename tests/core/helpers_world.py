@@ -16,7 +16,7 @@ from orchestrator_networks.none import NoNetwork
 from referencing import Registry as SchemaRegistry
 from referencing.jsonschema import DRAFT4
 
-from orchestrator.core.closure import closure_questions
+from orchestrator.core.further import further_questions
 from orchestrator.core.output import JOURNAL
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
@@ -69,6 +69,8 @@ from orchestrator.model.types import (
     UserName,
 )
 from orchestrator.testing.nix import FakeNixStore, FakePath
+from tests.core.helpers_cdi import CDI_FILES
+from tests.core.helpers_hooks import HOOK_FILES
 from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
@@ -81,13 +83,14 @@ HOST = HostFacts(
     seccomp_profile=None,
 )
 
-FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
+FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin", *HOOK_FILES)
 FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
 LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
 """Beside those that lead into the store: see PLACES."""
 
 DEVICES = {
     "/dev/fuse": DeviceAnswer("c", 10, 229, 0o666, 0, 0),
+    "/dev/card0": DeviceAnswer("c", 226, 0, 0o660, 0, 44),
     "/dev/kvm": DeviceAnswer("c", 10, 232, 0o660, 0, 108),
     "/dev/null": DeviceAnswer("c", 1, 3, 0o666, 0, 0),
     "/dev/sda1": DeviceAnswer("b", 8, 1, 0o660, 0, 6),
@@ -168,7 +171,7 @@ ENTRIES = {
 """What the roots of ready bundles have at their top."""
 
 
-FOLDER_TEXTS: dict[str, dict[str, str]] = {}
+FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES}
 """What the files of folders say, by the folder's path and the file's name."""
 
 
@@ -225,7 +228,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
 def learn(name: str, definition: Definition, host: HostFacts = HOST) -> Facts:
     """What this world says of all that a definition asks, in the two rounds that it takes."""
     facts = answer(ask_questions(name, definition, host.store), host)
-    return facts.join(answer(closure_questions(definition, facts), host))
+    return facts.join(answer(further_questions(definition, facts), host))
 
 
 def _look_at(path: str) -> PathAnswer:

@@ -9,7 +9,6 @@ import trio
 from attrs import frozen
 
 from orchestrator.core.files import LIVE
-from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Instance
@@ -20,6 +19,7 @@ from orchestrator.model.spec import ReadySpec, SkeletonRoot, Spec
 from orchestrator.system.bundles import write_files
 from orchestrator.system.envfile import VariableReader
 from orchestrator.system.facts import HostWorld
+from orchestrator.tasks.gather import Asked, gather_facts
 from tests.host import host_view
 
 RUNTIMES = {
@@ -56,7 +56,7 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
     """Run a definition to its end below the empty ``folder``, and leave nothing of it but what is in there."""
     name = f"t-{folder.name}"
     world = world or HostWorld.probe()
-    spec = resolve_spec(name, definition, trio.run(world.gather, ask_questions(name, definition)))
+    spec = resolve_spec(name, definition, trio.run(gather_facts, {name: Asked(definition)}, world).facts)
     assert isinstance(spec, Spec | ReadySpec), spec
     bundle = render_bundle(spec)
     rootfs = folder / "rootfs"

@@ -37,7 +37,7 @@ from orchestrator.core.rootfs import (
 from orchestrator.core.silent import no_answer
 from orchestrator.core.users import Account, find_account, join_groups
 from orchestrator.model.attached import PlannedAttachment
-from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
+from orchestrator.model.contribution import BundleFile, Contribution, LiveFile, PortClaim
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import Facts, PathKind
@@ -143,9 +143,7 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         policy=policy,
         attachments=_plan_attachments(parts),
         live=live,
-        claims=tuple(
-            attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
-        ),
+        claims=_list_claims(parts),
         shares_network_of=shares,
         store=layout.store if named is not None else find_kept(definition, facts),
     )
@@ -164,6 +162,7 @@ def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts
         files=files,
         attachments=_plan_attachments(parts),
         live=tuple(each for each in live if not each.over_hosts),
+        claims=_list_claims(parts),
         store=_join_uses(spec.store, find_kept(definition, facts)),
     )
 
@@ -178,6 +177,13 @@ def _find_faults(parts: Iterable[_Part]) -> list[Fault]:
 
 def _plan_attachments(parts: Iterable[_Part]) -> tuple[PlannedAttachment, ...]:
     return tuple(planned for part in parts for planned in part.used.plan(part.contribution))
+
+
+def _list_claims(parts: Iterable[_Part]) -> tuple[PortClaim, ...]:
+    """With their paths as in the definition."""
+    return tuple(
+        attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
+    )
 
 
 def _join_files(parts: Iterable[_Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:

@@ -128,7 +128,8 @@ async def compile_sources(
             done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links, followed=followed)
         else:
             fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
-            target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields, spec.live)
+            bundle = render_bundle(spec)
+            target = Target(bundle, spec.resources, spec.policy, source, fields, spec.live, spec.claims)
             answers = {question: _answer(question, facts) for question in contents}
             done[name] = _watch(Compiled(source, target, answers=answers, links=links, followed=followed), frozenset())
     return done

@@ -1,0 +1,33 @@
+"""Whether CNI's plugins are on the host, asked beforehand: what is missing is told before anything starts.
+
+Floor: plugin.
+"""
+
+from collections.abc import Iterable, Iterator
+
+from orchestrator.plugin import Facts, Fault, PathKind, PathQuestion
+from orchestrator_networks.conflist import PLUGIN_FOLDERS
+from orchestrator_networks.executing import PACKAGE
+
+
+def plugin_questions(names: Iterable[str]) -> tuple[PathQuestion, ...]:
+    """What stands where plugins are."""
+    return tuple(PathQuestion(f"{folder}/{name}") for name in names for folder in PLUGIN_FOLDERS)
+
+
+def find_missing(names: Iterable[str], facts: Facts, *, iptables: Iterable[str] = ()) -> Iterator[Fault]:
+    """A fault for what is not there. Where CNI_PATH says another place, that is looked at when a container starts.
+
+    iptables: where that may be, for plugins that run it."""
+    if not facts.host.cni_path:
+        missing = [name for name in names if all(_is_missing(each.path, facts) for each in plugin_questions([name]))]
+        if missing:
+            what = f"CNI plugin{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+            message = f"there is no {what} in {', '.join(PLUGIN_FOLDERS)}"
+            yield Fault((), message, f"apt-get install {PACKAGE}, or set CNI_PATH for the agent")
+    if iptables and all(_is_missing(path, facts) for path in iptables):
+        yield Fault((), "there is no iptables on this host, which CNI's plugins need", "apt-get install iptables")
+
+
+def _is_missing(path: str, facts: Facts) -> bool:
+    return facts.paths[path].kind is PathKind.MISSING

@@ -213,7 +213,7 @@ class _Bridge:
             if members is None or self._container.pid is None:
                 raise HostFailed("the container is no member of the bridge any more")
             self._open_way_out(members.subnet)
-        result = Client(self._container, self._host).attach(self._describe(members.subnet))
+        result = Client(self._container, self._host, folder=self._roll.folder).attach(self._describe(members.subnet))
         address = _find_address(result)
         pid = self._container.pid
         member = Member(names=tuple(self._work["names"]), address=address, pid=pid, started=find_start(self._host, pid))
@@ -230,7 +230,7 @@ class _Bridge:
         subnet = members.subnet if members is not None else (state or {}).get("subnet")
         if subnet is not None:
             result = None if state is None else state["result"]
-            Client(self._container, self._host).detach(self._describe(subnet), result)
+            Client(self._container, self._host, folder=self._roll.folder).detach(self._describe(subnet), result)
 
     def _enroll(self, member: Member) -> None:
         with self._host.lock(self._lock):
@@ -299,8 +299,11 @@ class _Bridge:
         return ran.success
 
     def _remove_interface(self) -> None:
-        if self._host.read_file(f"/sys/class/net/{self._interface}/ifindex") is not None:
-            self._host.run([_find_program("ip", _IP, self._host), "link", "delete", self._interface])
+        ran = self._host.run([_find_program("ip", _IP, self._host), "link", "delete", self._interface])
+        if not ran.success and b"Cannot find device" not in ran.errors:
+            raise HostFailed(
+                f"ip link delete {self._interface}: {' '.join(ran.errors.decode(errors='replace').split())}"
+            )
 
 
 def _find_address(result: Mapping[str, Any]) -> str:

@@ -107,7 +107,11 @@ class _Record:
 class Client:
     """Attaches and detaches one container."""
 
-    def __init__(self, container: Container, host: Host, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self, container: Container, host: Host, *, folder: str = "", sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """folder: where it is written down, in memory, instead of what all share."""
+        self._noted_in = folder or f"{container.shared}/cni"
         self._container = container
         self._host = host
         self._sleep = sleep
@@ -121,8 +125,9 @@ class Client:
         if self._find_record(network) is not None:
             self.detach(network, None)
         record = _Record(network=network, container=self._container.instance, version=self._choose_version(network))
-        with self._host.lock(f"cni/{network.name}"):
-            self._clear_up(record)
+        if network.lasting:
+            with self._host.lock(f"cni/{network.name}"):
+                self._clear_up(record)
         self._check_status(record)
         self._pin_namespace()
         self._note(record)
@@ -254,7 +259,7 @@ class Client:
     # What is written down
 
     def _folder(self, network: Network) -> str:
-        return f"{self._container.shared}/cni/attached/{network.name}"
+        return f"{self._noted_in}/attached/{network.name}"
 
     def _kept_folder(self, network: Network) -> str:
         return f"{self._container.kept}/cni/attached/{network.name}"

@@ -212,7 +212,8 @@ class _Bridge:
             members = self._roll.read()
             if members is None or self._container.pid is None:
                 raise HostFailed("the container is no member of the bridge any more")
-            self._open_way_out(members.subnet)
+            if not any(each.address for each in members.members.values()):
+                self._open_way_out(members.subnet)
         result = Client(self._container, self._host, folder=self._roll.folder).attach(self._describe(members.subnet))
         address = _find_address(result)
         pid = self._container.pid
@@ -280,7 +281,7 @@ class _Bridge:
         return ("POSTROUTING", *matches, "-j", "MASQUERADE")
 
     def _open_way_out(self, subnet: str) -> None:
-        """What leaves by another interface has the host's address. Somebody may have taken the rule away: look."""
+        """What leaves by another interface has the host's address. An agent that was killed may have seen to it."""
         if self._iptables("-C", *self._rule(subnet)):
             return
         if not self._iptables("-A", *self._rule(subnet), tells=True):

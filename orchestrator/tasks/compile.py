@@ -24,6 +24,7 @@ from orchestrator.model.facts import (
     ClosureQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
     PlaceQuestion,
     Question,
@@ -120,7 +121,7 @@ async def compile_sources(
         links = Links(definition.after, definition.requires, shares, ends=oneshot)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
-            by_content = (DigestQuestion, ClosureQuestion)
+            by_content = (DigestQuestion, ClosureQuestion, EntriesQuestion)
             nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
             read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)

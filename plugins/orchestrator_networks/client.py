@@ -283,15 +283,14 @@ class Client:
     def _pin_namespace(self) -> None:
         self._unpin_namespace()
         self._host.write_file(self._pin, b"")
-        self._host.mount(self._container.netns, self._pin, "none", ("bind",))
+        self._host.mount(self._container.netns, self._pin, "", ("bind",))
 
     def _is_pinned(self) -> bool:
         """Whether it is still there: not if it was mounted by an agent with mounts of its own that is gone."""
         try:
-            self._host.read_file(self._pin)
+            return bool(self._host.read_file(self._pin))
         except HostFailed:
             return True  # a namespace cannot be read, and the empty file below it can
-        return False
 
     def _unpin_namespace(self) -> None:
         self._host.unmount(self._pin)

@@ -3,9 +3,9 @@
 Floor: plugin.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from orchestrator.plugin import Facts, Fault, PathKind, PathQuestion
+from orchestrator.plugin import EntriesQuestion, Facts, Fault, FolderAnswer, PathKind, PathQuestion
 from orchestrator_networks.conflist import PLUGIN_FOLDERS
 from orchestrator_networks.executing import PACKAGE
 
@@ -22,11 +22,31 @@ def find_missing(names: Iterable[str], facts: Facts, *, iptables: Iterable[str] 
     if not facts.host.cni_path:
         missing = [name for name in names if all(_is_missing(each.path, facts) for each in plugin_questions([name]))]
         if missing:
-            what = f"CNI plugin{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
-            message = f"there is no {what} in {', '.join(PLUGIN_FOLDERS)}"
-            yield Fault((), message, f"apt-get install {PACKAGE}, or set CNI_PATH for the agent")
+            yield _describe(missing)
     if iptables and all(_is_missing(path, facts) for path in iptables):
         yield Fault((), "there is no iptables on this host, which CNI's plugins need", "apt-get install iptables")
+
+
+def folder_questions() -> tuple[EntriesQuestion, ...]:
+    """What there is where plugins are, for a network of which it is not known beforehand which it takes."""
+    return tuple(EntriesQuestion(folder) for folder in PLUGIN_FOLDERS)
+
+
+def find_missing_of(names: Iterable[str], facts: Facts) -> Iterator[Fault]:
+    """The same by these questions."""
+    there: set[str] = set()
+    for folder in PLUGIN_FOLDERS:
+        found = facts.entries[folder] or FolderAnswer()
+        there |= {*found.files, *(name for name, _ in found.links)}
+    missing = [name for name in names if name not in there]
+    if missing and not facts.host.cni_path:
+        yield _describe(missing)
+
+
+def _describe(missing: Sequence[str]) -> Fault:
+    what = f"CNI plugin{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+    message = f"there is no {what} in {', '.join(PLUGIN_FOLDERS)}"
+    return Fault((), message, f"apt-get install {PACKAGE}, or set CNI_PATH for the agent")
 
 
 def _is_missing(path: str, facts: Facts) -> bool:

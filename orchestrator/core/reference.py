@@ -82,7 +82,7 @@ class _Page:
         yield from ("", "| field | type | default | an edit is | what it is | example |", "|---|---|---|---|---|---|")
         for name, each, required in rows:
             text, default = _split_default(each, required)
-            example = f"`{write_toml(_example_of(each))}`"
+            example = f"`{write_toml(_example_of(each))}`" if "examples" in each else ""
             cells = (f"`{name}`", self._name_type(each), default, each["x-change"], text, example)
             yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
 

@@ -55,21 +55,37 @@ class Bandwidth:
     """The most that goes through the interface: bits a second, and bits at once beyond that."""
 
     ingress_rate: int = option(
-        default=0, doc="Into the container, in bits a second; 0 for no bound.", change=Change.REPLACE, minimum=0
+        default=0,
+        doc="Into the container, in bits a second; 0 for no bound.",
+        change=Change.REPLACE,
+        minimum=0,
+        example="8000000",
     )
-    ingress_burst: int = option(default=0, doc="Beyond that at once, in bits.", change=Change.REPLACE, minimum=0)
+    ingress_burst: int = option(
+        default=0, doc="Beyond that at once, in bits.", change=Change.REPLACE, minimum=0, example="1000000"
+    )
     egress_rate: int = option(
-        default=0, doc="Out of the container, in bits a second; 0 for no bound.", change=Change.REPLACE, minimum=0
+        default=0,
+        doc="Out of the container, in bits a second; 0 for no bound.",
+        change=Change.REPLACE,
+        minimum=0,
+        example="8000000",
     )
-    egress_burst: int = option(default=0, doc="Beyond that at once, in bits.", change=Change.REPLACE, minimum=0)
+    egress_burst: int = option(
+        default=0, doc="Beyond that at once, in bits.", change=Change.REPLACE, minimum=0, example="1000000"
+    )
 
 
 @frozen(kw_only=True)
 class Dns:
     """Name servers, for plugins that set them up."""
 
-    servers: tuple[str, ...] = option(default=(), doc="Their addresses.", change=Change.REPLACE)
-    searches: tuple[str, ...] = option(default=(), doc="Where short names are searched.", change=Change.REPLACE)
+    servers: tuple[str, ...] = option(
+        default=(), doc="Their addresses.", change=Change.REPLACE, example='["10.40.0.1"]'
+    )
+    searches: tuple[str, ...] = option(
+        default=(), doc="Where short names are searched.", change=Change.REPLACE, example='["example.org"]'
+    )
 
 
 @frozen(kw_only=True)

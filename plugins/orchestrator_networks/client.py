@@ -11,11 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from orchestrator.plugin import Container, Host, HostFailed
-from orchestrator_networks.conflist import Conflist, is_newer, list_plugins, list_versions
+from orchestrator_networks.conflist import is_newer, list_plugins, list_versions
 from orchestrator_networks.executing import INCOMPATIBLE, TRY_AGAIN, Attaching, PluginFailed, Plugins
+from orchestrator_networks.network import Network
 
 TRIES = 6
 """Of an attachment to which a plugin says to try again later."""
@@ -28,42 +29,6 @@ _STATUS_SINCE = "1.1.0"
 _GC_SINCE = "1.1.0"
 _PREV_RESULT_ON_DEL_SINCE = "0.4.0"
 _LARGEST_RECORD = 4 << 20
-
-
-@frozen(kw_only=True)
-class Network:
-    """A network as a container is attached to it."""
-
-    conflist: Conflist
-    interface: str = "eth0"
-    arguments: Mapping[str, Any] = field(factory=dict)
-    """What plugins are told that want to know, by capability."""
-    lasting: bool = True
-    """Whether plugins may keep something over a boot of the host."""
-
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return str(self.conflist["name"])
-
-    def to_work(self) -> dict[str, Any]:
-        """As JSON data."""
-        return {
-            "conflist": dict(self.conflist),
-            "interface": self.interface,
-            "arguments": dict(self.arguments),
-            "lasting": self.lasting,
-        }
-
-    @classmethod
-    def from_work(cls, work: Mapping[str, Any]) -> "Network":
-        """From what `to_work` has made."""
-        return cls(
-            conflist=work["conflist"],
-            interface=work["interface"],
-            arguments=work["arguments"],
-            lasting=work["lasting"],
-        )
 
 
 @frozen(kw_only=True)

@@ -31,7 +31,6 @@ from orchestrator.plugin import (
     Use,
     option,
 )
-from orchestrator_networks.client import Client, Network
 from orchestrator_networks.conflist import (
     FOLDER,
     SUFFIXES,
@@ -44,6 +43,7 @@ from orchestrator_networks.conflist import (
 )
 from orchestrator_networks.hardware import check_mac
 from orchestrator_networks.installed import find_missing_of, folder_questions
+from orchestrator_networks.network import Network
 from orchestrator_networks.published import read_ports
 
 _INTERFACE = re.compile(r"[^/:\s]{1,15}")
@@ -248,11 +248,15 @@ class CniNetwork:
     @staticmethod
     def attach(work: Mapping[str, Any], container: Container, host: Host) -> Mapping[str, Any] | None:
         """Add the container to the network. Raises HostFailed."""
+        from orchestrator_networks.client import Client  # of a look at definitions it is no part
+
         return Client(container, host).attach(Network.from_work(work))
 
     @staticmethod
     def detach(work: Mapping[str, Any], state: Mapping[str, Any] | None, container: Container, host: Host) -> None:
         """Delete it there. Raises HostFailed."""
+        from orchestrator_networks.client import Client  # as above
+
         Client(container, host).detach(Network.from_work(work), state)
 
 

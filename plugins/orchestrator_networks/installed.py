@@ -9,21 +9,27 @@ from orchestrator.plugin import EntriesQuestion, Facts, Fault, FolderAnswer, Pat
 from orchestrator_networks.conflist import PLUGIN_FOLDERS
 from orchestrator_networks.executing import PACKAGE
 
+IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables", "/usr/local/sbin/iptables")
+"""Where iptables(8) may be."""
+
 
 def plugin_questions(names: Iterable[str]) -> tuple[PathQuestion, ...]:
-    """What stands where plugins are."""
+    """What stands where plugins are, and iptables."""
+    return (*_find_places(names), *(PathQuestion(path) for path in IPTABLES))
+
+
+def _find_places(names: Iterable[str]) -> tuple[PathQuestion, ...]:
     return tuple(PathQuestion(f"{folder}/{name}") for name in names for folder in PLUGIN_FOLDERS)
 
 
-def find_missing(names: Iterable[str], facts: Facts, *, iptables: Iterable[str] = ()) -> Iterator[Fault]:
-    """A fault for what is not there. Where CNI_PATH says another place, that is looked at when a container starts.
-
-    iptables: where that may be, for plugins that run it."""
+def find_missing(names: Iterable[str], facts: Facts) -> Iterator[Fault]:
+    """A fault for what is not there, plugins and the iptables that they run. Where CNI_PATH says another place, that is
+    looked at when a container starts."""
     if not facts.host.cni_path:
-        missing = [name for name in names if all(_is_missing(each.path, facts) for each in plugin_questions([name]))]
+        missing = [name for name in names if all(_is_missing(each.path, facts) for each in _find_places([name]))]
         if missing:
             yield _describe(missing)
-    if iptables and all(_is_missing(path, facts) for path in iptables):
+    if all(_is_missing(path, facts) for path in IPTABLES):
         yield Fault((), "there is no iptables on this host, which CNI's plugins need", "apt-get install iptables")
 
 

@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from orchestrator_networks.client import TRIES, Client, Network
+from orchestrator_networks.client import TRIES, Client
+from orchestrator_networks.network import Network
 
 from orchestrator.plugin import Container, HostFailed
 from orchestrator.testing.plugin_host import Killed

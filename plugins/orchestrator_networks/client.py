@@ -40,13 +40,20 @@ class _Record:
     version: str
     result: Mapping[str, Any] | None = None
     """What the last plugin said that has come to its end."""
+    refused: int | None = None
+    """Which plugin has said that it did not add it."""
 
     @property
     def key(self) -> str:
         return f"{self.container}-{self.network.interface}.json"
 
     def to_json(self) -> bytes:
-        data = {"container": self.container, "version": self.version, "result": self.result}
+        data = {
+            "container": self.container,
+            "version": self.version,
+            "result": self.result,
+            "refused": self.refused,
+        }
         return json.dumps({**self.network.to_work(), **data}).encode()
 
     @classmethod
@@ -55,7 +62,13 @@ class _Record:
         try:
             data = json.loads(text or b"")
             network = Network.from_work(data)
-            return cls(network=network, container=data["container"], version=data["version"], result=data["result"])
+            return cls(
+                network=network,
+                container=data["container"],
+                version=data["version"],
+                result=data["result"],
+                refused=data["refused"],
+            )
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -130,11 +143,12 @@ class Client:
         """All plugins in their order, each with what the one before has said."""
         about = Attaching(container=record.container, interface=record.network.interface, netns=self._pin)
         result: dict[str, Any] = {}
-        for plugin in record.network.conflist["plugins"]:
+        for index, plugin in enumerate(record.network.conflist["plugins"]):
             more = {"prevResult": result} if result else {}
             try:
                 said = self._plugins.run("ADD", record.make_config(plugin, **more), about)
             except PluginFailed as error:
+                self._note(evolve(record, result=result or None, refused=index))
                 if error.code == INCOMPATIBLE:
                     self._host.remove(self._versions)  # it may be another plugin than when it was asked
                 raise
@@ -143,12 +157,17 @@ class Client:
         return result
 
     def _delete(self, record: _Record, netns: str) -> None:
-        """All plugins in reverse order; the first that fails ends it, as SPEC.md has it."""
+        """All plugins in reverse order; the first that fails ends it, as SPEC.md has it. But one that has said that it
+        did not add it, since what it was told is wrong, may well say the same now: that would be so for ever."""
         about = Attaching(container=record.container, interface=record.network.interface, netns=netns)
         knows = record.result is not None and is_newer(record.version, _PREV_RESULT_ON_DEL_SINCE)
         more = {"prevResult": record.result} if knows else {}
-        for plugin in reversed(record.network.conflist["plugins"]):
-            self._plugins.run("DEL", record.make_config(plugin, **more), about)
+        for index, plugin in reversed(list(enumerate(record.network.conflist["plugins"]))):
+            try:
+                self._plugins.run("DEL", record.make_config(plugin, **more), about)
+            except PluginFailed:
+                if record.refused is None or index < record.refused:
+                    raise
 
     def _choose_version(self, network: Network) -> str:
         """The newest version of its that all its plugins speak. Where there is no choice nobody need be asked."""

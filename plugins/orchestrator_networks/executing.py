@@ -35,7 +35,7 @@ _LACKS = (
 
 
 class PluginFailed(HostFailed):
-    """A plugin has said why it did not do it; ``code`` is 0 where it gave none."""
+    """A plugin has said why it did not do it, or is not there; ``code`` is 0 where it gave none."""
 
     def __init__(self, message: str, code: int = 0) -> None:
         super().__init__(message)
@@ -66,12 +66,12 @@ class Plugins:
         self._found: dict[str, str] = {}
 
     def find(self, name: str) -> str:
-        """The path of a plugin. Raises HostFailed where there is none."""
+        """The path of a plugin. Raises PluginFailed where there is none."""
         if not self._found:
             for folder in reversed(self.folders):
                 self._found |= {each: f"{folder}/{each}" for each in self._host.list_folder(folder)}
         if name not in self._found:
-            raise HostFailed(describe_missing(name, self.folders))
+            raise PluginFailed(describe_missing(name, self.folders))
         return self._found[name]
 
     def ask_versions(self, name: str) -> tuple[str, ...]:

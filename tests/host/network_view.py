@@ -1,10 +1,13 @@
 """An agent in a network namespace of the test's own, so that the host's rules stay as they are, and what it has made
 there."""
 
+import re
 import subprocess
 import uuid
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
 
 from tests.host.agent_process import PATIENCE, AgentProcess, find_program
 
@@ -97,3 +100,10 @@ class NetworkedAgent(AgentProcess):
 
     def command(self, *options: str) -> list[str]:
         return self.network.enter(*super().command(*options))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        for mount in re.findall(rf" ({re.escape(str(self.base))}/\S+) ", Path("/proc/self/mountinfo").read_text()):
+            subprocess.run([find_program("umount"), "--lazy", mount], check=True)  # what a failed test has left

@@ -220,6 +220,31 @@ def test_a_del_that_fails_ends_it_and_is_done_once_more() -> None:
     assert cni.host.mounts == ()
 
 
+def test_a_plugin_that_did_not_add_it_need_not_delete_it() -> None:
+    cni = CniHost.with_plugins("one", "two")
+    cni.fail("two", "ADD", 7, "invalid network config")
+    cni.fail("two", "DEL", 7, "invalid network config")
+    with pytest.raises(HostFailed):
+        client(cni).attach(NETWORK)
+    client(cni).detach(NETWORK, None)
+    assert cni.verbs() == ["ADD one", "ADD two", "DEL two", "DEL one"]
+    assert leavings(cni) == []
+    cni.fail("two", "ADD", 7)
+    cni.fail("one", "DEL", 100, "not now")
+    with pytest.raises(HostFailed):
+        client(cni).attach(NETWORK)
+    with pytest.raises(HostFailed, match="one: DEL: not now"):
+        client(cni).detach(NETWORK, None)
+
+
+def test_a_plugin_that_was_taken_away_is_named_when_it_is_to_delete() -> None:
+    cni = CniHost.with_plugins("one", "two")
+    result = client(cni).attach(NETWORK)
+    cni.host.remove(f"{FOLDER}/two")
+    with pytest.raises(HostFailed, match='there is no CNI plugin "two"'):
+        client(cni).detach(NETWORK, result)
+
+
 def test_a_plugin_that_a_killed_agent_has_started_is_waited_for() -> None:
     cni, pauses = CniHost.with_plugins("one", "two"), list[float]()
     cni.fail("two", "ADD", 100)

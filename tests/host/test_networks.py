@@ -152,6 +152,10 @@ def test_two_that_publish_one_port(agent: AgentProcess, network: HostNetwork) ->
         assert problem["path"] == "network.ports[0]"
         assert problem["message"] == f'port 19000/tcp of the host is also published by "{other}"'
     assert agent.row("first")["pid"] == first["pid"], "what runs goes on"
+    agent.kill()
+    agent.start()
+    assert agent.row("first")["pid"] == first["pid"], "with a next agent, too"
+    assert agent.row("second")["state"] == "invalid"
     assert network.read_urls(["http://127.0.0.1:19000/"]) == {"http://127.0.0.1:19000/": "here"}
     checked = agent.call("check", str(agent.config))
     assert checked.stdout.count("port 19000/tcp") == 2, checked.stdout

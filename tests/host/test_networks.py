@@ -189,3 +189,92 @@ def test_leases_that_outlived_a_boot_are_given_back(
     assert leases(conflist, tmp_path) == []
     agent.network.run("ip", "link", "delete", str(conflist["name"]))  # type: ignore[attr-defined]
     shutil.rmtree(tmp_path / "leases")
+
+
+PLUGIN = """#!/bin/sh
+cd FOLDER
+case $CNI_COMMAND in
+VERSION) echo '{"cniVersion": "1.1.0", "supportedVersions": ["1.0.0", "1.1.0"]}' ;;
+ADD)
+    echo "$CNI_CONTAINERID" >>begun
+    if [ -e busy ]; then rm busy; echo '{"code": 11, "msg": "busy"}'; exit 1; fi
+    if [ -e slow ]; then sleep 3; fi
+    touch "added-$CNI_CONTAINERID"
+    echo '{"cniVersion": "1.1.0"}'
+    ;;
+DEL) rm -f "added-$CNI_CONTAINERID" ;;
+STATUS) if [ -e down ]; then echo '{"code": 50, "msg": "no daemon"}'; exit 1; fi ;;
+GC) cat >valid ;;
+esac
+"""
+"""A plugin after SPEC.md 1.1, which Debian's are older than."""
+
+
+class OwnPlugin:
+    """A plugin of the test's, and a definition that uses it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        plugin, conflist = folder / "bin/own", folder / "own.conflist"
+        plugin.parent.mkdir()
+        plugin.write_text(PLUGIN.replace("FOLDER", str(folder)))
+        plugin.chmod(0o755)
+        written = {"cniVersion": "1.0.0", "cniVersions": ["1.1.0"], "name": "own", "plugins": [{"type": "own"}]}
+        conflist.write_text(json.dumps(written))
+        network, restart = {"type": "cni", "path": str(conflist)}, {"delay": "100ms", "factor": 1.0}
+        self.definition = definition(network=network, restart=restart)
+
+    def added(self) -> list[str]:
+        return sorted(path.name.removeprefix("added-") for path in self.folder.glob("added-*"))
+
+    def begun(self) -> list[str]:
+        file = self.folder / "begun"
+        return file.read_text().split() if file.exists() else []
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> OwnPlugin:
+    return OwnPlugin(tmp_path)
+
+
+@pytest.fixture
+def own_agent(runtime: str, network: HostNetwork, own: OwnPlugin, tmp_path: Path) -> Iterator[AgentProcess]:
+    """An agent whose environment says where plugins are, not started yet."""
+    (tmp_path / "agent").mkdir()
+    with NetworkedAgent(tmp_path / "agent", runtime) as agent:
+        agent.network = network
+        agent.environ["CNI_PATH"] = str(own.folder / "bin")
+        yield agent
+
+
+def test_a_plugin_of_the_newest_protocol(own_agent: AgentProcess, own: OwnPlugin) -> None:
+    own_agent.start()
+    (own.folder / "down").touch()
+    own_agent.define("web", own.definition)
+    own_agent.wait_row("web", lambda row: "own: STATUS: no daemon" in str(row["message"]), "what the plugin says")
+    assert own.begun() == []
+    (own.folder / "busy").touch()
+    (own.folder / "down").unlink()
+    row = own_agent.wait_state("web", "running")
+    assert own.begun() == [row["instance"]] * 2, "it was asked to come back, and did"
+    assert own.added() == [row["instance"]]
+    assert json.loads((own.folder / "valid").read_text())["cni.dev/valid-attachments"] == []
+    own_agent.remove("web")
+    assert own.added() == []
+
+
+def test_a_plugin_that_is_at_work_while_the_agent_is_killed(own_agent: AgentProcess, own: OwnPlugin) -> None:
+    """It goes on and adds what the next agent must not have deleted before."""
+    own_agent.start()
+    (own.folder / "slow").touch()
+    own_agent.define("web", own.definition)
+    own_agent.wait_until(own.begun, "the plugin to begin")
+    own_agent.kill()
+    assert own.added() == []
+    (own.folder / "slow").unlink()
+    own_agent.start()
+    row = own_agent.wait_state("web", "running")
+    assert own.begun() == [own.begun()[0], row["instance"]]
+    assert own.added() == [row["instance"]]
+    own_agent.remove("web")
+    assert own.added() == []

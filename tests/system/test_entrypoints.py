@@ -5,6 +5,7 @@ from importlib.metadata import EntryPoint
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.bridge import Bridge
 from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
@@ -19,6 +20,7 @@ def test_the_built_in_kinds_come_through_the_door() -> None:
     assert registry.of(Group.MOUNTS)["bind"] is Bind
     networks = registry.of(Group.NETWORKS)
     assert (networks["none"], networks["host"], networks["container"]) == (NoNetwork, HostNetwork, ContainerNetwork)
+    assert (networks["none"], networks["host"], networks["bridge"]) == (NoNetwork, HostNetwork, Bridge)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,12 @@ from typing import Any
 
 from attrs import evolve
 
-from orchestrator.plugin import Container, Host, HostFailed
+from orchestrator.plugin import Container, Host, HostFailed, Ran
 from orchestrator_networks.client import Client
-from orchestrator_networks.installed import IPTABLES
+from orchestrator_networks.installed import IP, IPTABLES, PACKAGES
 from orchestrator_networks.members import Member, Members, Roll, find_start
 from orchestrator_networks.network import Network
 from orchestrator_networks.subnets import check_subnet, choose_subnet
-
-_IP = ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip")
 
 
 class HostBridge:
@@ -130,29 +128,22 @@ class HostBridge:
 
     def _open_way_out(self, subnet: str) -> None:
         """What leaves by another interface has the host's address. An agent that was killed may have seen to it."""
-        if self._iptables("-C", *self._rule(subnet)):
-            return
-        if not self._iptables("-A", *self._rule(subnet), tells=True):
-            raise AssertionError("a failure is told")
+        if not self._iptables("-C", *self._rule(subnet)).success:
+            ran = self._iptables("-A", *self._rule(subnet))
+            if not ran.success:
+                raise HostFailed(f"iptables: {_join(ran.errors)}; does the kernel have it? see orchestrator doctor")
 
     def _close_way_out(self, subnet: str) -> None:
-        while self._iptables("-D", *self._rule(subnet)):
-            pass
+        self._iptables("-D", *self._rule(subnet))  # where there is none it says so
 
-    def _iptables(self, action: str, *words: str, tells: bool = False) -> bool:
+    def _iptables(self, action: str, *words: str) -> Ran:
         program = _find_program("iptables", IPTABLES, self._host)
-        ran = self._host.run([program, "-w", "10", "-t", "nat", action, *words])
-        if tells and not ran.success:
-            lines = ran.errors.decode(errors="replace").split()
-            raise HostFailed(f"iptables: {' '.join(lines)}; does the kernel have it? see orchestrator doctor")
-        return ran.success
+        return self._host.run([program, "-w", "10", "-t", "nat", action, *words])
 
     def _remove_interface(self) -> None:
-        ran = self._host.run([_find_program("ip", _IP, self._host), "link", "delete", self._interface])
+        ran = self._host.run([_find_program("ip", IP, self._host), "link", "delete", self._interface])
         if not ran.success and b"Cannot find device" not in ran.errors:
-            raise HostFailed(
-                f"ip link delete {self._interface}: {' '.join(ran.errors.decode(errors='replace').split())}"
-            )
+            raise HostFailed(f"ip link delete {self._interface}: {_join(ran.errors)}")
 
 
 def _find_address(result: Mapping[str, Any]) -> str:
@@ -164,9 +155,14 @@ def _find_address(result: Mapping[str, Any]) -> str:
     raise HostFailed("the bridge gave the container no address")
 
 
+def _join(errors: bytes) -> str:
+    """What a program has written, in one line."""
+    return " ".join(errors.decode(errors="replace").split())
+
+
 def _find_program(name: str, paths: Iterable[str], host: Host) -> str:
     for path in paths:
         folder, _, program = path.rpartition("/")
         if program in host.list_folder(folder):
             return path
-    raise HostFailed(f"there is no {name} on this host (apt-get install {'iproute2' if name == 'ip' else name})")
+    raise HostFailed(f"there is no {name} on this host (apt-get install {PACKAGES[name]})")

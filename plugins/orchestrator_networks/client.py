@@ -130,7 +130,7 @@ class Client:
             self._unpin_namespace()  # it had not begun
             return
         if record is None:
-            version = str((result or {}).get("cniVersion", list_versions(network.conflist)[0]))
+            version = self._choose_version(network)
             record = _Record(network=network, container=self._container.instance, version=version, result=result)
         if result is None:
             self._await_orphans()
@@ -292,10 +292,14 @@ class Client:
             waited += FIRST_PAUSE
 
     def _has(self, pid: str, mark: bytes) -> bool:
+        """Whether a process is a plugin's, or a script's that is one; what a plugin has left to run is none."""
         try:
-            return mark in (self._host.read_file(f"/proc/{pid}/environ") or b"")
+            if mark not in (self._host.read_file(f"/proc/{pid}/environ") or b""):
+                return False
+            words = (self._host.read_file(f"/proc/{pid}/cmdline") or b"").decode(errors="replace").split("\0")[:2]
         except HostFailed:
             return False  # it has ended meanwhile
+        return any(word.startswith(f"{folder}/") for word in words for folder in self._plugins.folders)
 
 
 def _read_object(text: bytes | None) -> dict[str, Any]:

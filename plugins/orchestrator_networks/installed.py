@@ -11,11 +11,15 @@ from orchestrator_networks.executing import PACKAGE
 
 IPTABLES = ("/usr/sbin/iptables", "/sbin/iptables", "/usr/bin/iptables", "/usr/local/sbin/iptables")
 """Where iptables(8) may be."""
+IP = ("/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip", "/bin/ip")
+"""Where ip(8) may be."""
+PACKAGES = {"iptables": "iptables", "ip": "iproute2"}
+"""In which of Debian's packages they are."""
 
 
 def plugin_questions(names: Iterable[str]) -> tuple[PathQuestion, ...]:
-    """What stands where plugins are, and iptables."""
-    return (*_find_places(names), *(PathQuestion(path) for path in IPTABLES))
+    """What stands where plugins are, and the programs that are run beside."""
+    return (*_find_places(names), *(PathQuestion(path) for path in (*IPTABLES, *IP)))
 
 
 def _find_places(names: Iterable[str]) -> tuple[PathQuestion, ...]:
@@ -23,14 +27,17 @@ def _find_places(names: Iterable[str]) -> tuple[PathQuestion, ...]:
 
 
 def find_missing(names: Iterable[str], facts: Facts) -> Iterator[Fault]:
-    """A fault for what is not there, plugins and the iptables that they run. Where CNI_PATH says another place, that is
+    """A fault for what is not there, plugins and programs. Where CNI_PATH says another place, that is
     looked at when a container starts."""
     if not facts.host.cni_path:
         missing = [name for name in names if all(_is_missing(each.path, facts) for each in _find_places([name]))]
         if missing:
             yield _describe(missing)
-    if all(_is_missing(path, facts) for path in IPTABLES):
-        yield Fault((), "there is no iptables on this host, which CNI's plugins need", "apt-get install iptables")
+    for name, paths in (("iptables", IPTABLES), ("ip", IP)):
+        if all(_is_missing(path, facts) for path in paths):
+            yield Fault(
+                (), f"there is no {name} on this host, which a bridge needs", f"apt-get install {PACKAGES[name]}"
+            )
 
 
 def folder_questions() -> tuple[EntriesQuestion, ...]:

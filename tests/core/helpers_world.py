@@ -86,6 +86,7 @@ CNI_PLUGINS = ("bridge", "firewall", "host-local", "portmap")
 FILES = (
     *(f"/usr/lib/cni/{name}" for name in CNI_PLUGINS),
     "/usr/sbin/iptables",
+    "/usr/sbin/ip",
     "/run/netns/blue",
     "/srv/app.conf",
     "/srv/large.json",

@@ -42,7 +42,7 @@ OTHER = "eth1\t0000280A\t00000000\t0001\t0\t0\t0\t0000FFFF\t0\t0\t0\n"
 
 def facts_of(kind: Bridge, *, missing: tuple[str, ...] = (), cni_path: tuple[str, ...] = ()) -> Facts:
     there = {f"{PLUGIN_FOLDERS[1]}/{name}" for name in PLUGINS if name not in missing}
-    there |= {IPTABLES} - set(missing)
+    there |= {IPTABLES, IP} - set(missing)
     asked = (each.path for each in kind.questions() if isinstance(each, PathQuestion))
     paths = {path: PathAnswer(PathKind.FILE if path in there else PathKind.MISSING, path) for path in asked}
     return Facts(evolve(HOST, cni_path=cni_path), paths=paths)
@@ -130,9 +130,8 @@ def test_what_is_not_installed_is_named() -> None:
     assert faults(Bridge(), missing=("portmap", "firewall")) == [
         ((), "there is no CNI plugins portmap, firewall in /opt/cni/bin, /usr/lib/cni, /usr/libexec/cni")
     ]
-    assert faults(Bridge(), missing=(IPTABLES,)) == [
-        ((), "there is no iptables on this host, which CNI's plugins need")
-    ]
+    assert faults(Bridge(), missing=(IPTABLES,)) == [((), "there is no iptables on this host, which a bridge needs")]
+    assert faults(Bridge(), missing=(IP,)) == [((), "there is no ip on this host, which a bridge needs")]
     assert faults(Bridge(), missing=PLUGINS, cni_path=("/srv/cni",)) == [], "who knows what is there"
 
 

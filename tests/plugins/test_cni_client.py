@@ -250,7 +250,9 @@ def test_a_plugin_that_a_killed_agent_has_started_is_waited_for() -> None:
     cni.fail("two", "ADD", 100)
     with pytest.raises(HostFailed):
         client(cni).attach(NETWORK)
-    cni.host.write_file("/proc/99/environ", b"A=1\0CNI_CONTAINERID=web-1\0")
+    for pid, words in (("99", "/bin/sh\0/opt/cni/bin/two"), ("98", "/usr/sbin/dnsmasq\0-k")):
+        cni.host.write_file(f"/proc/{pid}/environ", b"A=1\0CNI_CONTAINERID=web-1\0")
+        cni.host.write_file(f"/proc/{pid}/cmdline", words.encode())
 
     def sleep(seconds: float) -> None:
         pauses.append(seconds)
@@ -260,6 +262,7 @@ def test_a_plugin_that_a_killed_agent_has_started_is_waited_for() -> None:
     Client(make_container(), cni.host, sleep=sleep).detach(NETWORK, None)
     assert len(pauses) == 3
     cni.host.write_file("/proc/99/environ", b"CNI_CONTAINERID=web-1\0")
+    cni.host.write_file("/proc/99/cmdline", b"/opt/cni/bin/two\0")
     cni.fail("two", "ADD", 100)
     with pytest.raises(HostFailed):
         client(cni).attach(NETWORK)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.host.agent_process import PATIENCE, AgentProcess, find_program
+from tests.host.host_view import read_mounts
 
 READER = """
 import sys, time, urllib.request
@@ -107,3 +108,8 @@ class NetworkedAgent(AgentProcess):
         super().__exit__(kind, error, traceback)
         for mount in re.findall(rf" ({re.escape(str(self.base))}/\S+) ", Path("/proc/self/mountinfo").read_text()):
             subprocess.run([find_program("umount"), "--lazy", mount], check=True)  # what a failed test has left
+
+
+def mounts_of(agent: AgentProcess) -> list[str]:
+    """What is mounted in the agent's directories; others may mount and unmount beside."""
+    return [line for line in read_mounts("self") if f" {agent.base}/" in line]

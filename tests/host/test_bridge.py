@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.host.agent_process import AgentProcess, definition
-from tests.host.host_view import find_members, list_files, namespaces_of, read_mounts
-from tests.host.network_view import HostNetwork, NetworkedAgent, make_network
+from tests.host.host_view import find_members, list_files, namespaces_of
+from tests.host.network_view import HostNetwork, NetworkedAgent, make_network, mounts_of
 
 pytestmark = pytest.mark.real
 
@@ -52,7 +52,7 @@ def test_fifty_containers_on_a_bridge_leave_nothing(agent: AgentProcess, network
     agent.exit_policy = "leave"
     names = [f"c{number}" for number in range(COUNTS[agent.runtime])]
     some, others = names[:4], names[4 : 4 + len(names) // 3]
-    before = network.list_addresses(), network.list_links(), network.list_rules(), read_mounts("self")
+    before = network.list_addresses(), network.list_links(), network.list_rules(), mounts_of(agent)
     for name in names:
         agent.define(name, serves(name))
     agent.start()
@@ -84,7 +84,7 @@ def test_fifty_containers_on_a_bridge_leave_nothing(agent: AgentProcess, network
     # All go.
     agent.remove(*names)
     assert agent.end() == 0
-    assert (network.list_addresses(), network.list_links(), network.list_rules(), read_mounts("self")) == before
+    assert (network.list_addresses(), network.list_links(), network.list_rules(), mounts_of(agent)) == before
     assert find_members(seen, agent.layout) == {}
     shared = [file for file in list_files(agent.layout) if file.startswith(("run/shared", "state/kept", "run/own"))]
     assert [file for file in shared if not (agent.base / file).is_dir()] == ["run/shared/cni/versions.json"]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.host.agent_process import STAYS, AgentProcess, definition, find_program
-from tests.host.host_view import list_files, read_mounts
-from tests.host.network_view import HostNetwork, NetworkedAgent, make_network
+from tests.host.host_view import list_files
+from tests.host.network_view import HostNetwork, NetworkedAgent, make_network, mounts_of
 
 pytestmark = pytest.mark.real
 
@@ -64,7 +64,7 @@ def test_a_network_of_cni_comes_and_goes(
 ) -> None:
     file = tmp_path / "lan.conflist"
     file.write_text(json.dumps(conflist))
-    before = network.list_rules(), network.list_links(), read_mounts("self")
+    before = network.list_rules(), network.list_links(), mounts_of(agent)
     uses = {"type": "cni", "path": str(file), "ports": ["18080:80"], "interface": "net0"}
     agent.start_container("web", definition(f"{ADDRESSES}; {SERVES}", network=uses))
     assert network.read_urls(["http://127.0.0.1:18080/"]) == {"http://127.0.0.1:18080/": "here"}
@@ -79,7 +79,7 @@ def test_a_network_of_cni_comes_and_goes(
 
     agent.remove("web")
     network.run("ip", "link", "delete", str(conflist["name"]))
-    assert (network.list_rules(), network.list_links(), read_mounts("self")) == before
+    assert (network.list_rules(), network.list_links(), mounts_of(agent)) == before
     assert leases(conflist, tmp_path) == []
     kept = [file for file in list_files(agent.layout) if "/attached/" in file and file.endswith(".json")]
     assert kept == []

@@ -28,6 +28,7 @@ from orchestrator.core.rootfs import (
     build_skeleton,
     find_obstacle,
     follow_usr_links,
+    give_way,
     host_mounts,
     is_below,
     is_of_host,
@@ -169,19 +170,10 @@ def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts
 
 def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
     parts = tuple(_Part(each, each.contribute(facts)) for each in find_uses(name, definition))
-    return tuple(_give_way(part, definition.mounts) if part.used.group is Group.NETWORKS else part for part in parts)
-
-
-def _give_way(part: _Part, mounted: Iterable[str]) -> _Part:
-    """What a network mounts, but for what the definition mounts there, or above."""
-    folders = tuple(mounted)
-
-    def stays(path: str) -> bool:
-        return not any(is_below(path, folder) for folder in folders)
-
-    mounts = tuple(each for each in part.contribution.mounts if stays(each.destination))
-    entries = tuple(each for each in part.contribution.entries if stays(each.path))
-    return _Part(part.used, attrs.evolve(part.contribution, mounts=mounts, entries=entries))
+    return tuple(
+        _Part(each.used, give_way(each.contribution, definition.mounts)) if each.used.group is Group.NETWORKS else each
+        for each in parts
+    )
 
 
 def _find_faults(parts: Iterable[_Part]) -> list[Fault]:

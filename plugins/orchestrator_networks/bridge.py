@@ -26,6 +26,8 @@ from orchestrator.plugin import (
     Question,
     Stage,
     Use,
+    ask_resolv_conf,
+    follow_resolv_conf,
     option,
 )
 from orchestrator_networks.conflist import NAME
@@ -78,8 +80,8 @@ class Bridge:
     )
 
     def questions(self) -> Iterable[Question]:
-        """Whether the plugins are there, and what they run."""
-        return plugin_questions(PLUGINS)
+        """Whether the plugins are there, and what they run; what the host's resolv.conf says."""
+        return (*plugin_questions(PLUGINS), *ask_resolv_conf(own_network=True))
 
     def contribute(self, use: Use, facts: Facts) -> Contribution:
         """A namespace, the hosts file, and what is to be done for each instance."""
@@ -99,6 +101,7 @@ class Bridge:
             mounts=(Mount(HOSTS, "bind", source, ("bind", "private", "ro", "nosuid", "nodev", "noexec")),),
             entries=(FileEntry(HOSTS),),
             namespaces=(Namespace("network"),),
+            live=(follow_resolv_conf(facts, own_network=True),),
             attach=(
                 Attachment(stage=Stage.PREPARE, work={**work, "stage": "prepare"}),
                 Attachment(stage=Stage.CONNECT, work={**work, "stage": "connect"}),

@@ -29,6 +29,8 @@ from orchestrator.plugin import (
     TextQuestion,
     TextsQuestion,
     Use,
+    ask_resolv_conf,
+    follow_resolv_conf,
     option,
 )
 from orchestrator_networks.conflist import (
@@ -146,8 +148,9 @@ class CniNetwork:
     )
 
     def questions(self) -> Iterable[Question]:
-        """What the files say, and which plugins there are."""
+        """What the files say, which plugins there are, and what the host's resolv.conf says."""
         yield from folder_questions()
+        yield from ask_resolv_conf(own_network=True)
         if self.name is not None:
             yield _FILES
         if self.path is not None:
@@ -169,6 +172,7 @@ class CniNetwork:
         network = Network(conflist=conflist, interface=self.interface, arguments=arguments)
         return Contribution(
             namespaces=(Namespace("network"),),
+            live=(follow_resolv_conf(facts, own_network=True),),
             attach=(Attachment(stage=Stage.CONNECT, work=network.to_work()),),
             claims=ports.claims,
             faults=tuple(faults),

@@ -19,6 +19,8 @@ from orchestrator.plugin import (
     PathQuestion,
     Question,
     Use,
+    ask_resolv_conf,
+    follow_resolv_conf,
     option,
 )
 
@@ -35,8 +37,8 @@ class PathNetwork:
     )
 
     def questions(self) -> Iterable[Question]:
-        """What stands there."""
-        return (PathQuestion(self.path),)
+        """What stands there, and what the host's resolv.conf says."""
+        return (PathQuestion(self.path), *ask_resolv_conf(own_network=True))
 
     def contribute(self, use: Use, facts: Facts) -> Contribution:
         """The namespace, which the runtime joins. The path stays as it is written: whoever makes the namespace anew
@@ -44,7 +46,10 @@ class PathNetwork:
         answer = facts.paths[self.path]
         match answer.kind:
             case PathKind.FILE:
-                return Contribution(namespaces=(Namespace("network", self.path),))
+                return Contribution(
+                    namespaces=(Namespace("network", self.path),),
+                    live=(follow_resolv_conf(facts, own_network=True),),
+                )
             case PathKind.MISSING:
                 folder, _, name = self.path.rpartition("/")
                 why, hint = "no such file or directory", f"ip netns add {name}" if folder == "/run/netns" else ""

@@ -104,7 +104,9 @@ def test_a_fixed_address_and_the_loopback(agent: AgentProcess) -> None:
         "address": "10.79.0.9",
         "mac": "02:00:00:00:00:09",
     }
-    said = agent.run_to_end("fixed", f"{ADDRESSES}; cat /etc/hosts /sys/class/net/eth0/address", network=uses)
+    said = agent.run_to_end(
+        "fixed", f"{ADDRESSES}; cat /etc/hosts /sys/class/net/eth0/address /etc/resolv.conf", network=uses
+    )
     assert "lo 127.0.0.1/8" in said
     assert "eth0 10.79.0.9/24" in said
     assert "10.79.0.9\tfixed" in said

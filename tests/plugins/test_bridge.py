@@ -25,6 +25,7 @@ from orchestrator.plugin import (
     PortClaim,
     Ran,
     Stage,
+    TextQuestion,
     Use,
 )
 from orchestrator.testing.plugin_host import Command, Killed
@@ -45,7 +46,8 @@ def facts_of(kind: Bridge, *, missing: tuple[str, ...] = (), cni_path: tuple[str
     there |= {IPTABLES, IP} - set(missing)
     asked = (each.path for each in kind.questions() if isinstance(each, PathQuestion))
     paths = {path: PathAnswer(PathKind.FILE if path in there else PathKind.MISSING, path) for path in asked}
-    return Facts(evolve(HOST, cni_path=cni_path), paths=paths)
+    texts = {each: "nameserver 127.0.0.53\n" for each in kind.questions() if isinstance(each, TextQuestion)}
+    return Facts(evolve(HOST, cni_path=cni_path), paths=paths, texts=texts)
 
 
 def contribute(
@@ -118,6 +120,7 @@ def test_what_it_contributes() -> None:
     assert [(mount.destination, mount.source) for mount in made.mounts] == [
         ("/etc/hosts", "@shared/bridge/default/hosts")
     ]
+    assert [each.path for each in made.live] == ["/etc/resolv.conf"]
     assert made.claims == (
         PortClaim(protocol="tcp", port=8080, path=("ports", 0)),
         PortClaim(protocol="udp", port=53, address="127.0.0.1", path=("ports", 1)),

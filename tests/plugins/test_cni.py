@@ -72,7 +72,7 @@ def contribute(
             case TextsQuestion():
                 facts = evolve(facts, folder_texts={question: tuple(sorted(files.items()))})
             case TextQuestion(path=path):
-                facts = evolve(facts, texts={question: files.get(path)})
+                facts = evolve(facts, texts={**facts.texts, question: files.get(path)})
             case PathQuestion(path=path):
                 kind_there = PathKind.FILE if path in files else PathKind.MISSING
                 facts = evolve(facts, paths={path: PathAnswer(kind_there, path)})
@@ -100,6 +100,7 @@ def test_a_conflist_goes_into_the_work(kind: CniNetwork, files: dict[str, str | 
     made = contribute(kind, files)
     assert made.faults == ()
     assert made.namespaces == (Namespace("network"),)
+    assert [each.path for each in made.live] == ["/etc/resolv.conf"]
     (attachment,) = made.attach
     assert attachment.stage is Stage.CONNECT
     assert attachment.work == {"conflist": LAN, "interface": "eth0", "arguments": {}, "lasting": True}
@@ -108,7 +109,7 @@ def test_a_conflist_goes_into_the_work(kind: CniNetwork, files: dict[str, str | 
 def test_files_are_asked_for_where_they_are_and_are_as_good_as_a_part_of_the_definition() -> None:
     assert TextsQuestion(FOLDER, SUFFIXES) in CniNetwork(name="lan").questions()
     assert TextQuestion(FILE, watch=True) in CniNetwork(path=FILE).questions()
-    assert not any(isinstance(each, TextsQuestion | TextQuestion) for each in CniNetwork(text=TEXT).questions())
+    assert not any(isinstance(each, TextsQuestion) for each in CniNetwork(text=TEXT).questions())
 
 
 def test_what_a_container_wants_becomes_arguments_of_capabilities() -> None:
@@ -263,12 +264,13 @@ def test_any_text_is_ports_or_a_mistake(text: str) -> None:
 def test_a_path_is_a_namespace_that_is_there() -> None:
     kind = PathNetwork(path=AbsolutePath("/run/netns/blue"))
     assert isinstance(kind, NetworkKind)
-    (question,) = kind.questions()
+    question, *others = kind.questions()
     assert question == PathQuestion("/run/netns/blue")
+    texts = {each: "nameserver 10.0.0.1\n" for each in others if isinstance(each, TextQuestion)}
 
     def with_kind(there: PathKind) -> Contribution:
         return kind.contribute(
-            Use("web"), Facts(HOST, paths={kind.path: PathAnswer(there, kind.path, "permission denied")})
+            Use("web"), Facts(HOST, paths={kind.path: PathAnswer(there, kind.path, "permission denied")}, texts=texts)
         )
 
     assert with_kind(PathKind.FILE).namespaces == (Namespace("network", "/run/netns/blue"),)

@@ -7,7 +7,9 @@ from orchestrator.core.resolvconf import ask_resolv_conf, follow_resolv_conf
 from orchestrator.model.contribution import Attachment, BundleFile, Contribution, LiveFile, PortClaim, Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -48,11 +50,13 @@ __all__ = [
     "Contribution",
     "DeviceNode",
     "Duration",
+    "EntriesQuestion",
     "Entry",
     "EnvName",
     "Facts",
     "Fault",
     "FileEntry",
+    "FolderAnswer",
     "FolderEntry",
     "Group",
     "Guess",

@@ -27,7 +27,7 @@ from orchestrator.system.sources import read_sources
 from orchestrator.tasks.compile import Compiled
 from orchestrator.tasks.gather import Asked, gather_facts
 from orchestrator.tasks.kept import Followed, is_another, put_beside
-from orchestrator.tasks.linking import LinkCheck
+from orchestrator.tasks.linking import NONE_STANDING, LinkCheck
 
 
 class DirectoryUnreadable(OutsideError):
@@ -59,7 +59,7 @@ def compile_directory(
         kept = await _compile_sources(others, plugged.parser) if others else {}
         return Followed({**checked, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
 
-    followed = trio.run(LinkCheck().check_and_follow, {**compiled, **doubled}, {}, follow)
+    followed = trio.run(LinkCheck().check_and_follow, {**compiled, **doubled}, NONE_STANDING, follow)
     return CompiledDirectory(
         {name: each.result for name, each in followed.names.items()}, (*plugged.problems, *files.misnamed)
     )

@@ -3,19 +3,27 @@
 What few definitions need is loaded with the first of them, as in `orchestrator.core.further`.
 """
 
+from attrs import evolve
+
 from orchestrator.core.cdi_names import has_cdi_names
 from orchestrator.core.files import choose_args
 from orchestrator.core.foreign import Patience
 from orchestrator.core.parts import Part
 from orchestrator.core.plugged import find_uses
+from orchestrator.core.rootfs import give_way
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts
 from orchestrator.model.problem import Fault
 
 
 def contribute_kinds(name: str, definition: Definition, facts: Facts, patience: Patience) -> tuple[Part, ...]:
-    """What the kinds of a definition contribute. patience: with them."""
-    return tuple(Part(each.path, each.contribute(facts, patience), each) for each in find_uses(name, definition))
+    """What the kinds of a definition contribute; a network mounts nothing where the definition does. patience: with
+    them."""
+    parts = tuple(Part(each.path, each.contribute(facts, patience), each) for each in find_uses(name, definition))
+    return tuple(
+        part if part.is_mount else evolve(part, contribution=give_way(part.contribution, definition.mounts))
+        for part in parts
+    )
 
 
 def collect_parts(

@@ -4,12 +4,12 @@ devices add, and the hooks of directories. How they are joined is for `orchestra
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.core.plugged import PluggedUse
 from orchestrator.core.rootfs import is_below
 from orchestrator.model.attached import PlannedAttachment
-from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
+from orchestrator.model.contribution import BundleFile, Contribution, LiveFile, PortClaim
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 
@@ -49,6 +49,11 @@ def plan_attachments(parts: Iterable[Part]) -> tuple[PlannedAttachment, ...]:
     """What kinds are to do on the host for each instance."""
     used = ((part.used, part.contribution) for part in parts)
     return tuple(planned for each, contribution in used if each is not None for planned in each.plan(contribution))
+
+
+def list_claims(parts: Iterable[Part]) -> tuple[PortClaim, ...]:
+    """The ports of the host that kinds take, with their paths as in the definition."""
+    return tuple(evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims)
 
 
 def join_files(parts: Iterable[Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:

@@ -100,7 +100,8 @@ class _Page:
             return
         yield from ("", "| field | type | default | an edit is | what it is | example |", "|---|---|---|---|---|---|")
         for row in rows:
-            cells = (f"`{row.name}`", row.type, row.default, row.change, row.text, f"`{row.example}`")
+            example = f"`{row.example}`" if row.example else ""
+            cells = (f"`{row.name}`", row.type, row.default, row.change, row.text, example)
             yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
 
     def list_options(self, table: Schema) -> tuple[OptionRow, ...]:
@@ -109,7 +110,7 @@ class _Page:
 
     def _describe(self, name: str, field: Schema, required: bool) -> OptionRow:
         text, default = _split_default(field, required)
-        example = write_toml(_example_of(field))
+        example = write_toml(_example_of(field)) if "examples" in field else ""
         return OptionRow(name, self._name_type(field), default, field["x-change"], text, example)
 
     def _name_type(self, node: Schema) -> str:

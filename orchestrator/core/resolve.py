@@ -21,7 +21,7 @@ from orchestrator.core.lacking import find_lacking, find_lacking_hooks
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
-from orchestrator.core.parts import Part, find_part_faults, join_files, plan_attachments
+from orchestrator.core.parts import Part, find_part_faults, join_files, list_claims, plan_attachments
 from orchestrator.core.platform import check_platform
 from orchestrator.core.policy import choose_policy
 from orchestrator.core.questions import account_questions
@@ -137,9 +137,7 @@ def resolve_spec(
         policy=policy,
         attachments=plan_attachments(parts),
         live=live,
-        claims=tuple(
-            attrs.evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims
-        ),
+        claims=list_claims(parts),
         shares_network_of=shares,
         store=layout.store if named is not None else find_kept(definition, facts),
     )
@@ -160,6 +158,7 @@ def _resolve_bundle(
         files=files,
         attachments=plan_attachments(parts),
         live=tuple(each for each in live if not each.over_hosts),
+        claims=list_claims(parts),
         store=_join_uses(spec.store, find_kept(definition, facts)),
     )
 

@@ -7,6 +7,8 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping
 
+from attrs import evolve
+
 from orchestrator.core.defaults import (
     ETC_FILES,
     ETC_FOLDERS,
@@ -15,6 +17,7 @@ from orchestrator.core.defaults import (
     SYSTEM_MOUNTS,
     USR_FOLDERS,
 )
+from orchestrator.model.contribution import Contribution
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import HostFacts, PathAnswer, PathKind
 from orchestrator.model.oci import Mount
@@ -64,6 +67,17 @@ def merge_mounts(defaults: Iterable[Mount], own: Iterable[Mount]) -> tuple[Mount
         if not any(is_below(mount.destination, path) for path in hiding):
             chosen[mount.destination] = mount
     return tuple(sorted(chosen.values(), key=lambda mount: mount.destination.split("/")))
+
+
+def give_way(contribution: Contribution, mounted: Iterable[str]) -> Contribution:
+    """What a network brings along, without what it mounts where the definition mounts something, or below that."""
+    folders = tuple(mounted)
+
+    def stays(path: str) -> bool:
+        return not any(is_below(path, folder) for folder in folders)
+
+    mounts = tuple(each for each in contribution.mounts if stays(each.destination))
+    return evolve(contribution, mounts=mounts, entries=tuple(each for each in contribution.entries if stays(each.path)))
 
 
 def build_skeleton(links: Mapping[str, str], mounts: Iterable[Mount], own: Iterable[Entry]) -> SkeletonRoot:

@@ -125,7 +125,8 @@ class _Maker:
         default = default_of(declared)
         if default is not attrs.NOTHING and default is not None:
             schema["default"] = write_value(default, wanted, self.registry)
-        schema["examples"] = [tomllib.loads(f"example = {metadata['example']}")["example"]]
+        if metadata["example"]:
+            schema["examples"] = [tomllib.loads(f"example = {metadata['example']}")["example"]]
         schema["x-change"] = metadata["change"].value
         return schema
 

@@ -174,7 +174,8 @@ class Definition:
     )
     network: NetworkKind | None = option(
         default=None,
-        doc="The network: `none` (its own, with a loopback only) or `host`, or a plugin's kind. Default: `none`.",
+        doc="The network: `none` (its own, with a loopback only), `host`, `bridge`, `cni`, `path`, or a plugin's kind. "
+        "Default: `none`.",
         change=Change.REPLACE,
         example='"host"',
     )

@@ -138,5 +138,6 @@ class ReadySpec:
     attachments: tuple[PlannedAttachment, ...] = ()
     """As of `Spec`."""
     live: tuple[LiveFile, ...] = ()
+    claims: tuple[PortClaim, ...] = ()
     store: StoreUse | None = None
     """As of `Spec`: the bundle itself may lie in a store."""

@@ -24,6 +24,7 @@ from orchestrator.model.facts import (
     ClosureQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
     PlaceQuestion,
     Question,
@@ -135,7 +136,7 @@ async def compile_sources(
         kinds = find_kinds(name, definition, registry)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
-            by_content = (DigestQuestion, ClosureQuestion)
+            by_content = (DigestQuestion, ClosureQuestion, EntriesQuestion)
             nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
             read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)
@@ -153,7 +154,8 @@ async def compile_sources(
             )
         else:
             fields = describe_fields(definition, registry, digests) | describe_links(spec.store)
-            target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields, spec.live)
+            bundle = render_bundle(spec)
+            target = Target(bundle, spec.resources, spec.policy, source, fields, spec.live, spec.claims)
             answers = {question: _answer(question, facts) for question in contents}
             made = Compiled(
                 source, target, answers=answers, links=links, followed=followed, kinds=kinds, registry=registry

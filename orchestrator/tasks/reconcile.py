@@ -24,7 +24,7 @@ from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.grace import Grace
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
-from orchestrator.tasks.linking import LinkCheck
+from orchestrator.tasks.linking import LinkCheck, Standing
 from orchestrator.tasks.nixfiles import NixFiles
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
@@ -335,10 +335,11 @@ class Reconciler:
             if not each.gone and each.target is not None and name not in self._unclaimed
         }
 
-    def _standing(self) -> dict[str, tuple[str, ...]]:
-        """Whom those come after that there are."""
-        there = ((name, each) for name, each in self._supervisions.items() if not each.gone)
-        return {name: each.comes_after for name, each in there if each.target is not None}
+    def _standing(self) -> Standing:
+        """Whom those come after that there are, and which ports they have."""
+        there = [(name, each) for name, each in self._supervisions.items() if not each.gone and each.target is not None]
+        after = {name: each.comes_after for name, each in there}
+        return Standing(after, {name: each.target.claims for name, each in there if each.target and each.target.claims})
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""

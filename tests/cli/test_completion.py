@@ -76,7 +76,7 @@ def test_bash_knows_the_program(environ: dict[str, str]) -> None:
         (["status", "--js"], ["--json"]),
         (["exec", "a"], ["api"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
-        (["plugins", "b"], ["bind"]),
+        (["plugins", "bi"], ["bind"]),
         (["plugins", "ne"], ["new"]),
         (["plugins", "new", ""], ["mount", "network"]),
         (["run", "--exit-policy", ""], ["leave", "stop"]),

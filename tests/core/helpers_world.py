@@ -84,7 +84,18 @@ HOST = HostFacts(
 )
 
 FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin", *HOOK_FILES)
-FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
+CNI_PLUGINS = ("bridge", "firewall", "host-local", "portmap")
+FILES = (
+    *(f"/usr/lib/cni/{name}" for name in CNI_PLUGINS),
+    "/usr/sbin/iptables",
+    "/usr/sbin/ip",
+    "/run/netns/blue",
+    "/srv/app.conf",
+    "/srv/large.json",
+    "/usr/bin/true",
+    "/bin/true",
+    "/etc/ssl/certs/ca.crt",
+)
 LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
 """Beside those that lead into the store: see PLACES."""
 
@@ -167,11 +178,20 @@ DENIED = "/srv/denied"
 
 ENTRIES = {
     "/srv/bundles/web/rootfs": FolderAnswer(("bin", "dev", "nix", "proc", "sys"), ("init",), (("lib", "bin"),)),
+    "/usr/lib/cni": FolderAnswer(files=CNI_PLUGINS),
 }
-"""What the roots of ready bundles have at their top."""
+"""What the roots of ready bundles have at their top, and where CNI's plugins are."""
 
 
-FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES}
+NETWORK_FILES = {
+    "/etc/cni/net.d": {
+        "10-lan.conflist": '{"cniVersion": "1.0.0", "name": "lan", "plugins": [{"type": "bridge", '
+        '"ipam": {"type": "host-local"}}, {"type": "portmap", "capabilities": {"portMappings": true}}]}',
+        "20-wan.conf": '{"cniVersion": "0.4.0", "name": "wan", "type": "macvlan"}',
+        "30-none.conf": "{",
+    }
+}
+FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES, **NETWORK_FILES}
 """What the files of folders say, by the folder's path and the file's name."""
 
 

@@ -23,9 +23,12 @@ from typing import Any
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.bridge import Bridge
+from orchestrator_networks.cni import CniNetwork
 from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
+from orchestrator_networks.path import PathNetwork
 
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.render import render_bundle, render_instance
@@ -46,6 +49,9 @@ REGISTRY = (
     .with_kind(Group.NETWORKS, "none", NoNetwork)
     .with_kind(Group.NETWORKS, "host", HostNetwork)
     .with_kind(Group.NETWORKS, "container", ContainerNetwork)
+    .with_kind(Group.NETWORKS, "path", PathNetwork)
+    .with_kind(Group.NETWORKS, "cni", CniNetwork)
+    .with_kind(Group.NETWORKS, "bridge", Bridge)
 )
 
 COMMENT = re.compile(r"# (expect|entry|line|keep|fault|hint): (.*)")

@@ -46,8 +46,11 @@ def test_its_entry_points_load(installed: Path, tmp_path: Path) -> None:
     lines = run(installed / "bin" / "python", "-c", program, cwd=tmp_path).stdout.splitlines()
     assert [line.rsplit(" ", 1)[0] for line in lines] == [
         "orchestrator.mounts bind",
+        "orchestrator.networks bridge",
+        "orchestrator.networks cni",
         "orchestrator.networks host",
         "orchestrator.networks none",
+        "orchestrator.networks path",
         "console_scripts orchestrator",
     ]
 

@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.bridge import Bridge
 from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
@@ -73,6 +74,7 @@ def test_the_built_in_kinds_come_through_the_door_and_are_loaded_when_they_are_n
     assert registry.find(Group.MOUNTS, "bind") is Bind
     networks = registry.of(Group.NETWORKS)
     assert (networks["none"], networks["host"], networks["container"]) == (NoNetwork, HostNetwork, ContainerNetwork)
+    assert networks["bridge"] is Bridge
     assert registry.origin_of(Group.MOUNTS, "bind").builtin
     assert not registry.unusable_of(Group.MOUNTS)
 

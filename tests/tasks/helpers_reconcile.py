@@ -32,6 +32,7 @@ from orchestrator.testing.notifier import FakeNotifier
 from orchestrator.testing.plugins import FakePlugins
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
+from tests.tasks.helpers_kinds import Ports
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
 WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
@@ -85,7 +86,7 @@ class Stage:
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )
-        networks = {"host": HostNetwork, "container": ContainerNetwork}
+        networks = {"host": HostNetwork, "container": ContainerNetwork, "ports": Ports}
         registry = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: networks})
         self.holds = Holds(self.disk)
         self.plugins = FakePlugins(registry)

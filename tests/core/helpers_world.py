@@ -189,7 +189,7 @@ NETWORK_FILES = {
         '"ipam": {"type": "host-local"}}, {"type": "portmap", "capabilities": {"portMappings": true}}]}',
         "20-wan.conf": '{"cniVersion": "0.4.0", "name": "wan", "type": "macvlan"}',
         "30-none.conf": "{",
-    }
+    },
 }
 FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES, **NETWORK_FILES}
 """What the files of folders say, by the folder's path and the file's name."""

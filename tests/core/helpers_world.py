@@ -31,6 +31,8 @@ from orchestrator.model.facts import (
     DigestAnswer,
     DigestQuestion,
     EntriesQuestion,
+    ExecAnswer,
+    ExecQuestion,
     Facts,
     FolderAnswer,
     HostFacts,
@@ -71,6 +73,7 @@ from orchestrator.model.types import (
 from orchestrator.testing.nix import FakeNixStore, FakePath
 from tests.core.helpers_cdi import CDI_FILES
 from tests.core.helpers_hooks import HOOK_FILES
+from tests.core.helpers_program import answer_program
 from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
@@ -205,6 +208,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     closures: dict[ClosureQuestion, ClosureAnswer] = {}
     entries: dict[str, FolderAnswer | None] = {}
     folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
+    programs: dict[ExecQuestion, ExecAnswer] = {}
     unanswered: set[Question] = set()
     for question in questions:
         match question:
@@ -222,6 +226,8 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 places[question] = None if target is None else store.folder + target.removeprefix(STORE)
                 if path.startswith(f"{SILENT}/"):
                     unanswered.add(question)
+            case ExecQuestion():
+                programs[question] = answer_program(question)
             case TextsQuestion(path=path, suffixes=suffixes):
                 files = FOLDER_TEXTS.get(path, {})
                 folder_texts[question] = tuple(each for each in sorted(files.items()) if each[0].endswith(suffixes))
@@ -241,6 +247,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
         closures=closures,
         entries=entries,
         folder_texts=folder_texts,
+        programs=programs,
         unanswered=frozenset(unanswered),
     )
 

@@ -40,12 +40,14 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source
 from orchestrator.model.spec import SkeletonRoot
 from tests.core.helpers_world import assert_valid, instance_of, learn
+from tests.plugins.helpers_exec import make_kind
 
 FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
 
 REGISTRY = (
     Registry()
     .with_kind(Group.MOUNTS, "bind", Bind)
+    .with_kind(Group.MOUNTS, "disk", make_kind())
     .with_kind(Group.NETWORKS, "none", NoNetwork)
     .with_kind(Group.NETWORKS, "host", HostNetwork)
     .with_kind(Group.NETWORKS, "container", ContainerNetwork)

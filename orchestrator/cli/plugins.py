@@ -4,9 +4,9 @@ import json
 
 import click
 
-from orchestrator.cli.errors import FAILED, write_output
+from orchestrator.cli.errors import FAILED, warn, write_output
 from orchestrator.cli.names import complete_files, complete_kinds
-from orchestrator.cli.settings import make_absolute
+from orchestrator.cli.settings import config_option, make_absolute
 from orchestrator.ports import OutsideError
 
 LIST, NEW = "list", "new"
@@ -25,7 +25,7 @@ class KindsGroup(click.Group):
         return super().parse_args(ctx, args if named else [LIST, *args])
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        formatter.write_usage(ctx.command_path, "[NAME] [--json]")
+        formatter.write_usage(ctx.command_path, "[NAME] [--json] [--config DIR]")
         formatter.write_usage(ctx.command_path, "new mount|network NAME [DIR]")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -44,16 +44,20 @@ def command() -> None:
 @command.command(LIST)
 @click.argument("name", default="", shell_complete=complete_kinds)
 @click.option("--json", "as_json", is_flag=True, help="For programs, with the JSON Schema of each kind's options.")
-def list_plugins(name: str, as_json: bool) -> int:
+@config_option
+def list_plugins(name: str, as_json: bool, config: str) -> int:
     """Show which kinds there are, or what can be written of one."""
     # Here, since completion in a shell loads this module too.
     from orchestrator.cli.table import print_table
     from orchestrator.core.kinds import HEADERS, list_kinds, write_page, write_row
     from orchestrator.core.suggest import suggest_similar
-    from orchestrator.system.entrypoints import load_registry
+    from orchestrator.system.plugins import load_plugins
 
-    registry = load_registry()
+    plugged = load_plugins(config)
+    registry = plugged.parser.registry
     pages = list_kinds(registry, name)
+    for problem in () if pages and name else plugged.problems:
+        warn(str(problem))
     if name and not pages:
         hint = suggest_similar(name, [page.name for page in list_kinds(registry)])
         raise NoSuchKind(f'there is no kind "{name}"{f": {hint}" if hint else ""}')

@@ -48,6 +48,40 @@ def test_a_name_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", 'orchestrator: there is no kind "bnid": did you mean "bind"?\n')
 
 
+ONE_FILE = '''\
+"""A kind of my own."""
+from typing import ClassVar
+from attrs import frozen
+from orchestrator.plugin import Contribution, MountKind
+
+@frozen(kw_only=True)
+class Mine(MountKind):
+    """Nothing at all."""
+    type: ClassVar[str] = "mine"
+    def questions(self): return ()
+    def contribute(self, use, facts): return Contribution()
+'''
+
+
+def test_files_of_the_plugins_folder_are_listed_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "mine.py").write_text(ONE_FILE)
+    (folder / "broken.py").write_text(ONE_FILE.replace("mine", "broken").replace("frozen(", "frozne("))
+    (folder / "wrong.py").write_text("x =\n")
+    assert main(["plugins", "--config", f"{tmp_path}"]) == 0
+    out, err = capsys.readouterr()
+    (mine,) = (line for line in out.splitlines() if line.startswith("mount    mine "))
+    assert mine.split(maxsplit=3)[2:] == [f"{folder}/mine.py", "Nothing at all"]
+    (broken,) = (line for line in out.splitlines() if line.startswith("mount    broken "))
+    assert f"  cannot be used: {folder}/broken.py:6: NameError: name 'frozne' is not defined" in broken
+    assert re.search(rf"^orchestrator: {folder}/wrong.py:1:\d+: SyntaxError: invalid syntax$", err, re.MULTILINE)
+    assert main(["plugins", "broken", "--config", f"{tmp_path}"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("mount broken: (no description)\n")
+    assert err == ""
+
+
 @pytest.mark.parametrize("noun", ["mount", "network"])
 def test_a_new_project_passes_its_own_test(noun: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its pytest and its mypy, as its author would run them, with nothing installed."""
@@ -97,5 +131,5 @@ def test_a_project_that_cannot_be(arguments: list[str], beginning: str, capsys: 
 def test_help_shows_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plugins", "--help"]) == 0
     out = capsys.readouterr().out
-    assert "plugins [NAME] [--json]\n" in out
+    assert "plugins [NAME] [--json] [--config DIR]\n" in out
     assert "plugins new mount|network NAME [DIR]\n" in out

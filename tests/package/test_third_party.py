@@ -130,3 +130,9 @@ def test_what_git_refuses_is_told(agent: AgentProcess, tmp_path: Path) -> None:
     row = agent.wait_state("web", "backoff")
     assert f"cannot prepare the mount /site (git): git cannot check out {'1' * 40}: fatal: " in row["message"]
     assert os.listdir(f"{agent.layout.kept}/git") == []
+
+
+def test_it_is_listed_with_its_version(installed: Path) -> None:
+    done = subprocess.run([f"{installed}/bin/orchestrator", "plugins"], capture_output=True, text=True, check=True)
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("mount    git "))
+    assert "  orchestrator-mount-git 0.1.0  " in line

@@ -85,6 +85,8 @@ def test_its_files_are_tidy(tmp_path: Path) -> None:
         ("a … c\n", "a b c\n", True),
         ("a … c\n", "a b\nc\n", False),
         ("a.c\n", "abc\n", False),
+        ("a  b\n", "a     b\n", True),
+        ("  a b\n", "    a b\n", False),
     ],
 )
 def test_what_is_printed_is_compared(expected: str, printed: str, fits: bool) -> None:

@@ -20,7 +20,6 @@ import trio
 from attrs import evolve, frozen
 
 from orchestrator.api.server import serve
-from orchestrator.core.parse import Parser
 from orchestrator.core.settings import decode_settings
 from orchestrator.core.trim import EVENTS_BOUND
 from orchestrator.model.bundle import HostLimits
@@ -38,7 +37,6 @@ from orchestrator.system.control import ControlSocket
 from orchestrator.system.controllers import find_host_limits
 from orchestrator.system.directory import WatchedDirectory
 from orchestrator.system.disk import HostDisk
-from orchestrator.system.entrypoints import load_registry, read_plugin_versions
 from orchestrator.system.facts import HostWorld
 from orchestrator.system.fdstore import SystemdStore
 from orchestrator.system.generations import HostGenerations
@@ -49,9 +47,12 @@ from orchestrator.system.listeners import HostListeners
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
 from orchestrator.system.manager import is_going_down
+from orchestrator.system.netns import HostNetworks
 from orchestrator.system.nixbuild import HostNix
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
+from orchestrator.system.pluginfolder import read_plugins
+from orchestrator.system.plugins import HostPlugins
 from orchestrator.system.probes import HostProber
 from orchestrator.system.reaper import Children, become_subreaper, reap_orphans
 from orchestrator.system.runtimes import AGAIN_AFTER, await_runtime, take_runtimes
@@ -74,6 +75,9 @@ from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking, describe_unknown
 from orchestrator.tasks.trim import trim_log
 from orchestrator.tasks.undo import undo_strays
+
+PLUGINS_AT_MOST = 2.0
+"""Seconds for the first reading of the plugins folder."""
 
 DEFECT = 70
 """The exit code of a bug of ours: EX_SOFTWARE of sysexits.h(3head)."""
@@ -173,8 +177,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     def find_group(instance: str) -> str:
         return left.groups.get(instance) or opened.groups.path(instance)
 
-    parser = Parser(load_registry())
-    attacher = HostAttacher(opened.layout, opened.children, lambda: parser.registry)
+    plugins = await _load_plugins(opened)
+    attacher = HostAttacher(opened.layout, opened.children, lambda: plugins.lasting)
     # Before what systemd has kept, and nobody has taken, is given up.
     listeners = HostListeners(opened.store if opened.holds_sockets else Holding(opened.layout.holder))
     await undo_strays(
@@ -195,7 +199,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     outside = _make_outside(opened, attacher, listeners, starts_at_a_time, sweeper, clock_shift)
     world, holds = HostWorld.probe(opened.children, opened.runtime.name), Holds(disk)
     generations = HostGenerations(opened.layout)
-    history = History(generations, read_plugin_versions(), reporter, time.time, disk.keep_store_paths)
+    history = History(generations, plugins.plugged.versions, reporter, time.time, disk.keep_store_paths)
     await history.recall_pin()
 
     def look_again() -> None:
@@ -212,7 +216,9 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     layout = opened.layout
     ours = (layout.agent, layout.lock, layout.state_lock, layout.control)
     nix = NixFiles(HostNix(world.host.store, opened.children, os.environ, layout.builds))
-    reconciler = Reconciler(opened.directory, world, parser, outside, holds, history, nix, look_after_directories, ours)
+    reconciler = Reconciler(
+        opened.directory, world, plugins, outside, holds, history, nix, look_after_directories, ours
+    )
     remaking = Remaking(
         locks=opened.locks,
         control=opened.control,
@@ -222,7 +228,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         say=reporter.say,
         what=f"{layout.run} or {layout.state}",
     )
-    operator = AgentOperator(reconciler, holds, history, reporter, parser, lambda: ending.ask("an operator", stop=True))
+    operator = AgentOperator(reconciler, holds, history, reporter, lambda: ending.ask("an operator", stop=True))
     reporter.note(RecordKind.AGENT_STARTED, message=f"{reporter.agent.version} with {reporter.agent.runtime_name}")
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
@@ -266,6 +272,17 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         reporter.note(RecordKind.AGENT_STOPPED)
         reports.cancel_scope.cancel()
     return code
+
+
+async def _load_plugins(opened: _Opened) -> HostPlugins:
+    """The kinds as they are at first: what was left is undone by them, before the directory is looked at."""
+    plugins = HostPlugins()
+    for note in plugins.notes:
+        opened.reporter.say(note)
+    with trio.move_on_after(PLUGINS_AT_MOST):  # where that hangs, the look at the directory says so
+        files = await trio.to_thread.run_sync(read_plugins, opened.settings.config, abandon_on_cancel=True)
+        plugins.load(files)
+    return plugins
 
 
 async def _take_stock(opened: _Opened, clock_shift: float) -> Left | None:
@@ -326,6 +343,7 @@ def _make_outside(
         layout=opened.layout,
         groups=opened.groups,
         descriptors=opened.store,
+        networks=HostNetworks(),
         prober=HostProber(opened.children, opened.cgroups),
         notify_sockets=HostNotifySockets(opened.layout, opened.cgroups),
         host_limits=opened.host_limits,

@@ -3,10 +3,13 @@
 A kind is a frozen attrs class; its fields, declared with `option`, are its options. See plugins/README.md.
 """
 
+from orchestrator.core.resolvconf import ask_resolv_conf, follow_resolv_conf
 from orchestrator.model.contribution import Attachment, BundleFile, Contribution, LiveFile, PortClaim, Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
+    EntriesQuestion,
     Facts,
+    FolderAnswer,
     HostFacts,
     PathAnswer,
     PathKind,
@@ -18,31 +21,47 @@ from orchestrator.model.facts import (
     TextsQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
-from orchestrator.model.kinds import Attaching, MountKind, NetworkKind, Use
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.kinds import AskingByUse, Attaching, MountKind, NetworkKind, Use
+from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
 from orchestrator.model.registry import Group, Origin, Registry, Unusable
-from orchestrator.model.types import AbsolutePath, Duration, EnvName, HostName, SignalName, Size, UserName
+from orchestrator.model.types import (
+    AbsolutePath,
+    ContainerName,
+    Duration,
+    EnvName,
+    HostName,
+    SignalName,
+    Size,
+    UserName,
+)
 
 __all__ = [
     "AbsolutePath",
+    "AskingByUse",
     "At",
     "Attaching",
     "Attachment",
     "BundleFile",
     "Change",
     "Container",
+    "ContainerName",
     "Contribution",
+    "DeviceNode",
     "Duration",
+    "EntriesQuestion",
     "Entry",
     "EnvName",
     "Facts",
     "Fault",
     "FileEntry",
+    "FolderAnswer",
     "FolderEntry",
     "Group",
     "Guess",
+    "Hook",
+    "HookStage",
     "Host",
     "HostFacts",
     "HostFailed",
@@ -71,5 +90,7 @@ __all__ = [
     "Unusable",
     "Use",
     "UserName",
+    "ask_resolv_conf",
+    "follow_resolv_conf",
     "option",
 ]

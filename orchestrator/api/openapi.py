@@ -36,6 +36,7 @@ _PARTS = {
     Part.DEFINITION: "The definition as it is live, defaults in.",
     Part.SPEC: "What the definition was resolved to.",
     Part.CONFIG: "The config.json of the instance, without what files of variables say.",
+    Part.ORIGINS: "Which plugin, file, default or key of the definition contributed each part of the config.",
 }
 
 

@@ -13,12 +13,11 @@ from orchestrator.cli.progress import show_progress
 from orchestrator.cli.settings import make_absolute
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import check_source_name
-from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.source import Source
-from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.export import count_files, export_bundle
 from orchestrator.system.facts import HostWorld
+from orchestrator.system.plugins import load_plugins
 from orchestrator.system.sources import read_source
 
 
@@ -38,12 +37,15 @@ def command(file: str, output: str, copy: bool) -> int:
         return FAILED
     total = count_files(result.bundle) if copy and sys.stderr.isatty() else 0
     with show_progress("copying", total) as tell:
-        kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, tell=tell)
+        live = result.live or ()
+        kept = export_bundle(result.bundle, result.resources, make_absolute(output), copy=copy, live=live, tell=tell)
     for mount in kept:
         warn(f"{mount.destination} still comes from {mount.source} of the host")
     folder = os.path.normpath(output)
     if result.bundle.store is not None and not copy:
         warn("what it needs of the store is not kept from the garbage collector: nix-store --add-root does that")
+    if result.bundle.shares_network_of:
+        warn(f"its network is its own: only an agent can have it share that of {result.bundle.shares_network_of}")
     for variables in result.bundle.env_files:
         warn(f"what {variables.path} says now stands in {folder}/config.json, and only its owner may read that")
     write_output(f"{folder}\n")
@@ -54,5 +56,5 @@ async def _compile(source: Source) -> Target | Broken:
     problem = check_source_name(source)
     if problem is not None:
         return Broken((problem,))
-    compiled = await compile_all([source], Parser(load_registry()), HostWorld.probe())
+    compiled = await compile_all([source], load_plugins(os.path.dirname(source.file)).parser, HostWorld.probe())
     return compiled[source.name].result

@@ -14,15 +14,15 @@ from orchestrator.cli.nixbuilds import compile_all
 from orchestrator.cli.settings import default_config, wanted_runtime
 from orchestrator.core.excerpt import show_problem
 from orchestrator.core.listing import refuse_doubled, sort_sources
-from orchestrator.core.parse import Parser
 from orchestrator.core.suggest import list_choices
 from orchestrator.model.action import Broken
 from orchestrator.model.problem import Problem
 from orchestrator.model.source import Source
 from orchestrator.ports import OutsideError
 from orchestrator.system.directory import SUFFIXES
-from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
+from orchestrator.system.pluginfolder import read_plugins
+from orchestrator.system.plugins import HostPlugins
 from orchestrator.system.sources import read_source, read_sources
 from orchestrator.tasks.compile import Compiled
 from orchestrator.tasks.linking import LinkCheck
@@ -37,6 +37,8 @@ class _Batch:
     """Definitions that are looked at together."""
 
     sources: tuple[Source, ...]
+    folder: str
+    """Where they are."""
     is_whole: bool = False
     """They are all of a directory, so that what they say of each other can be checked too."""
 
@@ -56,7 +58,7 @@ class _Checked:
 def command(paths: tuple[str, ...], as_json: bool) -> int:
     """Say what is wrong with definitions: those of files, of directories, or of the watched directory."""
     if paths:
-        batches = [_read_directory(path) if os.path.isdir(path) else _Batch((read_source(path),)) for path in paths]
+        batches = [_read_directory(path) if os.path.isdir(path) else _read_file(path) for path in paths]
     else:
         batches = [_read_directory(os.environ.get("ORCHESTRATOR_CONFIG") or default_config())]
     checked = trio.run(_check, batches)
@@ -69,29 +71,40 @@ def command(paths: tuple[str, ...], as_json: bool) -> int:
     return FAILED if checked.problems else 0
 
 
+def _read_file(path: str) -> _Batch:
+    return _Batch((read_source(path),), os.path.dirname(path))
+
+
 def _read_directory(path: str) -> _Batch:
     """All definitions of a directory. Raises CannotCheck if it cannot be read."""
     listing = read_sources(path, SUFFIXES)
     if listing.error is not None:
         raise CannotCheck(listing.error)
-    return _Batch(listing.sources, is_whole=True)
+    return _Batch(listing.sources, path, is_whole=True)
 
 
 async def _check(batches: Iterable[_Batch]) -> _Checked:
-    parser, world = Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime())
+    world = HostWorld.probe(runtime=wanted_runtime())
+    plugins: dict[str, HostPlugins] = {}
     problems: list[Problem] = []
     texts: dict[str, str | None] = {}
     count = 0
     for batch in batches:
         count += len(batch.sources)
+        files = read_plugins(batch.folder)
+        plugged = plugins.setdefault(batch.folder, HostPlugins()).load(files)
+        parser = plugged.parser
+        if batch.is_whole:
+            problems += plugged.problems
+            texts |= {file.path: file.code.decode(errors="replace") for file in files}
         texts |= {source.file: source.text for source in batch.sources}
         foreign = [source for source in batch.sources if _is_foreign(source)]
         problems += map(_refuse_foreign, foreign)
-        files = sort_sources(source for source in batch.sources if source not in foreign)
-        problems += files.misnamed
+        ordered = sort_sources(source for source in batch.sources if source not in foreign)
+        problems += ordered.misnamed
         # What two files say of one name is checked all the same: one of them will be left.
-        compiled = await compile_all(files.sources.values(), parser, world)
-        for name, doubled in files.doubled.items():
+        compiled = await compile_all(ordered.sources.values(), parser, world)
+        for name, doubled in ordered.doubled.items():
             compiled[name] = Compiled(doubled[0], refuse_doubled(doubled))
             for source in doubled:
                 problems += _list_problems(await compile_all([source], parser, world))

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
 
 import trio
 from attrs import frozen
@@ -14,19 +15,19 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
+from orchestrator.model.facts import Facts
 from orchestrator.model.problem import Fault, Problem
-from orchestrator.model.registry import Registry
 from orchestrator.model.source import Form, Source
 from orchestrator.model.spec import ReadySpec, Spec
 from orchestrator.ports import OutsideError, Refused, UnknownName
 from orchestrator.system.directory import SUFFIXES
-from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.facts import HostWorld
+from orchestrator.system.plugins import load_plugins
 from orchestrator.system.sources import read_sources
 from orchestrator.tasks.compile import Compiled
 from orchestrator.tasks.gather import Asked, gather_facts
 from orchestrator.tasks.kept import Followed, is_another, put_beside
-from orchestrator.tasks.linking import LinkCheck
+from orchestrator.tasks.linking import NONE_STANDING, LinkCheck
 
 
 class DirectoryUnreadable(OutsideError):
@@ -35,7 +36,7 @@ class DirectoryUnreadable(OutsideError):
 
 @frozen
 class CompiledDirectory:
-    """What a directory says, by name, and the problems of its files that name no container."""
+    """What a directory says, by name, and the problems of its files that name no container: plugins, too."""
 
     desired: Mapping[str, Target | Broken]
     misnamed: tuple[Problem, ...]
@@ -48,35 +49,39 @@ def compile_directory(
 
     Raises DirectoryUnreadable, ProfileUnusable."""
     files = _sort_directory(path)
-    compiled = _compile(files.sources.values())
+    plugged = load_plugins(path)
+    compiled = _compile(files.sources.values(), plugged.parser)
     doubled = {name: Compiled(sources[0], refuse_doubled(sources)) for name, sources in files.doubled.items()}
 
     async def follow(checked: Mapping[str, Compiled], _before: Mapping[str, Compiled]) -> Followed:
         broken = {name: each for name, each in checked.items() if isinstance(each.result, Broken)}
         others = [source for source in find_last_good(broken) if is_another(source, broken[source.name])]
-        kept = await _compile_sources(others) if others else {}
+        kept = await _compile_sources(others, plugged.parser) if others else {}
         return Followed({**checked, **{name: put_beside(broken[name], each) for name, each in kept.items()}})
 
-    followed = trio.run(LinkCheck().check_and_follow, {**compiled, **doubled}, {}, follow)
-    return CompiledDirectory({name: each.result for name, each in followed.names.items()}, files.misnamed)
+    followed = trio.run(LinkCheck().check_and_follow, {**compiled, **doubled}, NONE_STANDING, follow)
+    return CompiledDirectory(
+        {name: each.result for name, each in followed.names.items()}, (*plugged.problems, *files.misnamed)
+    )
 
 
-def compile_texts(sources: Iterable[Source]) -> dict[str, Target | Broken]:
-    """Compile definitions, each by itself, as the agent would, now, by name. Raises ProfileUnusable."""
-    return {name: each.result for name, each in _compile(sources).items()}
+def compile_texts(sources: Iterable[Source], directory: str) -> dict[str, Target | Broken]:
+    """Compile definitions, each by itself, as the agent would, now, by name. directory: where the agent has its
+    plugins. Raises ProfileUnusable."""
+    return {name: each.result for name, each in _compile(sources, load_plugins(directory).parser).items()}
 
 
-def _compile(sources: Iterable[Source]) -> dict[str, Compiled]:
+def _compile(sources: Iterable[Source], parser: Parser) -> dict[str, Compiled]:
     # All that is made is kept to the end: the collector would look through it again and again, in vain.
     gc.disable()
     try:
-        return trio.run(_compile_sources, sources)
+        return trio.run(_compile_sources, sources, parser)
     finally:
         gc.enable()
 
 
-async def _compile_sources(sources: Iterable[Source]) -> dict[str, Compiled]:
-    return await compile_all(sources, Parser(load_registry()), HostWorld.probe(runtime=wanted_runtime()))
+async def _compile_sources(sources: Iterable[Source], parser: Parser) -> dict[str, Compiled]:
+    return await compile_all(sources, parser, HostWorld.probe(runtime=wanted_runtime()))
 
 
 @frozen
@@ -85,7 +90,7 @@ class ReadDefinition:
 
     source: Source
     definition: Definition
-    registry: Registry
+    parser: Parser
 
 
 def read_definition(path: str, name: str) -> ReadDefinition:
@@ -97,13 +102,13 @@ def read_definition(path: str, name: str) -> ReadDefinition:
     source = files.sources.get(name)
     if source is None:
         raise UnknownName(name, {*files.sources, *files.doubled})
-    parser = Parser(load_registry())
+    parser = load_plugins(path).parser
     if source.form is Form.NIX:
         source = _build(source, parser)
     definition = parser.parse(source)
     if not isinstance(definition, Definition):
         raise _refuse(source, definition)
-    return ReadDefinition(source, definition, parser.registry)
+    return ReadDefinition(source, definition, parser)
 
 
 def _build(source: Source, parser: Parser) -> Source:
@@ -117,12 +122,25 @@ def _build(source: Source, parser: Parser) -> Source:
 def resolve_definition(read: ReadDefinition) -> Spec | ReadySpec:
     """What a definition is resolved to on this host, now. Raises Refused with the problems that the host shows,
     ProfileUnusable."""
+    return _resolve(read)[0]
+
+
+def explain_definition(read: ReadDefinition) -> dict[str, Any]:
+    """Who contributed each part of the config of a definition, as JSON data. Raises as `resolve_definition`."""
+    from orchestrator.core.origins import find_origins, show_origins
+
+    spec, facts = _resolve(read)
+    parser = read.parser
+    return show_origins(find_origins(read.source.name, read.definition, spec, facts, parser.registry, parser.patience))
+
+
+def _resolve(read: ReadDefinition) -> tuple[Spec | ReadySpec, Facts]:
     name = read.source.name
     facts = trio.run(gather_facts, {name: Asked(read.definition)}, HostWorld.probe(runtime=wanted_runtime())).facts
-    spec = resolve_spec(name, read.definition, facts)
+    spec = resolve_spec(name, read.definition, facts, read.parser.patience)
     if isinstance(spec, tuple):
         raise _refuse(read.source, spec)
-    return spec
+    return spec, facts
 
 
 def _sort_directory(path: str) -> Sorted:

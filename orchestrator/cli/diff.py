@@ -4,6 +4,7 @@ Floor: cli.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from orchestrator.cli.errors import one_line, write_output
 from orchestrator.cli.generations import NUMBER, Shelf, open_shelf
 from orchestrator.cli.names import complete_generations
-from orchestrator.cli.settings import layout_of, state_option
+from orchestrator.cli.settings import default_config, layout_of, state_option
 from orchestrator.core.fields import describe_fields
 from orchestrator.core.generations import make_source
 from orchestrator.core.history import describe_difference, diff_generations, difference_to_json
@@ -42,10 +43,9 @@ def command(old: int, new: int | None, as_json: bool, state: str) -> int:
 
 def compare(shelf: Shelf, old: int, new: int) -> Difference:
     """How two generations differ. Raises Damaged, DiskFailed."""
-    from orchestrator.core.parse import Parser  # it takes a quarter of a second to load
-    from orchestrator.system.entrypoints import load_registry
+    from orchestrator.system.plugins import load_plugins  # it takes a quarter of a second to load
 
-    parser = Parser(load_registry())
+    parser = load_plugins(os.environ.get("ORCHESTRATOR_CONFIG") or default_config()).parser
 
     def describe(accepted: Accepted) -> Mapping[str, Any] | str:
         try:

@@ -32,6 +32,7 @@ VERBS: Mapping[str, str] = {
     "kill": "Send a signal to the first process of a container.",
     "shutdown": "Stop all containers, then the agent.",
     "schema": "Print the JSON Schema of definitions, or their reference page.",
+    "plugins": "Show the kinds of mounts and networks there are, or begin one of your own.",
     "completion": "Print the script that completes the command line in a shell.",
     "doctor": "Say what of this host the agent can use, and how to mend what it cannot.",
 }

@@ -13,6 +13,8 @@ from click.shell_completion import CompletionItem
 
 from orchestrator.cli.settings import default_config, default_run, default_state
 from orchestrator.model.layout import Layout
+from orchestrator.model.pluginfile import FOLDER, PROGRAMS
+from orchestrator.model.registry import Group
 
 
 def complete_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -38,6 +40,16 @@ def complete_files(ctx: click.Context, param: click.Parameter, incomplete: str) 
     return [CompletionItem(incomplete, type="file")]
 
 
+def complete_kinds(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The kinds of mounts and networks that are installed or are a program each, and the word for a new one; no plugin
+    is loaded."""
+    from importlib.metadata import entry_points
+
+    names = {entry.name for group in Group for entry in entry_points(group=group.value)}
+    programs = _list_folder(f"{_find_config(ctx)}/{FOLDER}", PROGRAMS)
+    return _offer({*names, *programs, "new"}, ctx, param, incomplete)
+
+
 def complete_generations(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The numbers of the generations, the newest first."""
     layout = Layout(ctx.params.get("state") or os.environ.get("ORCHESTRATOR_STATE") or default_state(), "")
@@ -60,8 +72,11 @@ def _list_states(ctx: click.Context) -> set[str]:
 
 
 def _list_definitions(ctx: click.Context) -> set[str]:
-    folder = ctx.params.get("config") or os.environ.get("ORCHESTRATOR_CONFIG") or default_config()
-    return _list_folder(folder, (".toml", ".json"))
+    return _list_folder(_find_config(ctx), (".toml", ".json"))
+
+
+def _find_config(ctx: click.Context) -> str:
+    return ctx.params.get("config") or os.environ.get("ORCHESTRATOR_CONFIG") or default_config()
 
 
 def _list_folder(folder: str, suffixes: tuple[str, ...]) -> set[str]:

@@ -126,7 +126,7 @@ def _compile(directory: str, kept: Shelf | None) -> "CompiledDirectory":
 
     if kept is not None and kept.pinned is not None:
         warn(describe_pin(kept.pinned))
-        return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned)), ())
+        return CompiledDirectory(compile_texts(kept.read_sources(kept.pinned), directory), ())
     if kept is None:
         return compile_directory(directory)
     return compile_directory(directory, lambda names: kept.read_sources(kept.live, names))
@@ -145,16 +145,18 @@ def _compare(layout: Layout, compiled: "CompiledDirectory", *, agent_alive: bool
 def _read_recorded(
     layout: Layout, states: Mapping[str, NameState], desired: Mapping[str, Target | Broken]
 ) -> dict[str, Recorded]:
-    applied = {state.instance: state.resources for state in read_instances(layout).states}
+    instances = {state.instance: state for state in read_instances(layout).states}
     recorded = {}
     for name, state in states.items():
         want = desired.get(name)
+        instance = instances.get(state.instance or "")
         another = state.bundle is not None and isinstance(want, Target) and want.bundle.digest != state.bundle
         recorded[name] = Recorded(
             fields=state.fields,
             bundle=state.bundle,
             config=read_config(layout.bundle(state.bundle or "")) if another else None,
-            resources=applied.get(state.instance or ""),
+            resources=instance.resources if instance is not None else None,
+            live=instance.live if instance is not None else None,
         )
     return recorded
 

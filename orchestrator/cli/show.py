@@ -4,7 +4,7 @@ Asks the agent; where there is none, from the files. What files of variables say
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import click
@@ -15,10 +15,14 @@ from orchestrator.cli.names import complete_definitions
 from orchestrator.cli.settings import default_config, layout_of, run_option, state_option, take_path_if_any
 from orchestrator.core.suggest import suggest_similar
 from orchestrator.model.layout import Layout
+from orchestrator.model.origins import Explained
 from orchestrator.model.state import NameState
 from orchestrator.ports import OutsideError, Part, Refused, UnknownName
 from orchestrator.system.configs import read_config
 from orchestrator.system.states import read_agent, read_name, read_names
+
+WIDEST = 60
+"""Columns that a part is given at the most; a longer one moves what follows."""
 
 
 class NotShown(OutsideError):
@@ -30,7 +34,8 @@ class NotShown(OutsideError):
 @click.option("--definition", "part", flag_value=Part.DEFINITION.value, default=True, help="Its definition (default).")
 @click.option("--spec", "part", flag_value=Part.SPEC.value, help="What its definition is resolved to.")
 @click.option("--config", "part", flag_value=Part.CONFIG.value, help="The config.json of its instance.")
-@click.option("--json", "_as_json", is_flag=True, help="As it is in any case.")
+@click.option("--explain", "part", flag_value=Part.ORIGINS.value, help="Who contributed each part of its config.")
+@click.option("--json", "as_json", is_flag=True, help="With --explain: for programs. The others are JSON in any case.")
 @click.option(
     "--config-dir",
     metavar="DIR",
@@ -41,14 +46,25 @@ class NotShown(OutsideError):
 )
 @state_option
 @run_option
-def command(name: str, part: str, _as_json: bool, config_dir: str | None, state: str, run: str) -> int:
-    """Show a part of what the container NAME is, as JSON.
+def command(name: str, part: str, as_json: bool, config_dir: str | None, state: str, run: str) -> int:
+    """Show a part of what the container NAME is, as JSON; or who made it so: which plugin, file of the host, default or
+    key of the definition.
 
     A definition has its defaults in. Variables that come from env_files are shown without what the files say.
     """
     data = show(layout_of(state, run), name, Part(part), config_dir)
-    write_output(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    if part == Part.ORIGINS.value and not as_json:
+        write_output("".join(f"{line}\n" for line in align_origins(data["parts"])))
+    else:
+        write_output(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
     return 0
+
+
+def align_origins(parts: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """A line for each part of a config."""
+    width = min(WIDEST, max((len(each["part"]) for each in parts), default=0))
+    for each in parts:
+        yield f"{each['part']:{width}}  ← {Explained(**each)}"
 
 
 def show(layout: Layout, name: str, part: Part, directory: str | None) -> dict[str, Any]:
@@ -80,13 +96,15 @@ def _show_config(layout: Layout, name: str) -> dict[str, Any]:
 
 
 def _show_compiled(name: str, part: Part, directory: str) -> dict[str, Any]:
-    from orchestrator.cli.compiling import read_definition, resolve_definition
+    from orchestrator.cli.compiling import explain_definition, read_definition, resolve_definition
     from orchestrator.core.show import show_definition, show_spec
 
     try:
         read = read_definition(directory, name)
         if part is Part.DEFINITION:
-            return show_definition(read.definition, read.registry)
+            return show_definition(read.definition, read.parser.registry)
+        if part is Part.ORIGINS:
+            return explain_definition(read)
         return show_spec(resolve_definition(read))
     except UnknownName as error:
         raise _unknown(name, error.known, directory) from None

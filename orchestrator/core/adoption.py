@@ -208,13 +208,16 @@ def _recall_target(name: NameState | None, instance: InstanceState | None, life:
     if standing is not None and standing.refusal is not None:
         # The directory still says what was refused: that is no news.
         refusal = standing.refusal
-        return Target(_recall_bundle(refusal.bundle, name, instance), refusal.resources, refusal.policy, fields=fields)
+        bundle = _recall_bundle(refusal.bundle, name, instance)
+        return Target(bundle, refusal.resources, refusal.policy, fields=fields, live=None)
     if instance is not None and (standing is None or life.phase is Phase.RUNNING):
         policy = standing.policy if standing is not None else instance.policy
-        return Target(_recall_bundle(instance.bundle, name, instance), instance.resources, policy, fields=fields)
+        bundle = _recall_bundle(instance.bundle, name, instance)
+        return Target(bundle, instance.resources, policy, fields=fields, live=instance.live)
     if standing is None:
         return None
-    return Target(_recall_bundle(standing.bundle, name, instance), standing.resources, standing.policy, fields=fields)
+    bundle = _recall_bundle(standing.bundle, name, instance)
+    return Target(bundle, standing.resources, standing.policy, fields=fields, live=None)
 
 
 def _recall_bundle(digest: str, name: NameState | None, instance: InstanceState | None) -> Bundle:

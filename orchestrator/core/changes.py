@@ -4,7 +4,7 @@ Floor: core.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestrator.core.canonical import canonical_json
@@ -12,6 +12,7 @@ from orchestrator.core.encode import to_plain
 from orchestrator.core.fields import HOST_PREFIX, classify
 from orchestrator.model.action import FieldChange, Target
 from orchestrator.model.bundle import Bundle
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.option import Change
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import dotted
@@ -44,7 +45,16 @@ def explain_change(have: Target, want: Target) -> tuple[FieldChange, ...]:
         changes += explain_bundle(have.bundle.digest, have.bundle.config, want.bundle)
     elif have.resources != want.resources and strongest not in (Change.UPDATE, Change.REPLACE):
         changes += _diff_trees({"resources": to_plain(have.resources)}, {"resources": to_plain(want.resources)})
+    if have.bundle == want.bundle and have.live is not None:
+        changes += diff_live(have.live, want.live or ())
     return changes
+
+
+def diff_live(have: Iterable[LiveFile], want: Iterable[LiveFile]) -> tuple[FieldChange, ...]:
+    """The files that follow the host and are to say something else. That they differ is told, not what they say."""
+    said, says = ({each.path: each.text for each in files} for files in (have, want))
+    paths = sorted(path for path in says if said.get(path) != says[path])
+    return tuple(FieldChange(f"{HOST_PREFIX}{path}", LARGE, LARGE) for path in paths)
 
 
 def explain_bundle(digest: str, config: Mapping[str, Any] | None, want: Bundle) -> tuple[FieldChange, ...]:

@@ -14,7 +14,9 @@ from typing import Any, Union, get_args, get_origin
 import attrs
 import cattrs
 
-from orchestrator.core.choice import TYPE, make_kind_hook
+from orchestrator.core.choice import TYPE, OwnKinds, PluggedKinds, make_kind_hook
+from orchestrator.core.foreign import Patience, wait_for_ever
+from orchestrator.core.plugged import NOUNS
 from orchestrator.core.reject import Hook, expect
 from orchestrator.core.scalars import TEXT_HOOKS, make_enum_hook, read_bool, read_float, read_int, read_str
 from orchestrator.core.sockets import check_socket
@@ -40,12 +42,12 @@ MOST_MOUNTS = 256
 _SCALARS: dict[type[Any], Hook] = {str: read_str, bool: read_bool, int: read_int, float: read_float}
 
 
-def make_converter(registry: Registry) -> cattrs.Converter:
+def make_converter(registry: Registry, patience: Patience = wait_for_ever) -> cattrs.Converter:
     """A converter to `Definition` and to every type that an option may have, with the kinds of ``registry``.
 
-    ``structure`` raises `orchestrator.core.reject.Rejected` with all faults of the value, and nothing else. Raises
-    TypeError for a kind that is not made as plugin authors are told (a type that no file can hold, a field that is not
-    an option).
+    ``structure`` raises `orchestrator.core.reject.Rejected` with all faults of the value, and nothing else.
+    ``get_structure_hook`` of a kind raises TypeError where that is not made as plugin authors are told (a type that no
+    file can hold, a field that is not an option). patience: with the kinds' own code.
     """
     converter = cattrs.Converter()
 
@@ -58,6 +60,10 @@ def make_converter(registry: Registry) -> cattrs.Converter:
                 return _refuse(wanted)
         hook: Hook = converter.get_structure_hook(wanted)
         return hook
+
+    def kind_hook_of(kind: type[Any]) -> Hook:
+        check_kind(kind)
+        return hook_of(kind)
 
     # What is registered later is asked first.
     converter.register_structure_hook_factory(lambda _: True, _refuse)
@@ -72,17 +78,17 @@ def make_converter(registry: Registry) -> cattrs.Converter:
     for newtype, hook in TEXT_HOOKS:
         converter.register_structure_hook(newtype, hook)
 
-    mounts, networks = registry.of(Group.MOUNTS), registry.of(Group.NETWORKS)
-    for kind in (*mounts.values(), *networks.values()):
-        _check_kind(kind)
+    mounts, networks = (
+        PluggedKinds(NOUNS[group], registry, group, patience) for group in (Group.MOUNTS, Group.NETWORKS)
+    )
     register_exact(converter, ExecHealth, make_table_hook(ExecHealth, hook_of, {"args": _check_args}))
     register_exact(converter, Socket, make_table_hook(Socket, hook_of, check_whole=check_socket))
     for wanted, hook in (
-        (Rootfs, make_kind_hook("root file system", ROOTFS_KINDS, hook_of)),
-        (Log, make_kind_hook("log", LOG_KINDS, hook_of)),
-        (Health, make_kind_hook("probe", HEALTH_KINDS, hook_of)),
-        (MountKind, make_kind_hook("mount", mounts, hook_of, DEFAULT_MOUNT)),
-        (NetworkKind, make_kind_hook("network", networks, hook_of)),
+        (Rootfs, make_kind_hook(OwnKinds("root file system", ROOTFS_KINDS), hook_of)),
+        (Log, make_kind_hook(OwnKinds("log", LOG_KINDS), hook_of)),
+        (Health, make_kind_hook(OwnKinds("probe", HEALTH_KINDS), hook_of)),
+        (MountKind, make_kind_hook(mounts, kind_hook_of, DEFAULT_MOUNT)),
+        (NetworkKind, make_kind_hook(networks, kind_hook_of)),
     ):
         register_exact(converter, wanted, hook)
     checks: Mapping[str, Check] = {"args": _check_args, "cmd": _check_cmd, "cwd": check_depth, "mounts": _check_mounts}
@@ -112,7 +118,8 @@ def _check_mounts(mounts: Mapping[str, object]) -> Fault | None:
     return Fault((), f"there are {len(mounts)} mounts, {MOST_MOUNTS} are the most", "mount a folder above them")
 
 
-def _check_kind(kind: type[Any]) -> None:
+def check_kind(kind: type[Any]) -> None:
+    """Raises TypeError for a class that cannot be a kind, whatever its options are of."""
     if not attrs.has(kind):
         raise TypeError(f"{kind.__qualname__} is not an attrs class")
     if any(TYPE in (declared.name, declared.alias) for declared in options_of(kind)):

@@ -5,6 +5,7 @@ Looking is `orchestrator.system.doctor`'s part, showing `orchestrator.cli.doctor
 
 from collections.abc import Iterable, Iterator
 
+from orchestrator.core.doctor_networks import judge_networks
 from orchestrator.model.cgroups import CgroupDriver
 from orchestrator.model.checkup import (
     AgentFound,
@@ -291,12 +292,7 @@ def _judge_systemd(checkup: Checkup) -> Iterator[Finding]:
 
 
 def _judge_additions(checkup: Checkup) -> Iterator[Finding]:
-    later = "not needed by this version"
-    if checkup.cni:
-        said = ", ".join(f"{count} in {folder}" for folder, count in checkup.cni)
-        yield Finding("CNI", Level.NOTE, f"plugins: {said}", later)
-    else:
-        yield Finding("CNI", Level.NOTE, "no plugins", later)
+    yield from judge_networks(checkup.networks)
     yield from _judge_nix(checkup.nix)
 
 

@@ -8,9 +8,9 @@ from orchestrator.core.exec_wire import WrongAnswer, read_wire
 from orchestrator.core.suggest import list_choices, quote
 from orchestrator.model.contribution import Attachment, BundleFile, Contribution, PortClaim, Stage
 from orchestrator.model.exec_plugin import PROTOCOL, Program
-from orchestrator.model.exec_wire import WireContribution, WireMount
+from orchestrator.model.exec_wire import WireContribution, WireDevice, WireMount
 from orchestrator.model.facts import ExecAnswer
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.oci import DeviceNode, Hook, Mount, Namespace
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group
@@ -31,6 +31,12 @@ def make_contribution(program: Program, answer: ExecAnswer) -> Contribution:
         env={str(name): value for name, value in wire.env.items()},
         namespaces=tuple(Namespace(each.type.value, each.path) for each in wire.namespaces),
         capabilities=tuple(wire.capabilities),
+        devices=tuple(_make_device(each) for each in wire.devices),
+        hooks=tuple(
+            Hook(stage=each.stage, path=each.path, args=each.args, env=each.env, timeout=each.timeout)
+            for each in wire.hooks
+        ),
+        groups=wire.groups,
         entries=tuple(each.make() for each in wire.entries),
         files=tuple(BundleFile(each.path, each.text, each.mode) for each in wire.files),
         attach=tuple(Attachment(stage=_find_stage(program, each.stage), work=each.work) for each in wire.attach),
@@ -39,6 +45,19 @@ def make_contribution(program: Program, answer: ExecAnswer) -> Contribution:
             for each in wire.claims
         ),
         faults=tuple(Fault(_cut(each.path, known), each.message, each.hint) for each in wire.faults),
+    )
+
+
+def _make_device(wire: WireDevice) -> DeviceNode:
+    return DeviceNode(
+        path=wire.path,
+        type=wire.type.value,
+        major=wire.major,
+        minor=wire.minor,
+        mode=wire.mode,
+        access=wire.access,
+        uid=wire.uid,
+        gid=wire.gid,
     )
 
 

@@ -12,12 +12,13 @@ from typing import Any, TypeVar
 
 from cattrs import Converter
 
-from orchestrator.core.choice import make_kind_hook
+from orchestrator.core.choice import OwnKinds, make_kind_hook
 from orchestrator.core.converter import make_converter, register_exact
 from orchestrator.core.json_text import read_json
 from orchestrator.core.reject import Hook, Rejected, expect, reject
 from orchestrator.core.scalars import read_str
-from orchestrator.core.suggest import complete_hint, quote
+from orchestrator.core.strict import describe_fault
+from orchestrator.core.suggest import quote
 from orchestrator.model.exec_wire import (
     ENTRIES,
     Address,
@@ -30,7 +31,6 @@ from orchestrator.model.exec_wire import (
     Work,
 )
 from orchestrator.model.facts import ExecAnswer
-from orchestrator.model.problem import Fault, dotted
 from orchestrator.model.registry import Registry
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ def read_wire(answer: ExecAnswer, wanted: type[T]) -> T:
     try:
         made: T = _converter().structure(table, wanted)
     except Rejected as rejected:
-        raise WrongAnswer(*map(_describe, rejected.faults)) from None
+        raise WrongAnswer(*map(describe_fault, rejected.faults)) from None
     return made
 
 
@@ -70,7 +70,7 @@ def _read_output(answer: ExecAnswer) -> dict[str, object]:
         return table
     if not answer.output.strip():
         raise WrongAnswer("it printed nothing, where a JSON object is to be")
-    raise WrongAnswer(f"what it printed is no JSON object: {_describe(table[0])}")
+    raise WrongAnswer(f"what it printed is no JSON object: {describe_fault(table[0])}")
 
 
 def describe_failure(answer: ExecAnswer) -> str:
@@ -95,19 +95,13 @@ def _one_line(text: str) -> str:
     return line if len(line) <= _SHOWN_OF_ERRORS else f"{line[:_SHOWN_OF_ERRORS]}…"
 
 
-def _describe(fault: Fault) -> str:
-    hint = complete_hint(fault)
-    place = f"line {fault.place.line}, column {fault.place.column}: " if fault.place is not None else ""
-    path = f"{dotted(fault.path)}: " if fault.path else ""
-    return f"{place}{path}{fault.message}{f' ({hint})' if hint else ''}"
-
-
 @cache
 def _converter() -> Converter:
     converter = make_converter(Registry())
-    entries = make_kind_hook("entry", ENTRIES, converter.get_structure_hook)
-    for wanted, hook in (*_HOOKS, (WireEntry, entries)):
+    for wanted, hook in _HOOKS:
         register_exact(converter, wanted, hook)
+    # Its hooks are looked for at once, so those above have to be there.
+    register_exact(converter, WireEntry, make_kind_hook(OwnKinds("entry", ENTRIES), converter.get_structure_hook))
     return converter
 
 

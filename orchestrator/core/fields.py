@@ -8,7 +8,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum
-from functools import cache
+from functools import lru_cache
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -36,6 +36,8 @@ HOST_PREFIX = "host:"
 """What the path of a change begins with that is none of the definition."""
 
 _SHOWN_OF_LONG = 200
+_KINDS_AT_ONCE = 256
+"""Options classes that are remembered: those of a plugin that was edited are others each time."""
 _SHOWN_OF_DIGEST = 12
 _UNLIMITED = 2**64 - 1
 _GROUPS: Mapping[Any, Group] = {MountKind: Group.MOUNTS, NetworkKind: Group.NETWORKS}
@@ -238,13 +240,13 @@ def _kind_of(value: object, wanted: Any, registry: Registry) -> str | None:  # n
     a closed set; None for what is of no kind."""
     cls = type(value)
     own = getattr(cls, TYPE, None)
-    names = [name for name, kind in registry.of(_GROUPS[wanted]).items() if kind is cls] if wanted in _GROUPS else []
+    names = registry.name_of(_GROUPS[wanted], cls) if wanted in _GROUPS else ()
     if names and own not in names:
         return names[0]
     return own if isinstance(own, str) else None
 
 
-@cache
+@lru_cache(_KINDS_AT_ONCE)
 def _options_of(cls: Any) -> tuple[_Option, ...]:  # noqa: ANN401 - mypy takes no type for hashable
     types = get_type_hints(cls)
     return tuple(

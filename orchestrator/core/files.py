@@ -19,6 +19,9 @@ on a read-only root too, is left behind in no folder of the host, and lies where
 FOLDER = "files"
 """The folder beside config.json that the files are written into, each with its number as its name."""
 
+LIVE = "live"
+"""The same for those that follow the host, in a bundle that is no instance's and follows nothing."""
+
 
 def choose_args(definition: Definition) -> tuple[str, ...]:
     """What is run: `args`, or the shell with the script of `cmd`."""
@@ -63,9 +66,10 @@ def mount_files(files: Iterable[BundleFile], folder: str) -> tuple[Mount, ...]:
 
 def mount_live(paths: Iterable[str], folder: str) -> tuple[Mount, ...]:
     """The mounts of the files that follow the host, in the folder where an instance has them. They are bound one by
-    one, so whoever rewrites them has to do so in place."""
+    one, so whoever rewrites them has to do so in place. Without a folder relative to the bundle."""
+    place = folder or LIVE
     return tuple(
-        Mount(path, "bind", f"{folder}/{number}", defaults.HOST_BIND_OPTIONS) for number, path in enumerate(paths)
+        Mount(path, "bind", f"{place}/{number}", defaults.HOST_BIND_OPTIONS) for number, path in enumerate(paths)
     )
 
 

@@ -17,12 +17,14 @@ source:
 Floor: core.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from orchestrator.core.capabilities import ALL
 from orchestrator.core.suggest import quote
 from orchestrator.model.definition import Definition
 from orchestrator.model.health import ExecHealth
+from orchestrator.model.oci import Hook, HookStage
+from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
 
 RAILCAR = "railcar"
@@ -34,6 +36,7 @@ _NEWER = ("CAP_PERFMON", "CAP_BPF", "CAP_CHECKPOINT_RESTORE")
 bounding set."""
 _SHARED = ("slave", "rslave", "shared", "rshared")
 """How a mount may propagate; of a bind mount it is dropped by the kernel where it is not asked for by itself."""
+_HOOK_STAGES = (HookStage.PRESTART, HookStage.POSTSTART, HookStage.POSTSTOP)
 _OF_THE_KERNEL = ("/proc/", "/sys/")
 
 
@@ -41,6 +44,13 @@ def find_lacking(definition: Definition, runtime: str) -> tuple[Fault, ...]:
     """The faults of what ``runtime``, by its name, cannot do; none for another than railcar. Paths are those of the
     definition."""
     return tuple(_find_all(definition)) if runtime == RAILCAR else ()
+
+
+def find_lacking_hooks(hooks: Iterable[tuple[KeyPath, Hook]], runtime: str) -> Iterator[Fault]:
+    """The faults of hooks that ``runtime`` would drop without a word, each by the path of who asks for it."""
+    for path, hook in hooks if runtime == RAILCAR else ():
+        if hook.stage not in _HOOK_STAGES:
+            yield Fault(path, f"railcar runs no hook of the stage {quote(hook.stage.value)}: {hook.path}")
 
 
 def _find_all(definition: Definition) -> Iterator[Fault]:

@@ -1,4 +1,5 @@
-"""Whom definitions name in ``after`` and ``requires``: names that there are not, and names that wait for each other.
+"""Whom definitions name in ``after``, ``requires`` and ``network``: names that there are not, and names that wait for
+each other.
 
 What is right of one file alone is not right of all together, so this is looked at again whenever any of them changes,
 in linear time. What follows from an order that is right is for `orchestrator.core.order`. Floor: core.
@@ -30,12 +31,18 @@ class Links:
 
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
+    shares: tuple[KeyPath, str] | None = None
+    """Whose network namespace it joins, with the key path that says so."""
+    ends: bool = False
+    """It has ended once it is ready, so that there is no namespace of it then."""
 
     def list_items(self) -> Iterator[tuple[KeyPath, str]]:
         """Each name with its key path."""
         for key, names in (("after", self.after), ("requires", self.requires)):
             for index, name in enumerate(names):
                 yield (key, index), name
+        if self.shares is not None:
+            yield self.shares
 
 
 def find_link_faults(
@@ -56,11 +63,14 @@ def find_link_faults(
     for name, each in links.items():
         for path, other in each.list_items():
             if other == name:
-                found[name].append(Fault(path, "a container cannot come after itself", "take it away"))
+                found[name].append(_refuse_itself(path, shares=(path, other) == each.shares))
             elif other not in known:
                 if other not in guesses:
                     guesses[other] = suggest_similar(other, known) if len(guesses) < MOST_GUESSED else ""
                 found[name].append(Fault(path, f"there is no definition of {quote(other)}", guesses[other]))
+            elif (path, other) == each.shares and other in links and links[other].ends:
+                message = f"cannot share the network of {quote(other)}: it is a oneshot, and has ended once it is ready"
+                found[name].append(Fault(path, message, "name a container that goes on"))
     written: Graph = {name: {other for _, other in each.list_items()} - {name} for name, each in links.items()}
     graph, valid, refused = written, set(links), set[str]()
     while True:
@@ -77,6 +87,12 @@ def find_link_faults(
         valid = links.keys() - refused
         went_on = {name: {*standing.get(name, ())} for name in refused}
         graph = {**{name: written[name] for name in valid}, **went_on}
+
+
+def _refuse_itself(path: KeyPath, *, shares: bool) -> Fault:
+    if shares:
+        return Fault(path, "a container cannot share its own network", "name another container")
+    return Fault(path, "a container cannot come after itself", "take it away")
 
 
 def _walk_circles(graph: Graph) -> Iterator[tuple[Sequence[str], int]]:

@@ -13,6 +13,10 @@ The rule, for a container that names others in ``after`` and ``requires``:
 - Definitions that are valid together never wait for each other, but what is in force may be of different times, after
   a roll-back say. When starts wait for each other, one of them goes on without waiting for the next one.
 - What becomes later of those in ``after`` stops nothing.
+- Who shares the network of one that it requires lives in a namespace of one instance of that. Once this ends, whatever
+  made it end (a crash, a replacement, a stop), it stands down and waits as above. Where the end is known beforehand, as
+  that one is stopped or is not wanted any more, it ends before it; a crash cannot wait, and a replacement does not:
+  there both end at the same time.
 - What is to be stopped is told so once all have ended that come after it, directly or over others, and are to be
   stopped too.
 
@@ -23,12 +27,14 @@ Each name is judged by what is known of itself and of those that it names (`fore
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import Enum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.core.lifecycle import Event
 from orchestrator.core.naming import is_ready
+from orchestrator.core.offer import Offer, find_offer
 from orchestrator.model.life import Life, Outcome, Phase
 from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState
 
 
 class Prospect(Enum):
@@ -44,6 +50,9 @@ class Prospect(Enum):
 
 MOST_NAMED = 5
 """Names that a message lists."""
+
+_ON_ITS_WAY = frozenset({Phase.WAITING, Phase.BUILDING, Phase.CREATING})
+"""It is being made, and may not have joined what it is to join."""
 
 DOWN = frozenset({Prospect.STOPPED, Prospect.FAILED, Prospect.ENDED})
 """It is not to run, for now."""
@@ -76,6 +85,11 @@ class Seat:
     """What would be expected of it if it required nothing."""
     rests: bool = False
     """Nothing is under way for it now, though it is not ready."""
+    shares: str = ""
+    """One of ``requires``, whose network it is in."""
+    joined: str = ""
+    """The instance of that one whose namespace its own is in, once it is."""
+    offer: Offer | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -94,6 +108,8 @@ class Outlook:
 
     prospect: Prospect
     rests: bool
+    instance: str = ""
+    """The id of the instance of it whose namespaces can be joined, and will be there for all that is known."""
 
 
 NOWHERE = Outlook(Prospect.ABSENT, rests=True)
@@ -113,19 +129,37 @@ class Turn:
     """Those that a start waits for."""
     missing: Named = ()
     """Those that it is not to run without: it is to stand down."""
+    lost: str = ""
+    """The one whose network it shares, if the instance of it that it has joined ends or has ended: it is to stand
+    down."""
     behind: tuple[str, ...] = ()
     """Those that are to end before it is told to, or of many some; empty for what is not to end."""
     rests: bool = False
     """Nothing is under way for those that its start waits for."""
 
 
-def take_seat(life: Life, policy: Policy | None, *, valid: bool) -> Seat:
+def take_seat(life: Life, policy: Policy | None, *, valid: bool, instance: InstanceState | None = None) -> Seat:
     """What a life is for the others. policy: None of what was never told to be anything. valid: there is a definition
-    that could be run."""
+    that could be run. instance: the one that there is now."""
     if policy is None:
         return Seat(phase=life.phase, own=Prospect.ABSENT, rests=True)
-    own = _expect_alone(life, policy, valid=valid)
-    return Seat(after=policy.after, requires=policy.requires, phase=life.phase, own=own, rests=_rests(life, policy))
+    return Seat(
+        after=policy.after,
+        requires=policy.requires,
+        phase=life.phase,
+        own=_expect_alone(life, policy, valid=valid),
+        rests=_rests(life, policy),
+        shares=policy.shares_network_of,
+        joined=_find_joined(policy, instance),
+        offer=find_offer(life, instance),
+    )
+
+
+def _find_joined(policy: Policy, instance: InstanceState | None) -> str:
+    """Of one that is to share with another now, and runs until it can, what it has joined is nobody's business."""
+    if instance is None or instance.policy.shares_network_of != policy.shares_network_of:
+        return ""
+    return instance.joined
 
 
 def _expect_alone(life: Life, policy: Policy, *, valid: bool) -> Prospect:
@@ -157,6 +191,12 @@ def foresee(seat: Seat, wish: Wish, outlooks: Mapping[str, Outlook], *, heard: b
     outlooks: those of the names that it comes after, as far as there is anything of them. heard: whether it has done as
     it was last told; what it was before means nothing until then.
     """
+    found = _foresee(seat, wish, outlooks, heard=heard)
+    ends = wish is not Wish.RUN or bool(list_missing(seat, outlooks)) or bool(find_lost(seat, outlooks))
+    return found if seat.offer is None or ends else evolve(found, instance=seat.offer.instance)
+
+
+def _foresee(seat: Seat, wish: Wish, outlooks: Mapping[str, Outlook], *, heard: bool) -> Outlook:
     if wish is Wish.LEAVE:
         return NOWHERE
     if not heard and wish is Wish.RUN:
@@ -185,7 +225,10 @@ def _all_rest(awaited: Named, outlooks: Mapping[str, Outlook]) -> bool:
 
 def list_awaited(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
     """Those that a start of it waits for."""
-    required = (each for each in _look(seat.requires, outlooks) if each[1] is not Prospect.READY)
+    required = [each for each in _look(seat.requires, outlooks) if each[1] is not Prospect.READY]
+    shared = outlooks.get(seat.shares, NOWHERE)
+    if shared.prospect is Prospect.READY and not shared.instance and seat.shares:
+        required.append((seat.shares, Prospect.COMING))  # it is about to end, so that there is nothing to join
     others = (each for each in _look(seat.after, outlooks) if each[1] is Prospect.COMING)
     return tuple(sorted((*required, *others), key=lambda each: each[0]))
 
@@ -193,6 +236,17 @@ def list_awaited(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
 def list_missing(seat: Seat, outlooks: Mapping[str, Outlook]) -> Named:
     """Those that it requires and that are down, so that it is not to run either."""
     return tuple(each for each in _look(seat.requires, outlooks) if each[1] in DOWN)
+
+
+def find_lost(seat: Seat, outlooks: Mapping[str, Outlook]) -> str:
+    """The one whose network it shares, if that is not the one any more that it has joined, or is not there for one that
+    is on its way to join it; empty where there is nothing of the kind."""
+    if not seat.shares:
+        return ""
+    instance = outlooks.get(seat.shares, NOWHERE).instance
+    if seat.joined:
+        return seat.shares if instance != seat.joined else ""
+    return seat.shares if not instance and seat.phase in _ON_ITS_WAY else ""
 
 
 def _look(names: Iterable[str], outlooks: Mapping[str, Outlook]) -> Named:
@@ -219,12 +273,14 @@ def find_circle(start: str, list_next: Callable[[str], Iterable[str]], cleared: 
     return ()
 
 
-def choose_passing(circle: Sequence[str], seats: Mapping[str, Seat]) -> tuple[str, str]:
+def choose_passing(circle: Sequence[str], seats: Mapping[str, Seat]) -> tuple[str, str] | None:
     """Which of a circle is to start without waiting any longer, and for whom: the first by name that only comes
-    ``after`` the next one, or where each requires that the first of all, as each can still have what it requires."""
+    ``after`` the next one, or where each requires that the first of all, as each can still have what it requires. None
+    where each shares the network of the next one: nobody could be the first."""
     steps = sorted(zip(circle, (*circle[1:], circle[0]), strict=True))
+    steps = [step for step in steps if step[1] != seats[step[0]].shares]
     loose = (step for step in steps if step[1] not in seats[step[0]].requires)
-    return next(loose, steps[0])
+    return next(loose, steps[0] if steps else None)
 
 
 def describe_passing(name: str, other: str, circle: Sequence[str]) -> str:
@@ -244,7 +300,7 @@ def choose_event(life: Life, turn: Turn, *, leaves: bool, hurried: bool) -> Even
         case Phase.BLOCKED:
             return Event.UNBLOCKED if turn.may_start else None
         case Phase.WAITING | Phase.BUILDING | Phase.CREATING | Phase.STARTING | Phase.RUNNING:
-            return Event.STAND_DOWN if turn.missing and not waits_to_end else None
+            return Event.STAND_DOWN if (turn.missing or turn.lost) and not waits_to_end else None
         case _:
             return None
 
@@ -257,7 +313,7 @@ def describe_turn(life: Life, turn: Turn) -> str:
         case Phase.RUNNING:
             return _describe_behind(turn.behind)
         case Phase.ABANDONING | Phase.STOPPING | Phase.KILLING | Phase.CLEANING if life.wanted and life.halted:
-            return _describe_missing(turn.missing)
+            return _describe_missing(turn.missing) or _describe_lost(turn.lost)
         case _:
             return ""
 
@@ -271,6 +327,11 @@ def _describe_awaited(awaited: Named) -> str:
 def _describe_missing(missing: Named) -> str:
     """``stopped since db has failed``."""
     return f"stopped since {_join([f'{name} {_WHY_DOWN[why]}' for name, why in missing])}" if missing else ""
+
+
+def _describe_lost(name: str) -> str:
+    """``stopped since the network of db has ended``."""
+    return f"stopped since the network of {name} has ended" if name else ""
 
 
 def _describe_behind(names: tuple[str, ...]) -> str:

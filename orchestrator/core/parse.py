@@ -9,7 +9,9 @@ from attrs import field, frozen
 from cattrs import Converter
 
 from orchestrator.core.converter import make_converter
+from orchestrator.core.foreign import Patience, wait_for_ever
 from orchestrator.core.json_text import read_json
+from orchestrator.core.plugged import find_stuck
 from orchestrator.core.reject import Rejected
 from orchestrator.core.toml import read_toml
 from orchestrator.model.definition import Definition
@@ -23,11 +25,14 @@ class Parser:
     """Reads definitions with the kinds of one registry. Making one costs milliseconds, parsing tenths of them."""
 
     registry: Registry
+    patience: Patience = wait_for_ever
+    """With the kinds' own code, here and wherever else a definition that was read here is gone on with. One that does
+    not come back is a fault."""
     _converter: Converter = field(init=False, repr=False, eq=False)
 
     @_converter.default
     def _make_converter(self) -> Converter:
-        return make_converter(self.registry)
+        return make_converter(self.registry, self.patience)
 
     def parse(self, source: Source) -> Definition | tuple[Fault, ...]:
         """The definition that ``source`` holds, or all its faults. Never raises for anything that a file may hold."""
@@ -45,7 +50,7 @@ class Parser:
             definition: Definition = self._converter.structure(table, Definition)
         except Rejected as rejected:
             return rejected.faults
-        return definition
+        return find_stuck(source.name, definition, self.patience) or definition
 
 
 def _read_table(text: str, form: Form) -> dict[str, object] | tuple[Fault, ...]:

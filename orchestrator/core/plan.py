@@ -64,7 +64,7 @@ def _plan_running(want: Target, have: Target) -> Action:
         return Replace(want)
     if want.resources != have.resources:
         return Update(want)
-    if want.policy != have.policy or want.live != have.live:
+    if want.policy != have.policy or have.live not in (None, want.live):
         return Retune(want)
     return Keep(want)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from orchestrator.core.changes import diff_fields, explain_bundle, explain_change, show_change
+from orchestrator.core.changes import diff_fields, diff_live, explain_bundle, explain_change, show_change
 from orchestrator.core.encode import to_plain
 from orchestrator.core.fields import classify, classify_path
 from orchestrator.core.plan import Observed, plan_actions
@@ -29,6 +29,7 @@ from orchestrator.model.action import (
     Update,
     Verb,
 )
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.option import Change
 from orchestrator.model.registry import Registry
 from orchestrator.model.resources import Resources
@@ -92,6 +93,8 @@ class Recorded:
     """The stored config.json of that bundle, if it is there."""
     resources: Resources | None = None
     """What was applied to its instance last."""
+    live: tuple[LiveFile, ...] | None = None
+    """What the files of its instance say that follow the host; None where there is no instance."""
 
 
 def select_recorded(
@@ -135,6 +138,8 @@ def _compare_one(name: str, want: Target | Broken | None, have: Recorded | None,
     verb = _judge(fields, want, have)
     if verb is Verb.REPLACE and have.bundle is not None and classify(fields) is not Change.REPLACE:
         fields += explain_bundle(have.bundle, have.config, want.bundle)
+    if have.bundle == want.bundle.digest and have.live is not None:
+        fields += diff_live(have.live, want.live or ())
     if verb is Verb.NOTHING or held:
         return Planned(name=name, verb=Verb.NOTHING, fields=fields if held else (), held=held)
     return Planned(name=name, verb=verb, fields=fields)
@@ -148,6 +153,8 @@ def _judge(fields: tuple[FieldChange, ...], want: Target, have: Recorded) -> Ver
         return Verb.REPLACE
     if have.resources is not None and have.resources != want.resources:
         return Verb.UPDATE
+    if have.live not in (None, want.live):
+        return Verb.RETUNE
     # The bundle being the same, a field that may replace did not.
     classes = {classify_path(change.path, Registry()) for change in fields}
     return Verb.RETUNE if classes & {Change.RETUNE, Change.BY_VALUE} else Verb.NOTHING

@@ -1,26 +1,28 @@
 """Asks plugin kinds, which may be anybody's code: what they raise, or return wrongly, is a fault of the definition that
 uses them, and disturbs nothing else.
 
-Of a kind that does not come back whoever calls this sees to it (`orchestrator.ports.World.patience`). Floor: core.
+Floor: core.
 """
 
 import json
-import traceback
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import attrs
 from attrs import frozen
 
+from orchestrator.core.conform import find_misfit
+from orchestrator.core.foreign import DEFECT, ForeignFailed, Patience, call_foreign, wait_for_ever
 from orchestrator.core.silent import no_answer
 from orchestrator.core.suggest import quote
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
-from orchestrator.model.facts import Facts, Question, TextQuestion, TextsQuestion
+from orchestrator.model.facts import Facts, Question, StampQuestion, TextQuestion, TextsQuestion
 from orchestrator.model.kinds import AskingByUse, MountKind, NetworkKind, Use
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
-from orchestrator.model.registry import Group
+from orchestrator.model.registry import Group, Registry
 
 NOUNS: Mapping[Group, str] = {Group.MOUNTS: "mount", Group.NETWORKS: "network"}
 """What the kinds of a group are kinds of."""
@@ -42,32 +44,52 @@ class PluggedUse:
         return str(getattr(self.kind, "type", type(self.kind).__qualname__))
 
     def ask(self) -> tuple[Question, ...]:
-        """Its questions; none where it fails to ask, which `contribute` then tells."""
+        """Its questions; none where it fails to ask, which `contribute` then tells. Waits for ever: to be called when
+        `find_stuck` has found that it comes back."""
         try:
-            return self._find_questions()
-        except Exception:
+            return call_foreign(self.kind, wait_for_ever, self._ask)
+        except ForeignFailed:
             return ()
 
-    def contribute(self, facts: Facts) -> Contribution:
+    def is_stuck(self, patience: Patience) -> Fault | None:
+        """The fault of a kind that does not come back when it is asked for its questions."""
+        try:
+            call_foreign(self.kind, patience, self._ask)
+        except ForeignFailed as failed:
+            return self._tell(failed) if failed.lasting else None
+        return None
+
+    def contribute(self, facts: Facts, patience: Patience = wait_for_ever) -> Contribution:
         """What it contributes; a fault where it fails, or where a text that it goes by could not be read in time. (A
         path that could not be looked at says so itself.)"""
         try:
-            asked = self._find_questions()
-            texts = tuple(question for question in asked if isinstance(question, TextQuestion | TextsQuestion))
-            silent = tuple(no_answer((), question) for question in texts if question in facts.unanswered)
-            if silent:
-                return Contribution(faults=silent)
-            contribution: object = self.kind.contribute(self.use, facts)
-            if not isinstance(contribution, Contribution):
-                return self._fail(f"returned {type(contribution).__name__}, not a Contribution")
-            json.dumps([dict(each.work) for each in contribution.attach], allow_nan=False)
-        except Exception as error:
-            return self._fail(describe_error(error))
+            return call_foreign(self.kind, patience, lambda: self._contribute(facts))
+        except ForeignFailed as failed:
+            return Contribution(faults=(self._tell(failed),))
+
+    def _ask(self) -> tuple[Question, ...]:
+        kind = self.kind
+        asked = tuple(kind.questions_for(self.use) if isinstance(kind, AskingByUse) else kind.questions())
+        for question in asked:
+            if misfit := find_misfit(question, Question):
+                raise TypeError(f"questions() has {misfit}")
+        return asked
+
+    def _contribute(self, facts: Facts) -> Contribution:
+        read = (each for each in self._ask() if isinstance(each, TextQuestion | TextsQuestion | StampQuestion))
+        silent = tuple(no_answer((), question) for question in read if question in facts.unanswered)
+        if silent:
+            return Contribution(faults=silent)
+        contribution: object = self.kind.contribute(self.use, facts)
+        if misfit := find_misfit(contribution, Contribution):
+            raise TypeError(f"contribute() returned {misfit}")
+        assert isinstance(contribution, Contribution), "or it were a misfit"
+        json.dumps([dict(each.work) for each in contribution.attach], allow_nan=False)
         return contribution
 
-    def _find_questions(self) -> tuple[Question, ...]:
-        kind = self.kind
-        return tuple(kind.questions_for(self.use) if isinstance(kind, AskingByUse) else kind.questions())
+    def _tell(self, failed: ForeignFailed) -> Fault:
+        message = f"the {NOUNS[self.group]} kind {quote(self.name)} {failed}"
+        return Fault((), message, DEFECT, lasting=failed.lasting)
 
     def plan(self, contribution: Contribution) -> Iterator[PlannedAttachment]:
         """What it is to do on the host for each instance."""
@@ -79,10 +101,6 @@ class PluggedUse:
                 stage=each.stage,
                 work=dict(each.work),
             )
-
-    def _fail(self, why: str) -> Contribution:
-        message = f"the {NOUNS[self.group]} kind {quote(self.name)} failed: {why}"
-        return Contribution(faults=(Fault((), message, "this is a defect of the plugin, not of the definition"),))
 
 
 def find_uses(name: str, definition: Definition) -> tuple[PluggedUse, ...]:
@@ -96,15 +114,32 @@ def find_uses(name: str, definition: Definition) -> tuple[PluggedUse, ...]:
     return tuple(uses)
 
 
-def watched_questions(definition: Definition) -> tuple[Question, ...]:
-    """Those that the kinds of a definition ask whose answer is as good as a part of it."""
-    asked = (question for used in find_uses("", definition) for question in used.ask())
+def find_stuck(name: str, definition: Definition, patience: Patience) -> tuple[Fault, ...]:
+    """The faults of the kinds of a definition that do not come back. The others answer whoever asks them now."""
+    found = ((used.path, used.is_stuck(patience)) for used in find_uses(name, definition))
+    return tuple(fault.below(*path) for path, fault in found if fault is not None)
+
+
+def watched_questions(name: str, definition: Definition) -> tuple[Question, ...]:
+    """Those that the kinds of the definition called ``name`` ask whose answer is as good as a part of it."""
+    asked = (question for used in find_uses(name, definition) for question in used.ask())
     return tuple(question for question in asked if getattr(question, "watch", False))
 
 
-def describe_error(error: BaseException) -> str:
-    """An exception of somebody's code in one line: ``ValueError: no such thing (kinds.py, line 12)``."""
-    frames: Any = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename.rpartition('/')[2]}, line {frames[-1].lineno})" if frames else ""
-    text = " ".join(str(error).split())
-    return f"{type(error).__name__}{f': {text}' if text else ''}{place}"
+def find_shared(name: str, definition: Definition, facts: Facts) -> tuple[KeyPath, str] | None:
+    """The container whose network namespace the definition called ``name`` joins, with the key path that names it;
+    None where it joins none. Also where the definition has faults."""
+    for used in find_uses(name, definition) if definition.network is not None else ():
+        shared = used.contribute(facts).shares_network_of if used.group is Group.NETWORKS else ""
+        if shared:
+            cls: Any = type(used.kind)
+            options = attrs.fields(cls) if attrs.has(cls) else ()
+            named = next((each.alias for each in options if getattr(used.kind, each.name) == shared), None)
+            return (used.path if named is None else (*used.path, named)), shared
+    return None
+
+
+def find_kinds(name: str, definition: Definition, registry: Registry) -> dict[tuple[Group, str], type[Any]]:
+    """The classes of plugins that a definition uses, by group and by each name that ``registry`` has for one."""
+    used = {(each.group, type(each.kind)) for each in find_uses(name, definition)}
+    return {(group, known): kind for group, kind in used for known in registry.name_of(group, kind)}

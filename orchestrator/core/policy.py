@@ -8,12 +8,13 @@ from orchestrator.model.policy import ContainerType, OnExit, OnFailedUpdate, Rea
 from orchestrator.model.spec import Policy
 
 
-def choose_policy(definition: Definition) -> Policy:
-    """What only the agent uses of a definition, the defaults that depend on other fields chosen."""
+def choose_policy(definition: Definition, shares_network_of: str = "") -> Policy:
+    """What only the agent uses of a definition, the defaults that depend on other fields chosen. shares_network_of: the
+    container whose network namespace it joins, if it does: it requires that."""
     oneshot = definition.type is ContainerType.ONESHOT
     on_success = definition.restart.on_success or (OnExit.STOP if oneshot else OnExit.RESTART)
     waits = definition.ready is not Ready.STARTED
-    requires = frozenset(definition.requires)
+    requires = frozenset(filter(None, (*definition.requires, shares_network_of)))
     return Policy(
         oneshot=oneshot,
         restart=evolve(definition.restart, on_success=on_success),
@@ -26,5 +27,6 @@ def choose_policy(definition: Definition) -> Policy:
         after=tuple(sorted({*definition.after} - requires)),
         requires=tuple(sorted(requires)),
         exclusive=definition.exclusive,
+        shares_network_of=shares_network_of,
         on_failed_update=definition.on_failed_update or (OnFailedUpdate.ROLLBACK if waits else OnFailedUpdate.RETRY),
     )

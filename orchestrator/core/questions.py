@@ -3,6 +3,8 @@
 Every answer that `orchestrator.core.resolve` looks up was asked here. Floor: core.
 """
 
+from orchestrator.core.cdi_names import file_questions, is_cdi_name
+from orchestrator.core.hooks_dirs import folder_questions
 from orchestrator.core.output import log_questions
 from orchestrator.core.plugged import find_uses, watched_questions
 from orchestrator.core.references import choose_store, is_closure, place_questions
@@ -18,6 +20,7 @@ from orchestrator.model.facts import (
     PlaceQuestion,
     Question,
     TextQuestion,
+    TextsQuestion,
 )
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
 from orchestrator.model.store import NIX_STORE, Store
@@ -26,7 +29,7 @@ from orchestrator.model.store import NIX_STORE, Store
 def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STORE) -> tuple[Question, ...]:
     """The questions of the definition called ``name``, each once, in the order of its fields.
 
-    host_store: as `HostFacts.store`. What can only be asked once these are answered: `closure_questions`."""
+    host_store: as `HostFacts.store`. What can only be asked once these are answered: `further_questions`."""
     questions: list[Question] = [*log_questions(definition.log)]
     if definition.bundle is not None:
         questions += bundle_questions(definition.bundle)
@@ -52,14 +55,15 @@ def ask_questions(name: str, definition: Definition, host_store: Store = NIX_STO
     questions += [question for used in find_uses(name, definition) for question in used.ask()]
     if definition.sockets:
         questions += account_questions("/")  # whose a path is
-    questions += [DeviceQuestion(device.path) for device in definition.devices]
+    questions += [DeviceQuestion(device.path) for device in definition.devices if not is_cdi_name(device.path)]
+    questions += (*file_questions(definition), *folder_questions(definition))
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)
     questions += place_questions(definition, choose_store(definition, host_store))
     return tuple(dict.fromkeys(questions))
 
 
-def content_questions(definition: Definition, facts: Facts) -> tuple[Question, ...]:
+def content_questions(name: str, definition: Definition, facts: Facts) -> tuple[Question, ...]:
     """Those of its questions whose answer is as good as a part of the definition, so that another answer is an edit:
     what a file says, and where in the store a link leads, and what kinds ask with ``watch``. What passwd(5) says is
     none: a package upgrade on the host must replace no container."""
@@ -67,11 +71,12 @@ def content_questions(definition: Definition, facts: Facts) -> tuple[Question, .
         place = bundle_place(definition.bundle, facts.host.store)
         places = (place, *place_questions(definition, facts.host.store))
         found = (each for each in places if facts.places[each] is not None)
-        return (*bundle_questions(definition.bundle)[-1:], *found, *watched_questions(definition))
+        return (*bundle_questions(definition.bundle)[-1:], *found, *watched_questions(name, definition))
     questions: list[Question] = [DigestQuestion(file.path) for file in definition.env_files if file.watch]
     if definition.seccomp.startswith("/"):
         questions += profile_questions(definition.seccomp)[-1:]
-    questions += watched_questions(definition)
+    questions += (*watched_questions(name, definition), *file_questions(definition))
+    questions += (each for each in folder_questions(definition) if isinstance(each, TextsQuestion))
     places = place_questions(definition, choose_store(definition, facts.host.store))
     # Of another root file system than a closure what leads to no store is nobody's business.
     questions += [each for each in places if is_closure(definition) or facts.places[each] is not None]

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from orchestrator.core.schema_types import Schema
 
 _INTRODUCTION = """\
@@ -41,6 +43,23 @@ def make_field_table(schema: Schema) -> str:
             text, default = _split_default(each, needed)
             lines.append(f"| `{dotted}` | {default} | {each['x-change']} | {_cell(text)} |")
     return "\n".join(lines) + "\n"
+
+
+@frozen
+class OptionRow:
+    """An option in words, with the backquotes of Markdown; only ``example`` is TOML as it is."""
+
+    name: str
+    type: str
+    default: str
+    change: str
+    text: str
+    example: str
+
+
+def list_options(schema: Schema) -> tuple[OptionRow, ...]:
+    """The options of a table, for its schema with the ``$defs`` that it refers to."""
+    return _Page(schema["$defs"]).list_options(schema)
 
 
 class _Page:
@@ -76,15 +95,23 @@ class _Page:
             yield f"`type = {write_toml(kind)}`: {_plain(table['description'])}"
         elif table is not field:
             yield _plain(table["description"])
-        rows = [row for row in _fields_of(table) if "const" not in row[1]]
+        rows = self.list_options(table)
         if not rows:
             return
         yield from ("", "| field | type | default | an edit is | what it is | example |", "|---|---|---|---|---|---|")
-        for name, each, required in rows:
-            text, default = _split_default(each, required)
-            example = f"`{write_toml(_example_of(each))}`"
-            cells = (f"`{name}`", self._name_type(each), default, each["x-change"], text, example)
+        for row in rows:
+            example = f"`{row.example}`" if row.example else ""
+            cells = (f"`{row.name}`", row.type, row.default, row.change, row.text, example)
             yield f"| {' | '.join(_cell(cell) for cell in cells)} |"
+
+    def list_options(self, table: Schema) -> tuple[OptionRow, ...]:
+        """The options of a table, but for the key that says its kind."""
+        return tuple(self._describe(*row) for row in _fields_of(table) if "const" not in row[1])
+
+    def _describe(self, name: str, field: Schema, required: bool) -> OptionRow:
+        text, default = _split_default(field, required)
+        example = write_toml(_example_of(field)) if "examples" in field else ""
+        return OptionRow(name, self._name_type(field), default, field["x-change"], text, example)
 
     def _name_type(self, node: Schema) -> str:
         return f"{self._name_plainly(node)}{_name_range(node)}"

@@ -20,7 +20,7 @@ from orchestrator.core.notify import mount_notify
 from orchestrator.model.bundle import Bundle, Instance, LogTarget, OpenFiles
 from orchestrator.model.contribution import BundleFile
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.oci import Device, Mount, Namespace, Rlimit
+from orchestrator.model.oci import Device, Hook, Mount, Namespace, Rlimit
 from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
 
 OPEN_FILES = "RLIMIT_NOFILE"
@@ -63,6 +63,8 @@ def _render_whole(spec: Spec) -> Bundle:
     }
     if spec.annotations:
         config["annotations"] = dict(spec.annotations)
+    if spec.hooks:
+        config["hooks"] = render_hooks(spec.hooks)
     log = LogTarget(spec.log.type)
     made_from: dict[str, Any] = {
         "config": config,
@@ -219,12 +221,25 @@ def _render_capabilities(spec: Spec) -> dict[str, list[str]]:
     }
 
 
+def render_hooks(hooks: Iterable[Hook]) -> dict[str, Any]:
+    """``hooks`` by their stages, in order."""
+    rendered: dict[str, list[dict[str, Any]]] = {}
+    for hook in hooks:
+        entry: dict[str, Any] = {"path": hook.path}
+        entry |= {"args": list(hook.args)} if hook.args else {}
+        entry |= {"env": list(hook.env)} if hook.env else {}
+        entry |= {} if hook.timeout is None else {"timeout": hook.timeout}
+        rendered.setdefault(hook.stage.value, []).append(entry)
+    return rendered
+
+
 def _render_linux(spec: Spec) -> dict[str, Any]:
+    usable = (device for device in spec.devices if device.access)
     linux: dict[str, Any] = {
         "maskedPaths": list(spec.masked_paths),
         "namespaces": [_render_namespace(namespace) for namespace in spec.namespaces],
         "readonlyPaths": list(spec.readonly_paths),
-        "resources": {"devices": [*map(dict, defaults.DEVICE_RULES), *map(_allow_device, spec.devices)]},
+        "resources": {"devices": [*map(dict, defaults.DEVICE_RULES), *map(_allow_device, usable)]},
     }
     if spec.devices:
         linux["devices"] = [_render_device(device) for device in spec.devices]

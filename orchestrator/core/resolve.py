@@ -11,15 +11,18 @@ from attrs import frozen
 
 from orchestrator.core import defaults
 from orchestrator.core.closure import Named, find_kept, find_named, follow_links, lay_out_closure
+from orchestrator.core.collect import collect_parts, contribute_kinds
 from orchestrator.core.confinement import choose_confinement
+from orchestrator.core.devices import join_devices
 from orchestrator.core.envfile import choose_env_files
 from orchestrator.core.files import choose_args, entry_files, script_files
-from orchestrator.core.lacking import find_lacking
+from orchestrator.core.foreign import Patience, wait_for_ever
+from orchestrator.core.lacking import find_lacking, find_lacking_hooks
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
+from orchestrator.core.parts import Part, find_part_faults, join_files, list_claims, plan_attachments
 from orchestrator.core.platform import check_platform
-from orchestrator.core.plugged import PluggedUse, find_uses
 from orchestrator.core.policy import choose_policy
 from orchestrator.core.questions import account_questions
 from orchestrator.core.ready import resolve_ready
@@ -29,7 +32,6 @@ from orchestrator.core.rootfs import (
     find_obstacle,
     follow_usr_links,
     host_mounts,
-    is_below,
     is_of_host,
     merge_mounts,
     usr_links,
@@ -37,7 +39,6 @@ from orchestrator.core.rootfs import (
 from orchestrator.core.silent import no_answer
 from orchestrator.core.sockets import choose_sockets, claim_ports, listen_variables
 from orchestrator.core.users import Account, find_account, join_groups
-from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
@@ -45,23 +46,9 @@ from orchestrator.model.facts import Facts, PathKind
 from orchestrator.model.oci import Mount, Namespace, User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import At, Fault
-from orchestrator.model.registry import Group
 from orchestrator.model.rootfs import DirectoryRootfs, HostRootfs
 from orchestrator.model.spec import FolderRoot, ReadySpec, SkeletonRoot, Spec
 from orchestrator.model.store import StoreUse
-
-
-@frozen
-class _Part:
-    """What a use of a kind contributes."""
-
-    used: PluggedUse
-    contribution: Contribution
-
-    @property
-    def path(self) -> KeyPath:
-        """Of the kind's table in the definition."""
-        return self.used.path
 
 
 @frozen
@@ -74,25 +61,33 @@ class _Layout:
     """$PATH where neither the definition nor a kind sets it; empty: the default's."""
 
 
-def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | ReadySpec | tuple[Fault, ...]:
+def resolve_spec(
+    name: str, definition: Definition, facts: Facts, patience: Patience = wait_for_ever
+) -> Spec | ReadySpec | tuple[Fault, ...]:
     """The spec of the definition called ``name``, or all its faults, with paths as in its file.
 
-    ``facts`` must have the answers to all that `ask_questions` asks of this definition.
+    ``facts`` must have the answers to all that `ask_questions` asks of this definition. patience: with kinds.
     """
     if definition.bundle is not None:
-        return _resolve_bundle(name, definition, definition.bundle, facts)
+        return _resolve_bundle(name, definition, definition.bundle, facts, patience)
     named = find_named(definition, facts) if is_closure(definition) else None
     if named is not None:
         definition = follow_links(definition, named)
-    parts = _contribute(name, definition, facts)
-    faults = _find_faults(parts)
+    parts, part_faults = collect_parts(name, definition, facts, patience)
+    faults = [*part_faults, *find_part_faults(parts)]
+    files, live = join_files(parts)
     account = _find_account(definition, facts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
     who = Account(User(0, 0), "/") if isinstance(account, tuple) else account
-    layout = _lay_out(definition, named, parts, who, facts)
+    points = _mount_points(files, live)
+    layout = _lay_out(definition, named, parts, points, who, facts)
     contributions = tuple(part.contribution for part in parts)
     plugged = (capability for each in contributions for capability in each.capabilities)
     confinement = choose_confinement(definition, who.user.uid, plugged, facts)
+    nodes = ((part.path, node) for part in parts for node in part.contribution.devices)
+    devices, device_faults = join_devices(confinement.devices, nodes, who.user)
+    hooks = tuple((part.path, hook) for part in parts for hook in part.contribution.hooks)
+    faults += (*device_faults, *find_lacking_hooks(hooks, facts.host.runtime))
     env_files, env_faults = choose_env_files(definition.env_files, facts)
     faults += (*env_faults, *find_log_faults(definition.log, facts))
     faults += find_resource_faults(definition.resources, facts.host.controllers)
@@ -107,14 +102,16 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
     if faults or isinstance(layout, tuple) or isinstance(account, tuple):
         return tuple(faults)
     hostname = definition.hostname or name
-    policy = choose_policy(definition)
+    shares = next((each.shares_network_of for each in contributions if each.shares_network_of), "")
+    policy = choose_policy(definition, shares)
     path = layout.path or defaults.PATH
     env = {"PATH": path, "HOME": account.home, "HOSTNAME": str(hostname)}
     env |= {**notify_variables(policy), **listen_variables(sockets)}
     for each in contributions:
         env |= each.env
     env.update({str(key): value for key, value in definition.env.items()})
-    files, live = _join_files(parts)
+    of_host = {mount.destination for mount in layout.mounts if mount.source == mount.destination}
+    live = tuple(each for each in live if not each.over_hosts or each.path in of_host)
     followed = {each.path for each in live}
     return Spec(
         name=name,
@@ -123,12 +120,13 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         own_env=frozenset(str(key) for key in definition.env),
         env_files=env_files,
         files=(*script_files(definition), *layout.files, *files),
-        devices=confinement.devices,
+        devices=devices,
+        hooks=tuple(hook for _, hook in hooks),
         rlimits=confinement.rlimits,
         annotations=tuple(sorted(definition.annotations.items())),
         log=definition.log,
         cwd=definition.cwd,
-        user=attrs.evolve(account.user, umask=definition.umask),
+        user=_choose_user(account.user, definition, contributions),
         hostname=hostname,
         readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
         root=layout.root,
@@ -141,63 +139,39 @@ def resolve_spec(name: str, definition: Definition, facts: Facts) -> Spec | Read
         no_new_privileges=definition.no_new_privileges,
         resources=definition.resources,
         policy=policy,
-        attachments=_plan_attachments(parts),
+        attachments=plan_attachments(parts),
         live=live,
-        claims=(
-            *(attrs.evolve(each, path=(*part.path, *each.path)) for part in parts for each in part.contribution.claims),
-            *claim_ports(sockets),
-        ),
+        claims=(*list_claims(parts), *claim_ports(sockets)),
         sockets=sockets,
-        shares_network_of=next((each.shares_network_of for each in contributions if each.shares_network_of), ""),
+        shares_network_of=shares,
         store=layout.store if named is not None else find_kept(definition, facts),
     )
 
 
-def _resolve_bundle(name: str, definition: Definition, bundle: str, facts: Facts) -> ReadySpec | tuple[Fault, ...]:
-    parts = _contribute(name, definition, facts)
-    faults = tuple(_find_faults(parts))
+def _resolve_bundle(
+    name: str, definition: Definition, bundle: str, facts: Facts, patience: Patience
+) -> ReadySpec | tuple[Fault, ...]:
+    parts = contribute_kinds(name, definition, facts, patience)
+    faults = tuple(find_part_faults(parts))
     contributions = tuple(part.contribution for part in parts)
     spec = resolve_ready(name, definition, bundle, contributions, facts, choose_policy(definition))
     if isinstance(spec, tuple):
         return (*faults, *spec)
-    files, live = _join_files(parts)
+    files, live = join_files(parts)
     return faults or attrs.evolve(
         spec,
         files=files,
-        attachments=_plan_attachments(parts),
-        live=live,
+        attachments=plan_attachments(parts),
+        live=tuple(each for each in live if not each.over_hosts),
+        claims=list_claims(parts),
         store=_join_uses(spec.store, find_kept(definition, facts)),
     )
 
 
-def _contribute(name: str, definition: Definition, facts: Facts) -> tuple[_Part, ...]:
-    return tuple(_Part(each, each.contribute(facts)) for each in find_uses(name, definition))
-
-
-def _find_faults(parts: Iterable[_Part]) -> list[Fault]:
-    return [fault.below(*part.path) for part in parts for fault in part.contribution.faults]
-
-
-def _plan_attachments(parts: Iterable[_Part]) -> tuple[PlannedAttachment, ...]:
-    return tuple(planned for part in parts for planned in part.used.plan(part.contribution))
-
-
-def _join_files(parts: Iterable[_Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:
-    """The files of kinds, by path. Where a mount of the definition is, or above, that wins over what its network brings
-    along; and of two with one path the last stands."""
-    parts = tuple(parts)
-    mounted = [str(part.path[1]) for part in parts if part.used.group is Group.MOUNTS]
-    files: dict[str, BundleFile] = {}
-    live: dict[str, LiveFile] = {}
-    for part in parts:
-        own = part.used.use.destination
-
-        def hides(path: str, own: str = own) -> bool:
-            return any(is_below(path, folder) and not (own and is_below(folder, own)) for folder in mounted)
-
-        files |= {each.path: each for each in part.contribution.files if not hides(each.path)}
-        live |= {each.path: each for each in part.contribution.live if not hides(each.path)}
-    return tuple(files[path] for path in sorted(files)), tuple(live[path] for path in sorted(live))
+def _mount_points(files: Iterable[BundleFile], live: Iterable[LiveFile]) -> Contribution:
+    """What a skeleton has to have for these files. Where one takes the place of the host's there is that one's."""
+    paths = (*(each.path for each in files), *(each.path for each in live if not each.over_hosts))
+    return Contribution(entries=tuple(FileEntry(path) for path in paths))
 
 
 def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault, ...]:
@@ -232,15 +206,20 @@ def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault
 
 
 def _lay_out(
-    definition: Definition, named: Named | None, parts: tuple[_Part, ...], account: Account, facts: Facts
+    definition: Definition,
+    named: Named | None,
+    parts: tuple[Part, ...],
+    points: Contribution,
+    account: Account,
+    facts: Facts,
 ) -> _Layout | tuple[Fault, ...]:
     match definition.rootfs:
         case HostRootfs():
-            return _lay_out_host(definition, parts, facts)
+            return _lay_out_host(definition, parts, points, facts)
         case DirectoryRootfs(path=path):
             return _lay_out_folder(path, parts, facts)
     assert named is not None, "what is neither is a closure"
-    contributions = tuple(part.contribution for part in parts)
+    contributions = (points, *(part.contribution for part in parts))
     layout = lay_out_closure(definition, named, contributions, account, facts)
     if isinstance(layout, tuple):
         return layout
@@ -254,7 +233,7 @@ def _join_uses(one: StoreUse | None, other: StoreUse | None) -> StoreUse | None:
     return StoreUse(one.store, tuple(sorted({*one.paths, *other.paths})), tuple(links[path] for path in sorted(links)))
 
 
-def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+def _lay_out_folder(path: str, parts: tuple[Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
     """A folder in place: the runtime makes the mount points that are missing in it."""
     answer = facts.paths[path]
     at = ("rootfs", "path")
@@ -281,10 +260,12 @@ def _lay_out_folder(path: str, parts: tuple[_Part, ...], facts: Facts) -> _Layou
     return _Layout(FolderRoot(path=answer.resolved), merge_mounts((), own), entry_files(entries, own))
 
 
-def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts) -> _Layout | tuple[Fault, ...]:
+def _lay_out_host(
+    definition: Definition, parts: tuple[Part, ...], points: Contribution, facts: Facts
+) -> _Layout | tuple[Fault, ...]:
     """The skeleton, the host's own over it, the definition's over that; and what cannot be mounted where it is to."""
     links = usr_links(facts.host, definition.mounts)
-    contributions = tuple(part.contribution for part in parts)
+    contributions = (points, *(part.contribution for part in parts))
     own = tuple(
         attrs.evolve(mount, destination=follow_usr_links(mount.destination, links))
         for each in contributions
@@ -310,6 +291,10 @@ def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts
             destination = str(part.path[1])
             point = entries.get(follow_usr_links(destination, links))
             look(destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")
+        elif part.path[0] == "devices":
+            for mount in part.contribution.mounts:
+                point = entries.get(follow_usr_links(mount.destination, links))
+                look(mount.destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")
     look(definition.cwd, file=False, at=("cwd",), trying="work in")
     if faults:
         return tuple(faults)
@@ -317,6 +302,11 @@ def _lay_out_host(definition: Definition, parts: tuple[_Part, ...], facts: Facts
     if working not in {"/", *links, *entries, *(mount.destination for mount in mounts)}:
         entries[working] = FolderEntry(working)
     return _Layout(build_skeleton(links, mounts, entries.values()), mounts)
+
+
+def _choose_user(user: User, definition: Definition, contributions: Iterable[Contribution]) -> User:
+    groups = (*user.additional_gids, *(group for each in contributions for group in each.groups))
+    return attrs.evolve(user, umask=definition.umask, additional_gids=tuple(dict.fromkeys(groups)))
 
 
 def _choose_namespaces(definition: Definition, contributions: tuple[Contribution, ...]) -> tuple[Namespace, ...]:

@@ -4,7 +4,10 @@ What a definition mounts wins: a default at or below its destination is left out
 """
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
+
+from attrs import evolve
 
 from orchestrator.core.defaults import (
     ETC_FILES,
@@ -14,6 +17,7 @@ from orchestrator.core.defaults import (
     SYSTEM_MOUNTS,
     USR_FOLDERS,
 )
+from orchestrator.model.contribution import Contribution
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import HostFacts, PathAnswer, PathKind
 from orchestrator.model.oci import Mount
@@ -65,21 +69,42 @@ def merge_mounts(defaults: Iterable[Mount], own: Iterable[Mount]) -> tuple[Mount
     return tuple(sorted(chosen.values(), key=lambda mount: mount.destination.split("/")))
 
 
+def give_way(contribution: Contribution, mounted: Iterable[str]) -> Contribution:
+    """What a network brings along, without what it mounts where the definition mounts something, or below that."""
+    folders = tuple(mounted)
+
+    def stays(path: str) -> bool:
+        return not any(is_below(path, folder) for folder in folders)
+
+    mounts = tuple(each for each in contribution.mounts if stays(each.destination))
+    return evolve(contribution, mounts=mounts, entries=tuple(each for each in contribution.entries if stays(each.path)))
+
+
 def build_skeleton(links: Mapping[str, str], mounts: Iterable[Mount], own: Iterable[Entry]) -> SkeletonRoot:
     """The skeleton below ``mounts`` (all but the system's own) with ``links``, and the entries that kinds ask for.
 
     Only what is seen or mounted over is made: nothing below a mount, and the folders that lead to the rest.
     """
-    destinations = {mount.destination for mount in (*SYSTEM_MOUNTS, *mounts)}
+    made = (*SYSTEM_MOUNTS, *mounts)
+    destinations = {mount.destination for mount in made}
+    modes = {mount.destination: mode for mount in made if (mode := _find_mode(mount)) is not None}
     entries: dict[str, Entry] = {path: LinkEntry(path, target) for path, target in links.items()}
     entries |= {path: FileEntry(path) if path in ETC_FILES else FolderEntry(path) for path in destinations}
     entries |= {entry.path: entry for entry in own}
+    # runc 1.1 gives a tmpfs the mode of the folder that it is mounted on, whatever the mount says.
+    entries |= {path: FolderEntry(path, mode) for path, mode in modes.items() if isinstance(entries[path], FolderEntry)}
     whole: dict[str, Entry] = {}
     for path, entry in entries.items():
         parents = _parents(path)
         if not any(parent in destinations for parent in parents):
             whole |= {parent: FolderEntry(parent) for parent in parents if parent not in entries} | {path: entry}
     return SkeletonRoot(entries=tuple(sorted(whole.values(), key=lambda entry: entry.path.split("/"))))
+
+
+def _find_mode(mount: Mount) -> int | None:
+    """The mode that a tmpfs is to have, tmpfs(5); None of another, and where it has none."""
+    modes = [option.removeprefix("mode=") for option in mount.options if option.startswith("mode=")]
+    return int(modes[-1], 8) if mount.type == "tmpfs" and modes and re.fullmatch("[0-7]{1,4}", modes[-1]) else None
 
 
 def find_obstacle(path: str, *, file: bool, host: HostFacts, mounts: Iterable[Mount], answer: PathAnswer) -> str | None:

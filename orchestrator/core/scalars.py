@@ -9,7 +9,7 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Any, TypeVar
 
-from orchestrator.core import addresses, capabilities, devices, listening, profile, rlimits, values
+from orchestrator.core import addresses, capabilities, cdi_names, devices, listening, profile, rlimits, values
 from orchestrator.core.reject import Hook, expect, expect_private, reject, unwrap
 from orchestrator.core.suggest import list_choices, quote, show_value
 from orchestrator.model.problem import Fault, Guess
@@ -19,6 +19,7 @@ from orchestrator.model.types import (
     Capability,
     ContainerName,
     DeviceAccess,
+    DeviceName,
     Duration,
     EnvName,
     FileMode,
@@ -155,6 +156,7 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (Capability, _make_text_hook("the name of a capability", capabilities.parse_capability)),
     (RlimitName, _make_text_hook("the name of a limit", rlimits.parse_rlimit_name)),
     (RlimitValue, _read_rlimit),
+    (DeviceName, _make_text_hook("an absolute path or the name of a CDI device", cdi_names.parse_device_name)),
     (DeviceAccess, _make_text_hook("some of the letters r, w and m", devices.parse_access)),
     (SeccompChoice, _make_text_hook('"default", "unconfined" or a path', profile.parse_choice)),
     (ContainerName, _make_text_hook("the name of a container", addresses.parse_container_name)),

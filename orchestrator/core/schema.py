@@ -84,6 +84,14 @@ def make_schema(registry: Registry) -> Schema:
     }
 
 
+def make_kind_schema(kind: type[Any], registry: Registry) -> Schema:
+    """The schema of the options of a plugin's kind, with the ``$defs`` that it refers to. Raises TypeError as
+    `make_schema` does."""
+    maker = _Maker(registry)
+    schema = maker.describe_class(kind)
+    return {**schema, "$defs": dict(sorted(maker.types.items()))}
+
+
 @frozen
 class _Maker:
     """Walks the types as `orchestrator.core.converter` does. ``types``: those of `TYPES` met on the way, by name."""
@@ -117,7 +125,8 @@ class _Maker:
         default = default_of(declared)
         if default is not attrs.NOTHING and default is not None:
             schema["default"] = write_value(default, wanted, self.registry)
-        schema["examples"] = [tomllib.loads(f"example = {metadata['example']}")["example"]]
+        if metadata["example"]:
+            schema["examples"] = [tomllib.loads(f"example = {metadata['example']}")["example"]]
         schema["x-change"] = metadata["change"].value
         return schema
 

@@ -19,6 +19,7 @@ from orchestrator.model.types import (
     Capability,
     ContainerName,
     DeviceAccess,
+    DeviceName,
     Duration,
     EnvName,
     FileMode,
@@ -46,6 +47,7 @@ TEXT: Schema = {"type": "string", "pattern": r"^[^\u0000]*$"}
 _PATH = r"^(?![\s\S]*/\.\.(?:/|$))/[^\u0000]*$"
 _ID = r"(?:[0-9]{1,10}|[A-Za-z_][A-Za-z0-9_.-]{0,254}\$?)"
 _ADDRESS = r"^(?:localhost|[0-9.]+|[0-9A-Fa-f:.]+(?:%[^\u0000]+)?)$"
+_CDI_PART = "[A-Za-z](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SYSTEM = "|".join(own.removeprefix("/") for own in SYSTEM_MOUNTS)
 _SIGNALS = "|".join(sorted(name.removeprefix("SIG") for name in signal.Signals.__members__))
@@ -150,6 +152,15 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
             "description": 'A number, or "unlimited".',
             "oneOf": [{"type": "integer", "minimum": 0, "maximum": rlimits.UNLIMITED - 1}, {"const": "unlimited"}],
         },
+    ),
+    DeviceName: (
+        "deviceName",
+        _text(
+            "a device",
+            rf"{_PATH}|^{_CDI_PART}/{_CDI_PART}=[A-Za-z0-9](?:[A-Za-z0-9_.:-]*[A-Za-z0-9])?$",
+            "An absolute path, or the name of a CDI device, `vendor.com/class=device`.",
+            examples=["/dev/fuse", "vendor.com/class=device"],
+        ),
     ),
     DeviceAccess: (
         "deviceAccess",

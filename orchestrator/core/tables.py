@@ -154,7 +154,7 @@ def make_table_hook(
         try:
             made = cls(**arguments)
         except ValueError as error:
-            reject(str(error))
+            reject(" ".join(str(error).split()))
         collector.add(*check_whole(made))
         collector.settle()
         return made

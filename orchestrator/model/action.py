@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.contribution import LiveFile
+from orchestrator.model.contribution import LiveFile, PortClaim
 from orchestrator.model.problem import Problem
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Source
@@ -25,8 +25,11 @@ class Target:
     """What it was made from."""
     fields: Mapping[str, Any] = field(factory=dict, eq=False, repr=False)
     """What its definition asks for, by dotted path, as far as it is not the default: JSON data, without secrets."""
-    live: tuple[LiveFile, ...] = field(default=(), repr=False)
-    """The files that are rewritten in place where the host says something else; sorted by path."""
+    live: tuple[LiveFile, ...] | None = field(default=(), repr=False)
+    """The files that are rewritten in place where the host says something else; sorted by path. None where an earlier
+    agent knew what they say, and it is not written down since there is no instance."""
+    claims: tuple[PortClaim, ...] = field(default=(), eq=False, repr=False)
+    """The ports of the host that it takes."""
 
 
 @frozen

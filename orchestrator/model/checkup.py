@@ -117,6 +117,22 @@ class AgentFound:
 
 
 @frozen(kw_only=True)
+class NetworksFound:
+    """What networks need that containers share."""
+
+    looked: tuple[str, ...]
+    """The folders in which CNI plugins are looked for."""
+    folders: tuple[tuple[str, int], ...]
+    """Those that have any, with how many."""
+    missing_plugins: tuple[str, ...] = ()
+    """Those of the `bridge` network that are not there."""
+    missing_programs: tuple[str, ...] = ()
+    """Of ip(8) and iptables(8)."""
+    lacking: tuple[str, ...] | None
+    """What the kernel has not; None where it could not be tried."""
+
+
+@frozen(kw_only=True)
 class NixFound:
     """The host's Nix store, and the commands for it."""
 
@@ -156,8 +172,7 @@ class Checkup:
     profile_trouble: str = ""
     """Why it cannot be used."""
     journal: bool
-    cni: tuple[tuple[str, int], ...]
-    """The folders of CNI plugins, with how many there are."""
+    networks: NetworksFound
     nix: NixFound
     kernel: KernelFound
     state: FolderFound

@@ -5,7 +5,7 @@ from typing import ClassVar
 from attrs import frozen
 
 from orchestrator.model.option import Change, option
-from orchestrator.model.types import AbsolutePath, Capability, DeviceAccess, RlimitValue
+from orchestrator.model.types import AbsolutePath, Capability, DeviceAccess, DeviceName, RlimitValue
 
 
 @frozen(kw_only=True)
@@ -47,12 +47,13 @@ class Capabilities:
 
 @frozen(kw_only=True)
 class Device:
-    """A device of the host."""
+    """A device of the host, or what a vendor's file says of one (CDI)."""
 
     shorthand: ClassVar[str] = "path"
 
-    path: AbsolutePath = option(
-        doc="The device, on the host.",
+    path: DeviceName = option(
+        doc="The device, on the host; or the name of a CDI device, `vendor.com/class=device`, of the files in /etc/cdi "
+        "and /var/run/cdi.",
         change=Change.REPLACE,
         example='"/dev/fuse"',
     )
@@ -62,9 +63,9 @@ class Device:
         change=Change.REPLACE,
         example='"/dev/other"',
     )
-    access: DeviceAccess = option(
-        default=DeviceAccess("rw"),
-        doc="What may be done with it: `r`ead, `w`rite, `m`ake.",
+    access: DeviceAccess | None = option(
+        default=None,
+        doc="What may be done with it: `r`ead, `w`rite, `m`ake. Default: `rw`, or what the vendor's file says.",
         change=Change.REPLACE,
         example='"r"',
     )

@@ -7,7 +7,7 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.entry import Entry
-from orchestrator.model.oci import Mount, Namespace
+from orchestrator.model.oci import DeviceNode, Hook, Mount, Namespace
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 
@@ -50,6 +50,9 @@ class LiveFile:
     path: str
     text: str
     mode: int = 0o444
+    over_hosts: bool = False
+    """Only where the root file system would have the host's own file of that path, in its place; a root that is a
+    folder of the host keeps what it has."""
 
 
 @frozen(kw_only=True)
@@ -72,6 +75,8 @@ class Contribution:
     """A part of a spec, as data.
 
     ``env`` fills in what the definition leaves unset. ``namespaces`` are added to pid, mount, ipc, uts and cgroup.
+    ``devices`` are there beside those of the definition, ``hooks`` are run by the runtime, ``groups`` are further
+    groups of the application.
     ``faults`` are the user's mistakes that only the facts could show, their paths relative to the kind's own table.
     ``attach`` is what is to be done on the host for each instance, in order. ``files`` and ``live`` are mounted, and
     need no mount of their own. ``shares_network_of`` is the container whose network namespace is joined: it is started
@@ -82,6 +87,9 @@ class Contribution:
     env: Mapping[str, str] = field(factory=dict)
     namespaces: tuple[Namespace, ...] = ()
     capabilities: tuple[str, ...] = ()
+    devices: tuple[DeviceNode, ...] = ()
+    hooks: tuple[Hook, ...] = ()
+    groups: tuple[int, ...] = ()
     entries: tuple[Entry, ...] = ()
     files: tuple[BundleFile, ...] = ()
     live: tuple[LiveFile, ...] = ()

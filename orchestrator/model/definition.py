@@ -176,7 +176,8 @@ class Definition:
     )
     network: NetworkKind | None = option(
         default=None,
-        doc="The network: `none` (its own, with a loopback only) or `host`, or a plugin's kind. Default: `none`.",
+        doc="The network: `none` (its own, with a loopback only), `host`, `bridge`, `cni`, `path`, or a plugin's kind. "
+        "Default: `none`.",
         change=Change.REPLACE,
         example='"host"',
     )
@@ -199,6 +200,13 @@ class Definition:
         doc="Devices of the host that it may use, beside null, zero, full, random, urandom, tty and its terminals.",
         change=Change.REPLACE,
         example='["/dev/fuse"]',
+    )
+    hooks_dirs: tuple[AbsolutePath, ...] = option(
+        default=(),
+        doc="Directories of the host with hooks for the runtime (oci-hooks(5)): those are run whose conditions hold. "
+        "A file of a later directory hides one of the same name.",
+        change=Change.REPLACE,
+        example='["/usr/share/containers/oci/hooks.d"]',
     )
     capabilities: Capabilities = option(
         factory=Capabilities,

@@ -10,7 +10,6 @@ from typing import Any
 from attrs import field, frozen
 
 from orchestrator.model.contribution import Stage
-from orchestrator.model.option import Change, option
 from orchestrator.model.registry import Group
 
 PROTOCOL = "1.0"
@@ -87,8 +86,3 @@ class Program:
     attaches: tuple[Stage, ...] = ()
     """When it has something to do on the host; never where there are none."""
     options: tuple[OptionDescription, ...] = field(default=())
-
-
-def part(doc: str, **more: Any) -> Any:  # noqa: ANN401 - as option has it
-    """A key of an object: those of the protocol are parts of the bundle, as options are."""
-    return option(doc=doc, change=Change.REPLACE, **more)

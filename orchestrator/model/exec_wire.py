@@ -12,8 +12,10 @@ from attrs import frozen
 
 from orchestrator.model.contribution import Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
-from orchestrator.model.exec_plugin import PROTOCOL, OptionType, part
-from orchestrator.model.types import AbsolutePath, Capability, EnvName, MountPath
+from orchestrator.model.exec_plugin import PROTOCOL, OptionType
+from orchestrator.model.oci import HookStage
+from orchestrator.model.option import part
+from orchestrator.model.types import AbsolutePath, Capability, DeviceAccess, EnvName, MountPath
 
 Mode = NewType("Mode", int)
 """The permission bits of a file; in JSON a string of octal digits, ``"0644"``."""
@@ -35,6 +37,13 @@ class NamespaceType(Enum):
     IPC = "ipc"
     UTS = "uts"
     CGROUP = "cgroup"
+
+
+class NodeKind(Enum):
+    """What a device is."""
+
+    CHARACTER = "c"
+    BLOCK = "b"
 
 
 class Transport(Enum):
@@ -96,6 +105,31 @@ class WireNamespace:
 
     type: NamespaceType = part("Which.")
     path: AbsolutePath | None = part("The one to join; a new one where there is none.", default=None)
+
+
+@frozen(kw_only=True)
+class WireDevice:
+    """A device of a contribution."""
+
+    path: AbsolutePath = part("Where, inside, below /dev.")
+    type: NodeKind = part("`c` or `b`.")
+    major: int = part("Its number.", minimum=0)
+    minor: int = part("Its second number.", minimum=0)
+    mode: Mode = part("Its permission bits.", default=Mode(0o660))
+    access: DeviceAccess = part("What may be done with it.", default=DeviceAccess("rw"))
+    uid: int | None = part("Its owner; the application's user where there is none.", default=None, minimum=0)
+    gid: int | None = part("Its group; the application's.", default=None, minimum=0)
+
+
+@frozen(kw_only=True)
+class WireHook:
+    """A program of the host that the runtime runs."""
+
+    stage: HookStage = part("When.")
+    path: AbsolutePath = part("The program.")
+    args: tuple[str, ...] = part("Its arguments, its name first.", default=())
+    env: tuple[str, ...] = part("All of its environment, `NAME=value`.", default=())
+    timeout: int | None = part("Seconds that it may take.", default=None, minimum=1)
 
 
 @frozen(kw_only=True)
@@ -184,6 +218,9 @@ class WireContribution:
     env: Mapping[EnvName, str] = part("Variables.", factory=dict)
     namespaces: tuple[WireNamespace, ...] = part("Namespaces.", default=())
     capabilities: tuple[Capability, ...] = part("Capabilities.", default=())
+    devices: tuple[WireDevice, ...] = part("Devices.", default=())
+    hooks: tuple[WireHook, ...] = part("Hooks of the runtime.", default=())
+    groups: tuple[int, ...] = part("Further groups of the application.", default=())
     entries: tuple[WireEntry, ...] = part("Parts of the root's skeleton.", default=())
     files: tuple[WireFile, ...] = part("Files that are a part of the bundle.", default=())
     attach: tuple[WireAttachment, ...] = part("What is to be done on the host.", default=())

@@ -226,6 +226,8 @@ class HostFacts:
     """What the kernel's control groups can limit: ``swap`` is memory and swap together, ``io`` the weight of disks."""
     store: Store = NIX_STORE
     """The Nix store that definitions mean which name no other (NIX_STORE_DIR); it need not be there."""
+    cni_path: tuple[str, ...] = ()
+    """Where the agent's environment says that CNI plugins are (CNI_PATH); empty where it does not."""
     runtime: str = ""
     """The base name of the OCI runtime that makes new containers; empty where it is not known, and nothing is
     lacking."""

@@ -98,6 +98,10 @@ class Layout:
         """Folder of the files of an instance that follow the host, each with its number as its name."""
         return f"{self.instances}/{instance}/live"
 
+    def joined(self, instance: str) -> str:
+        """Leads to the network namespace that an instance joins, while it does."""
+        return f"{self.instances}/{instance}/netns"
+
     def instance_state(self, instance: str) -> str:
         """The state file of an instance."""
         return f"{self.instances}/{instance}.json"

@@ -3,6 +3,8 @@
 https://github.com/opencontainers/runtime-spec/blob/main/config.md and config-linux.md
 """
 
+from enum import Enum
+
 from attrs import frozen
 
 
@@ -58,3 +60,42 @@ class Device:
     uid: int
     gid: int
     access: str
+
+
+class HookStage(Enum):
+    """When a hook is run (config.md, "POSIX-platform Hooks")."""
+
+    PRESTART = "prestart"
+    """Deprecated there, and used still."""
+    CREATE_RUNTIME = "createRuntime"
+    CREATE_CONTAINER = "createContainer"
+    START_CONTAINER = "startContainer"
+    POSTSTART = "poststart"
+    POSTSTOP = "poststop"
+
+
+@frozen(kw_only=True)
+class Hook:
+    """An entry of ``hooks``: a program that the runtime runs. Without a timeout, in seconds, it is waited for."""
+
+    stage: HookStage
+    path: str
+    args: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    timeout: int | None = None
+
+
+@frozen(kw_only=True)
+class DeviceNode:
+    """A device that somebody else than the definition asks for: as `Device`, and belongs to whoever the application
+    runs as where ``uid`` or ``gid`` say nothing. With an empty ``access`` it is there, and nothing may be done with
+    it."""
+
+    path: str
+    type: str
+    major: int
+    minor: int
+    mode: int
+    access: str
+    uid: int | None = None
+    gid: int | None = None

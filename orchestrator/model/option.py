@@ -57,6 +57,12 @@ def option(
     return attrs.field(default=default, metadata=metadata)
 
 
+def part(doc: str, **more: Any) -> Any:  # noqa: ANN401 - as `option` has it
+    """Declare a key of what is no definition and is read as strictly: a file of another's format, what a program
+    prints."""
+    return option(doc=doc, change=Change.REPLACE, **more)
+
+
 def options_of(cls: type) -> Iterator["attrs.Attribute[Any]"]:
     """The declared fields of an options class, in the order of its source."""
     yield from attrs.fields(cls)

@@ -22,7 +22,7 @@ class PluginFile:
     path: str
     """As people are told it; of the folder itself where that is what is wrong."""
     digest: str = ""
-    """Which state of it, in hexadecimal: of a Python file the SHA-256 of what it says, of a program a stamp's."""
+    """Which state of it, a SHA-256 in hexadecimal: of what a Python file says, of a program's stamp."""
     code: bytes = field(default=b"", repr=False)
     """What a Python file says; of a program nothing."""
     fault: str = ""

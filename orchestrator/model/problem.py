@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from orchestrator.model.place import KeyPath, Place
 
@@ -38,6 +38,7 @@ class Fault:
     ``message`` is lower case, without a period, and quotes the offending value; ``hint`` says what to write instead.
     ``place`` is given only where it is known already, as for a syntax error. A missing key is a fault of its table.
     ``guess`` becomes the hint "did you mean" where something similar is known; ``hint`` is for the other case.
+    ``lasting``: whatever else changes on the host, only an edit mends it, so it need not be looked for again.
     """
 
     path: KeyPath
@@ -46,10 +47,11 @@ class Fault:
     at: At = At.VALUE
     place: Place | None = None
     guess: Guess | None = None
+    lasting: bool = False
 
     def below(self, *prefix: str | int) -> "Fault":
         """The same fault seen from further up: ``prefix`` is put before its path."""
-        return Fault((*prefix, *self.path), self.message, self.hint, self.at, self.place, self.guess)
+        return evolve(self, path=(*prefix, *self.path))
 
 
 @frozen(order=True)

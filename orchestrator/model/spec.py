@@ -10,7 +10,7 @@ from orchestrator.model.contribution import BundleFile, LiveFile, PortClaim
 from orchestrator.model.entry import Entry
 from orchestrator.model.health import Health
 from orchestrator.model.log import Log
-from orchestrator.model.oci import Device, Mount, Namespace, Rlimit, User
+from orchestrator.model.oci import Device, Hook, Mount, Namespace, Rlimit, User
 from orchestrator.model.policy import OnFailedUpdate, Ready, Restart, Stop
 from orchestrator.model.resources import Resources
 from orchestrator.model.sockets import ListenSpec
@@ -62,6 +62,8 @@ class Policy:
     """Sorted."""
     exclusive: bool = False
     """Whether no two instances of it may run at a time."""
+    shares_network_of: str = ""
+    """One of ``requires``, in whose network namespace it runs; empty where it has another."""
     on_failed_update: OnFailedUpdate = OnFailedUpdate.RETRY
     """Decided here: never left open."""
 
@@ -108,6 +110,8 @@ class Spec:
     resources: Resources
     log: Log
     policy: Policy
+    hooks: tuple[Hook, ...] = ()
+    """In the order in which they are run."""
     attachments: tuple[PlannedAttachment, ...] = ()
     """What kinds do on the host for each instance, in order."""
     live: tuple[LiveFile, ...] = ()
@@ -139,5 +143,6 @@ class ReadySpec:
     attachments: tuple[PlannedAttachment, ...] = ()
     """As of `Spec`."""
     live: tuple[LiveFile, ...] = ()
+    claims: tuple[PortClaim, ...] = ()
     store: StoreUse | None = None
     """As of `Spec`: the bundle itself may lie in a store."""

@@ -14,6 +14,7 @@ from attrs import field, frozen
 
 from orchestrator.model.attached import Attached
 from orchestrator.model.bundle import LogTarget
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.health import Proven
 from orchestrator.model.life import Exit, Life
 from orchestrator.model.problem import Problem
@@ -82,6 +83,11 @@ class InstanceState:
     started_at: float | None = None
     attached: tuple[Attached, ...] = ()
     """What kinds do to the host for it, in order: each is marked as begun before it is."""
+    joined: str = ""
+    """The id of the instance whose network namespace it runs in, written before it joins that; empty where it runs in
+    another."""
+    live: tuple[LiveFile, ...] = ()
+    """What its files that follow the host say."""
     resources: Resources
     """What was applied last."""
     limits_known: bool = True

@@ -61,6 +61,9 @@ RlimitName = NewType("RlimitName", str)
 RlimitValue = NewType("RlimitValue", int)
 """A limit of getrlimit(2), from 0; RLIM_INFINITY is written ``"unlimited"`` and kept as 2^64 - 1."""
 
+DeviceName = NewType("DeviceName", str)
+"""An `AbsolutePath`, or the name of a CDI device, ``vendor.com/class=device``."""
+
 DeviceAccess = NewType("DeviceAccess", str)
 """What may be done with a device: some of ``r``, ``w`` and ``m`` (make), each once."""
 

@@ -19,6 +19,7 @@ from orchestrator.ports.health import NotAsked, NotifySocket, NotifySockets, Pro
 from orchestrator.ports.history import Damaged, GenerationStore
 from orchestrator.ports.keeper import DescriptorStore
 from orchestrator.ports.listeners import Listeners, ListenFailed
+from orchestrator.ports.networks import NetworkGone, Networks
 from orchestrator.ports.notifier import Notifier
 from orchestrator.ports.operator import Operation, Operator, Part
 from orchestrator.ports.runtime import Process, Processes, Runtime, RuntimeStatus
@@ -36,6 +37,8 @@ __all__ = [
     "Listeners",
     "LogBusy",
     "LogWatch",
+    "NetworkGone",
+    "Networks",
     "NotAsked",
     "Notifier",
     "NotifySocket",

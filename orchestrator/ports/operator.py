@@ -18,6 +18,8 @@ class Part(Enum):
     """What it was resolved to."""
     CONFIG = "config"
     """The config.json of its instance, without what its files of variables say."""
+    ORIGINS = "origins"
+    """Who contributed each part of its config: a list below ``parts``."""
 
 
 class Operation(Enum):

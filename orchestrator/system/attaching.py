@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import trio
 
-from orchestrator.core.plugged import describe_error
+from orchestrator.core.foreign import describe_error
 from orchestrator.model.attached import Attached, PlannedAttachment
 from orchestrator.model.host import Container, HostFailed
 from orchestrator.model.kinds import folder_name
@@ -19,6 +19,7 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.ports import AttachFailed
 from orchestrator.system.plugin_host import PluginHost
 from orchestrator.system.reaper import Children
+from orchestrator.system.unmount import unmount_below
 
 PATIENCE = 60.0
 """Seconds that a kind has for its part. What has not come back by then is left to itself: a thread cannot be ended."""
@@ -51,27 +52,32 @@ class HostAttacher:
             state: Any = kind.attach(plan.work, container, host)
             return None if state is None else _check_state(state)
 
-        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", attach)
+        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, attach)
 
     async def detach(self, attached: Attached, name: str, instance: str) -> None:
-        """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nothing can be undone: nobody knows
-        how."""
+        """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nobody knows how: only what is
+        mounted in the folders of the instance is taken away, which would keep these from being removed for ever."""
         plan = attached.plan
         kind = self._find(plan)
-        if kind is None:
-            return
         container = describe_container(self._layout, plan, name, instance, None)
+        if kind is None:
+            try:
+                for folder in (container.own, container.scratch):
+                    unmount_below(folder)
+            except OSError as error:
+                raise AttachFailed(f"cannot undo {_describe(plan)}: {error.strerror} ({error.filename})") from error
+            return
 
         def detach(host: PluginHost) -> None:
             kind.detach(plan.work, attached.state, container, host)
 
-        await self._call(f"cannot undo {_describe(plan)}", detach)
+        await self._call(f"cannot undo {_describe(plan)}", kind, detach)
 
     def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, or None
         group = next((group for group in Group if group.value == plan.group), None)
         return None if group is None else self._registry().of(group).get(plan.type)
 
-    async def _call(self, what: str, work: Callable[[PluginHost], T]) -> T:
+    async def _call(self, what: str, kind: type[Any], work: Callable[[PluginHost], T]) -> T:
         host = PluginHost(self._children, self._locks)
 
         def call() -> T:
@@ -79,8 +85,8 @@ class HostAttacher:
                 return work(host)
             except HostFailed as error:
                 raise AttachFailed(f"{what}: {error}") from error
-            except Exception as error:
-                raise AttachFailed(f"{what}: the plugin failed: {describe_error(error)}") from error
+            except BaseException as error:  # SystemExit, too: to end the agent is none of a kind's business
+                raise AttachFailed(f"{what}: the plugin failed: {describe_error(error, kind)}") from error
 
         with trio.CancelScope(shield=True):
             with trio.move_on_after(PATIENCE):

@@ -17,7 +17,7 @@ from orchestrator.core.canonical import canonical_json
 from orchestrator.core.files import FOLDER
 from orchestrator.core.render import digest_skeleton
 from orchestrator.model.bundle import Bundle
-from orchestrator.model.contribution import BundleFile
+from orchestrator.model.contribution import BundleFile, LiveFile
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.layout import Layout
 from orchestrator.model.spec import SkeletonRoot
@@ -126,14 +126,14 @@ def make_skeleton(folder: str, entries: Iterable[Entry]) -> None:
                 os.symlink(entry.target, path)
 
 
-def write_files(folder: str, files: Sequence[BundleFile]) -> None:
-    """Write the files that a bundle brings along below its folder (`orchestrator.core.files.mount_files`), nothing
-    where there are none. Raises OSError."""
+def write_files(folder: str, files: Sequence[BundleFile | LiveFile], name: str = FOLDER) -> None:
+    """Write the files that a bundle brings along into the folder ``name`` below its own
+    (`orchestrator.core.files.mount_files`), nothing where there are none. Raises OSError."""
     if not files:
         return
-    os.mkdir(f"{folder}/{FOLDER}", 0o755)
+    os.mkdir(f"{folder}/{name}", 0o755)
     for number, file in enumerate(files):
-        write_new(f"{folder}/{FOLDER}/{number}", file.text.encode("utf-8", "surrogateescape"), file.mode)
+        write_new(f"{folder}/{name}/{number}", file.text.encode("utf-8", "surrogateescape"), file.mode)
 
 
 def write_new(path: str, data: bytes, mode: int) -> None:

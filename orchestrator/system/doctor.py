@@ -14,6 +14,7 @@ from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
 from orchestrator.ports import DiskFailed, OutsideError
 from orchestrator.system import doctor_host
+from orchestrator.system.doctor_networks import look_at_networks
 from orchestrator.system.doctor_nix import look_at_nix
 from orchestrator.system.doctor_runtimes import find_runtimes, try_runtimes
 from orchestrator.system.facts import ProfileUnusable
@@ -46,7 +47,7 @@ def look_around(layout: Layout, runtime: str, program_version: str) -> Checkup:
         profile=profile,
         profile_trouble=profile_trouble,
         journal=doctor_host.is_socket(STREAM_SOCKET),
-        cni=doctor_host.find_cni(),
+        networks=look_at_networks(os.environ, root=root),
         nix=look_at_nix(os.environ),
         kernel=doctor_host.look_at_kernel(),
         state=doctor_host.look_at_folder(layout.state, collapses=True),

@@ -21,9 +21,6 @@ from orchestrator.system.statfs import is_on_tmpfs
 NAMESPACES = ("cgroup", "ipc", "mnt", "net", "pid", "uts")
 """Those that every container gets, as /proc/PID/ns has them (namespaces(7))."""
 
-CNI_FOLDERS = ("/opt/cni/bin", "/usr/lib/cni")
-"""Where CNI plugins are: where their own project installs them, and where Debian does."""
-
 UNIT_FOLDERS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -129,19 +126,6 @@ def look_at_folder(path: str, *, collapses: bool = False) -> FolderFound:
         with contextlib.suppress(OSError):
             can = can_collapse(asked)
     return FolderFound(path=path, asked=asked, tmpfs=is_on_tmpfs(asked), collapses=can)
-
-
-def find_cni() -> tuple[tuple[str, int], ...]:
-    """The folders of CNI plugins that have any, with how many."""
-    counts = [(folder, _count_programs(folder)) for folder in CNI_FOLDERS]
-    return tuple((folder, count) for folder, count in counts if count)
-
-
-def _count_programs(folder: str) -> int:
-    try:
-        return sum(os.access(entry.path, os.X_OK) and entry.is_file() for entry in os.scandir(folder))
-    except OSError:
-        return 0
 
 
 def find_unit() -> str | None:

@@ -6,16 +6,18 @@ Unlike an instance's folder it names no cgroup and, where it can, no path outsid
 import os
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve
 
+from orchestrator.core.files import LIVE
 from orchestrator.core.notify import without_notify
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.oci import Mount
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot, SkeletonRoot
@@ -44,14 +46,15 @@ def export_bundle(
     folder: str,
     *,
     copy: bool,
+    live: Sequence[LiveFile] = (),
     tell: Callable[[int], object] | None = None,
 ) -> tuple[Mount, ...]:
     """Make the bundle in ``folder`` (absolute; missing or empty). All or nothing.
 
     copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns, for
     ``copy``, the bind mounts that lead to the host still: those that may be written to, since their data belongs to the
-    host, and what is mounted below one of these. Files of variables are read, and what they say is written. tell:
-    called now and then with how many files have been copied.
+    host, and what is mounted below one of these. Files of variables are read, and what they say is written. live: the
+    files that would follow the host, as they are now. tell: called now and then with how many files have been copied.
     Raises DiskFailed; VariablesUnusable.
     """
     target = Path(folder)
@@ -63,6 +66,7 @@ def export_bundle(
         partial.mkdir(mode=0o755)
         try:
             mounts = _fill(partial, bundle, resources, _Copier(tell) if copy else None)
+            write_files(str(partial), live, LIVE)
             os.rename(partial, target)
         except BaseException:
             remove_tree(str(partial))

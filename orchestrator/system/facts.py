@@ -318,6 +318,7 @@ def probe_host(root: str = "/", profiles: Iterable[str] = SECCOMP_PROFILES) -> H
         bounding_set=read_bounding_set(),
         controllers=find_controllers(read_hierarchies()),
         store=find_host_store(os.environ),
+        cni_path=tuple(folder for folder in os.environ.get("CNI_PATH", "").split(":") if folder.startswith("/")),
     )
 
 

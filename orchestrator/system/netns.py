@@ -1,4 +1,5 @@
-"""A socket in the network namespace of a container, without a process, a thread or a program in it.
+"""The network namespace of a container: a socket in it without a process, a thread or a program in it, and a path by
+which another container joins it.
 
 A socket belongs to the namespace that its maker is in at that moment (network_namespaces(7)), so this thread goes there
 and comes back at once. Nothing else runs meanwhile: there is no await in here. Floor: system.
@@ -10,6 +11,8 @@ import os
 import socket
 from collections.abc import Iterator
 
+from orchestrator.ports import NetworkGone, OutsideError
+from orchestrator.system.files import remove_file
 from orchestrator.system.procstat import is_alive
 
 _CLONE_NEWNET = 0x40000000
@@ -22,17 +25,10 @@ def make_socket(pid: int, start_time: int, family: socket.AddressFamily) -> sock
     start_time: field 22 of /proc/PID/stat, so that the pid is not taken for another's. Raises OSError where the socket
     cannot be made. Must be called from a thread that may be in another namespace for a moment.
     """
-    try:
-        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        # What has ended has no namespace; whether it has is not told by one errno.
-        if is_alive(pid, start_time):
-            raise
+    namespace = _open(pid, start_time)
+    if namespace is None:
         return None
     try:
-        # It lives after the namespace was opened, so that is its own.
-        if not is_alive(pid, start_time):
-            return None
         with contextlib.ExitStack() as made:
             with _inside(namespace):
                 connection = made.enter_context(socket.socket(family, socket.SOCK_STREAM))
@@ -40,6 +36,44 @@ def make_socket(pid: int, start_time: int, family: socket.AddressFamily) -> sock
         return connection
     finally:
         os.close(namespace)
+
+
+class HostNetworks:
+    """Implements `orchestrator.ports.Networks`."""
+
+    @contextlib.contextmanager
+    def hold(self, pid: int, start_time: int, link: str) -> Iterator[None]:
+        """See `orchestrator.ports.Networks`. The link leads to a descriptor of this process (proc_pid_fd(5)): /proc/PID
+        of the other may be a third one's by the time that somebody follows it."""
+        with contextlib.ExitStack() as held:
+            try:
+                namespace = _open(pid, start_time)
+                if namespace is None:
+                    raise NetworkGone(f"the process {pid} has ended")
+                held.callback(os.close, namespace)
+                os.symlink(f"/proc/{os.getpid()}/fd/{namespace}", link)
+            except OSError as error:
+                raise OutsideError(f"cannot join the network of the process {pid}: {error.strerror}") from error
+            held.callback(remove_file, link)
+            yield
+
+
+def _open(pid: int, start_time: int) -> int | None:
+    """The network namespace of a process, as a descriptor; None if that is gone. Raises OSError."""
+    try:
+        namespace = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        # What has ended has no namespace; whether it has is not told by one errno.
+        if is_alive(pid, start_time):
+            raise
+        return None
+    with contextlib.ExitStack() as opened:
+        opened.callback(os.close, namespace)
+        # It lives after the namespace was opened, so that is its own.
+        if not is_alive(pid, start_time):
+            return None
+        opened.pop_all()
+    return namespace
 
 
 @contextlib.contextmanager

@@ -68,6 +68,7 @@ class PluginHost:
                     stdin=given,
                     stdout=output,
                     stderr=errors,
+                    session=False,
                 )
 
             try:

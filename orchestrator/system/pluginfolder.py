@@ -26,7 +26,7 @@ class _Distrusted(Exception):
 
 
 def read_plugins(directory: str) -> tuple[PluginFile, ...]:
-    """All plugins in the folder of ``directory`` (absolute), sorted by name; none where there is no such folder."""
+    """All plugins in the folder of ``directory``, sorted by name; none where there is no such folder."""
     return finish(read_plugins_in_steps(directory))
 
 
@@ -34,7 +34,7 @@ def read_plugins_in_steps(directory: str) -> Steps[tuple[PluginFile, ...]]:
     """The steps of `read_plugins`. Raises nothing: what cannot be read says so itself."""
     path = os.path.join(directory, FOLDER)
     try:
-        chain = yield from follow_links(path)
+        chain = yield from follow_links(os.path.join(os.getcwd(), path))
         if chain.end is None:
             if chain.errno in (errno.ENOENT, errno.ENOTDIR):
                 return ()
@@ -55,7 +55,7 @@ def _read_plugin(path: str) -> Steps[PluginFile | None]:
     """One plugin; None where it has vanished meanwhile."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
     try:
-        chain = yield from follow_links(path)
+        chain = yield from follow_links(os.path.join(os.getcwd(), path))
         if chain.end is None:
             if chain.errno == errno.ENOENT and not os.path.islink(path):
                 return None
@@ -116,14 +116,15 @@ def _check_regular(status: os.stat_result) -> None:
 def _check(path: str, status: os.stat_result) -> None:
     _check_owner(path, status)
     if status.st_mode & _WRITABLE:
-        raise _Distrusted(f"{path} has mode {_show_mode(status)}, so that others may write to it: chmod go-w it")
+        owner, mode = _name_user(status.st_uid), _show_mode(status)
+        raise _Distrusted(f"{path} of {owner} has mode {mode}, so that others may write to it: chmod go-w it")
 
 
 def _check_owner(path: str, status: os.stat_result) -> None:
     if status.st_uid not in (0, os.geteuid()):
         us = "root" if os.geteuid() == 0 else f"root or {_name_user(os.geteuid())}"
         mode = _show_mode(status)
-        raise _Distrusted(f"{path} belongs to {_name_user(status.st_uid)} (mode {mode}): it must belong to {us}")
+        raise _Distrusted(f"{path} of {_name_user(status.st_uid)} (mode {mode}) must belong to {us}")
 
 
 def _name_user(uid: int) -> str:

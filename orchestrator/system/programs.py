@@ -3,6 +3,7 @@
 """
 
 import hashlib
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,9 @@ PATIENCE = 5.0
 AGAIN_AFTER = 30.0
 """Seconds until one that took too long, or that asks to be asked again, is asked again."""
 
+AGAIN_AT_MOST = 16
+"""Times as long for one that takes too long again and again: each time holds up a look at the directory."""
+
 AT_A_TIME = 4
 """Programs that run beside each other."""
 
@@ -33,7 +37,7 @@ MOST_REMEMBERED = 4096
 """Answers that are remembered; the oldest is asked for again."""
 
 TRY_AGAIN_LATER = 11
-"""The exit code of a program that is not ready yet, as of CNI's plugins."""
+"""The code of a program that is not ready yet, as of CNI's plugins."""
 
 LARGEST_PROGRAM = 1 << 28
 """Bytes of the largest file that is read to know whether it is still the same."""
@@ -62,6 +66,8 @@ class Programs:
         self._answers: dict[ExecQuestion, ExecAnswer] = {}
         self._held: dict[ExecQuestion, _Held] = {}
         self._held_anew = trio.Event()
+        self._hung: dict[tuple[str, str], int] = {}
+        """How often each program took too long, one after the other."""
 
     async def ask(self, questions: Iterable[ExecQuestion]) -> dict[ExecQuestion, ExecAnswer]:
         """The answer to each. What has succeeded once is not run again; what took too long, or is to be asked later,
@@ -72,9 +78,16 @@ class Programs:
         answers |= {each: held.answer for each in asked if (held := self._held.get(each)) and now < held.until}
         places = trio.CapacityLimiter(AT_A_TIME)
 
+        hung: set[str] = set()
+
         async def ask(question: ExecQuestion) -> None:
             async with places:
+                if question.path in hung:  # whoever hangs is not waited for once for each who uses it
+                    answers[question] = self._hold(question, self._describe_hung(question))
+                    return
                 answers[question] = self._note(question, await self._ask_one(question))
+                if answers[question] == self._describe_hung(question):
+                    hung.add(question.path)
 
         async with trio.open_nursery() as nursery:
             for each in asked:
@@ -86,6 +99,7 @@ class Programs:
         """Ask all of them anew: somebody says that the host is another."""
         self._answers.clear()
         self._held.clear()
+        self._hung.clear()
 
     async def wait_news(self) -> None:
         """Wait until one that was not to be asked again so soon may be. Cancellation-safe."""
@@ -99,14 +113,27 @@ class Programs:
                 return
 
     def _note(self, question: ExecQuestion, answer: ExecAnswer) -> ExecAnswer:
+        program = (question.path, question.digest)
+        if answer == self._describe_hung(question):
+            self._hung[program] = self._hung.get(program, 0) + 1
+        else:
+            self._hung.pop(program, None)
         if answer.code == 0:
             self._answers[question] = answer
             while len(self._answers) > MOST_REMEMBERED:
                 del self._answers[next(iter(self._answers))]
-        elif answer.code in (None, TRY_AGAIN_LATER):
-            self._held[question] = _Held(answer, trio.current_time() + self._again)
-            self._held_anew.set()
+        elif answer.code is None or _wants_time(answer):
+            self._hold(question, answer)
         return answer
+
+    def _hold(self, question: ExecQuestion, answer: ExecAnswer) -> ExecAnswer:
+        times = min(2 ** max(0, self._hung.get((question.path, question.digest), 0) - 1), AGAIN_AT_MOST)
+        self._held[question] = _Held(answer, trio.current_time() + self._again * times)
+        self._held_anew.set()
+        return answer
+
+    def _describe_hung(self, question: ExecQuestion) -> ExecAnswer:
+        return ExecAnswer(None, detail=f"{question.path} took longer than {self._patience:g} s")
 
     async def _ask_one(self, question: ExecQuestion) -> ExecAnswer:
         try:
@@ -127,11 +154,22 @@ class Programs:
         except OSError as error:
             return ExecAnswer(None, detail=f"cannot run {question.path}: {(error.strerror or str(error)).lower()}")
         if result.timed_out:
-            return ExecAnswer(None, detail=f"{question.path} took longer than {self._patience:g} s")
+            return self._describe_hung(question)
         if len(said) > MOST_OUTPUT:
             return ExecAnswer(None, detail=f"{question.path} printed more than {MOST_OUTPUT >> 20} MiB")
         code = result.code if result.code is not None else 128 + (result.signal or 0)
         return ExecAnswer(code, said.decode(errors="replace"), last_line(complained))
+
+
+def _wants_time(answer: ExecAnswer) -> bool:
+    """Whether a program says that it is to be asked later: by how it ends, or by what it prints."""
+    if answer.code == TRY_AGAIN_LATER:
+        return True
+    try:
+        said = json.loads(answer.output)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("code") == TRY_AGAIN_LATER
 
 
 def digest_program(path: str) -> str:

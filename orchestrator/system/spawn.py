@@ -87,6 +87,7 @@ async def run_command(
     stdout: int | None = None,
     stderr: int | None = None,
     gently: float = 0.0,
+    session: bool = True,
     descriptors: Sequence[int] = (),
 ) -> CommandResult:
     """Run a program in a session of its own and wait until it has ended, at most ``deadline`` seconds.
@@ -94,10 +95,12 @@ async def run_command(
     argv: the program's absolute path first. stdin, stdout, stderr: open descriptors, or None for /dev/null; a pipe
     would be waited for as long as any descendant holds it, so output goes to a file. descriptors: what it has from 3
     on. At the deadline, when cancelled, and when it fails, every process of its group is killed and reaped before this
-    returns. gently: of one that has not ended by then, seconds that its group has to clear up, from SIGTERM on. Signals
-    are at their defaults in it and none is blocked. Raises OSError when the program cannot be started.
+    returns. gently: of one that has not ended by then, seconds that its group has to clear up, from SIGTERM on.
+    session: without, it has a process group of its own only: a new session is a new group for the scheduler (sched(7),
+    "The autogroup feature"), which on a busy host waits 8 ms for its first turn. Signals are at their defaults in it
+    and none is blocked. Raises OSError when the program cannot be started.
     """
-    pid = _spawn(argv, env, (stdin, stdout, stderr), descriptors)
+    pid = _spawn(argv, env, (stdin, stdout, stderr), descriptors, session=session)
     children.add(pid)
     try:
         pidfd = os.pidfd_open(pid)
@@ -129,6 +132,8 @@ def _spawn(
     env: Mapping[str, str],
     streams: tuple[int | None, int | None, int | None],
     descriptors: Sequence[int],
+    *,
+    session: bool,
 ) -> int:
     actions: list[tuple[object, ...]] = []
     for number, stream in enumerate(streams):
@@ -140,13 +145,15 @@ def _spawn(
     copies = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST + len(descriptors)) for each in descriptors]
     actions += ((os.POSIX_SPAWN_DUP2, copy, FIRST + number) for number, copy in enumerate(copies))
     try:
-        return _spawn_with(argv, env, actions)
+        return _spawn_with(argv, env, actions, session=session)
     finally:
         for copy in copies:
             os.close(copy)
 
 
-def _spawn_with(argv: Sequence[str], env: Mapping[str, str], actions: Sequence[tuple[object, ...]]) -> int:
+def _spawn_with(
+    argv: Sequence[str], env: Mapping[str, str], actions: Sequence[tuple[object, ...]], *, session: bool
+) -> int:
     # Python ignores SIGPIPE and SIGXFSZ, and whoever started the agent may have ignored more; what is ignored is
     # inherited, right into the container.
     return os.posix_spawn(
@@ -154,7 +161,7 @@ def _spawn_with(argv: Sequence[str], env: Mapping[str, str], actions: Sequence[t
         list(argv),
         dict(env),
         file_actions=actions,
-        setsid=True,
+        **({"setsid": True} if session else {"setpgroup": 0}),
         setsigmask=[],
         setsigdef=_DEFAULT_SIGNALS,
     )

@@ -3,7 +3,7 @@
 The stages are pure functions of `orchestrator.core`; the one thing awaited is the world's answer to their questions.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any
 
 import trio
@@ -14,6 +14,7 @@ from orchestrator.core.fields import describe_fields, describe_links
 from orchestrator.core.links import Links
 from orchestrator.core.locate import locate_in_source
 from orchestrator.core.parse import Parser
+from orchestrator.core.plugged import find_kinds, find_shared
 from orchestrator.core.questions import content_questions, find_watched
 from orchestrator.core.render import render_bundle
 from orchestrator.core.resolve import resolve_spec
@@ -23,6 +24,7 @@ from orchestrator.model.facts import (
     ClosureQuestion,
     DigestAnswer,
     DigestQuestion,
+    EntriesQuestion,
     Facts,
     PlaceQuestion,
     Question,
@@ -32,7 +34,9 @@ from orchestrator.model.facts import (
     TextsAnswer,
     TextsQuestion,
 )
+from orchestrator.model.policy import ContainerType
 from orchestrator.model.problem import Fault
+from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source
 from orchestrator.model.store import StoreLink
 from orchestrator.ports import World
@@ -49,7 +53,8 @@ class Compiled:
     source: Source
     result: Target | Broken
     parsed: bool = True
-    """False if its text alone is wrong, so that no change of the world can mend it."""
+    """False if its text alone is wrong, or a kind that it names did not come back, so that no change of the world can
+    mend it."""
     awaits: frozenset[str] = field(factory=frozenset)
     """The paths whose appearance may mend it while it is broken."""
     depends: frozenset[str] = field(factory=frozenset)
@@ -57,15 +62,26 @@ class Compiled:
     look at them is to hang."""
     answers: Mapping[Question, Answer] = field(factory=dict, repr=False)
     """What these files said, as far as it was answered when it was compiled; empty while it is broken."""
+    silent: Set[Question] = frozenset()
+    """Those of them that did not answer when they were asked last."""
     links: Links | None = None
     """Whom it names of the others; None where its text cannot be read."""
     followed: tuple[StoreLink, ...] = ()
     """The links into a store that were found in this text, now or before."""
+    kinds: Mapping[tuple[Group, str], object] | None = field(default=None, repr=False)
+    """The classes of plugins that it names; None where that is not known."""
+    registry: Registry | None = field(default=None, repr=False, eq=False)
+    """The kinds that there were."""
 
-    def still_holds(self, source: Source) -> bool:
-        """Whether compiling ``source`` would give this again, unless ``answers`` are others by now."""
+    def still_holds(self, source: Source, registry: Registry) -> bool:
+        """Whether compiling ``source`` with the kinds of ``registry`` would give this again, unless ``answers`` are
+        others by now."""
         mendable = isinstance(self.result, Broken) and self.parsed
-        return self.source == source and not mendable
+        if self.source != source or mendable:
+            return False
+        if registry is self.registry:
+            return True
+        return self.kinds is not None and all(registry.find(*key) is kind for key, kind in self.kinds.items())
 
 
 async def compile_sources(
@@ -83,7 +99,9 @@ async def compile_sources(
     """
     sources = tuple(sources)
     known = ((source, before.get(source.name)) for source in sources)
-    done = await _ask_again({each.name: was for each, was in known if was is not None and was.still_holds(each)}, world)
+    registry, patience = parser.registry, parser.patience
+    held = {each.name: was for each, was in known if was is not None and was.still_holds(each, registry)}
+    done = await _ask_again(held, world)
     definitions: dict[str, tuple[Source, Definition]] = {}
     for source in sources:
         if source.name in done:
@@ -93,7 +111,7 @@ async def compile_sources(
         if isinstance(parsed, Definition):
             definitions[source.name] = source, parsed
         else:
-            done[source.name] = Compiled(source, _broken(source, parsed), parsed=False)
+            done[source.name] = Compiled(source, _broken(source, parsed), parsed=False, registry=registry)
     if not definitions:
         return done
     gathered = await gather_facts(
@@ -108,23 +126,41 @@ async def compile_sources(
         known_links = was.followed if was is not None else (followed_before or {}).get(name, ())
         followed = find_links(definition, own_facts, known_links)
         gone = find_gone_links(definition, own_facts, followed)
-        spec = gone or resolve_spec(name, definition, own_facts)
+        spec = gone or resolve_spec(name, definition, own_facts, patience)
         asked = gathered.questions[name]
-        contents = tuple(each for each in content_questions(definition, own_facts) if each in asked)
-        links = Links(definition.after, definition.requires)
+        contents = tuple(each for each in content_questions(name, definition, own_facts) if each in asked)
+        is_stuck = isinstance(spec, tuple) and any(fault.lasting for fault in spec)
+        shares = None if is_stuck else find_shared(name, definition, own_facts)
+        oneshot = definition.type is ContainerType.ONESHOT
+        links = Links(definition.after, definition.requires, shares, ends=oneshot)
+        kinds = find_kinds(name, definition, registry)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
-            by_content = (DigestQuestion, ClosureQuestion)
+            by_content = (DigestQuestion, ClosureQuestion, EntriesQuestion)
             nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
             read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)
             awaits, depends = _paths(answered - read), _paths(read) | _files(facts.folder_texts, read)
-            done[name] = Compiled(source, result, awaits=awaits, depends=depends, links=links, followed=followed)
+            done[name] = Compiled(
+                source,
+                result,
+                parsed=not any(fault.lasting for fault in spec),
+                awaits=awaits,
+                depends=depends,
+                links=links,
+                followed=followed,
+                kinds=kinds,
+                registry=registry,
+            )
         else:
-            fields = describe_fields(definition, parser.registry, digests) | describe_links(spec.store)
-            target = Target(render_bundle(spec), spec.resources, spec.policy, source, fields, spec.live)
+            fields = describe_fields(definition, registry, digests) | describe_links(spec.store)
+            bundle = render_bundle(spec)
+            target = Target(bundle, spec.resources, spec.policy, source, fields, spec.live, spec.claims)
             answers = {question: _answer(question, facts) for question in contents}
-            done[name] = _watch(Compiled(source, target, answers=answers, links=links, followed=followed), answers)
+            made = Compiled(
+                source, target, answers=answers, links=links, followed=followed, kinds=kinds, registry=registry
+            )
+            done[name] = _watch(made, frozenset())
     return done
 
 
@@ -137,17 +173,19 @@ async def _ask_again(known: Mapping[str, Compiled], world: World) -> dict[str, C
     facts = await world.gather(asked)
     unchanged: dict[str, Compiled] = {}
     for name, each in known.items():
-        answered = each.answers.keys() - facts.unanswered
-        if all(_answer(question, facts) == each.answers[question] for question in answered):
-            unchanged[name] = _watch(each, answered) if each.answers else each
+        silent = each.answers.keys() & facts.unanswered
+        if all(_answer(question, facts) == each.answers[question] for question in each.answers.keys() - silent):
+            unchanged[name] = each if silent == each.silent else _watch(each, silent)
     return unchanged
 
 
-def _watch(compiled: Compiled, answered: Iterable[Question]) -> Compiled:
-    """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet."""
+def _watch(compiled: Compiled, silent: Set[Question]) -> Compiled:
+    """With what is to be watched: the files that it is made from, and links that lead nowhere in a store yet; not what
+    is ``silent``."""
+    answered = compiled.answers.keys() - silent
     nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and compiled.answers[each] is None}
-    files = (each for each in answered if each not in nowhere)
-    return evolve(compiled, awaits=_paths(nowhere), depends=_paths(files) | _files(compiled.answers, compiled.answers))
+    files = _paths(answered - nowhere) | _files(compiled.answers, compiled.answers)
+    return evolve(compiled, awaits=_paths(nowhere), depends=files, silent=silent)
 
 
 def _answer(question: Question, facts: Facts) -> Answer:

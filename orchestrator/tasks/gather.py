@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import evolve, field, frozen
 
-from orchestrator.core.closure import closure_questions
+from orchestrator.core.further import further_questions
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.references import choose_store
 from orchestrator.model.definition import Definition
@@ -44,7 +44,7 @@ async def gather_facts(definitions: Mapping[str, Asked], world: World) -> Gather
     }
     facts = await world.gather(question for each in recalled.values() for question in each.asked)
     own = {name: each.put_in(facts) for name, each in recalled.items() if each.places}
-    further = {name: closure_questions(each.definition, own.get(name, facts)) for name, each in definitions.items()}
+    further = {name: further_questions(each.definition, own.get(name, facts)) for name, each in definitions.items()}
     if any(further.values()):
         more = await world.gather(question for questions in further.values() for question in questions)
         facts, own = facts.join(more), {name: each.join(more) for name, each in own.items()}

@@ -90,6 +90,10 @@ class History:
         self._pinned: Pinned | None = None
         self._wish = trio.Lock()
 
+    def use_plugins(self, plugins: Mapping[str, str]) -> None:
+        """Where kinds are from now on, by ``GROUP/TYPE``."""
+        self._plugins = plugins
+
     async def recall_pin(self) -> None:
         """Follow what an earlier agent was told to, as far as it can be read. To be called before all else. A pin that
         does not say what is pinned is none. Raises DiskFailed where it cannot be told whether there is something."""

@@ -24,8 +24,10 @@ from orchestrator.model.life import Exit
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
 from orchestrator.model.state import InstanceState, Step
-from orchestrator.ports import Attacher, DiskFailed, OutsideError, Process
+from orchestrator.ports import DiskFailed, OutsideError, Process
+from orchestrator.tasks.detaching import undo_attached
 from orchestrator.tasks.health import Caretaker
+from orchestrator.tasks.joining import hold_shared_network
 from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.takeover import Adopted
@@ -49,6 +51,9 @@ class LiveInstance:
         """What it was made from, as it was last told; None for what an earlier agent has left."""
         self.applied: Target | None = None
         """The same, as far as it holds: with limits that were refused it is not what it was told."""
+        self.stale = ""
+        """Why its files that follow the host do not say what they are to, or empty."""
+        self._live = state.live
 
     @classmethod
     def from_target(cls, name: str, target: Target, restarts: int, outside: Outside) -> "LiveInstance":
@@ -71,6 +76,7 @@ class LiveInstance:
             resources=instance.resources,
             policy=target.policy,
             overlaps=bool(instance.bundle.sockets) and not target.policy.exclusive,
+            live=target.live or (),
             boot=outside.boot,
             attached=tuple(Attached(plan=plan) for plan in instance.bundle.attachments),
         )
@@ -114,6 +120,7 @@ class LiveInstance:
             notify=self._outside.layout.notify(state.instance) if target.bundle.notify else "",
             folders=self._outside.layout.find_folders(state.instance) if target.bundle.attachments else {},
             live=self._outside.layout.live(state.instance),
+            joins=self._outside.layout.joined(state.instance) if target.bundle.shares_network_of else "",
             host_limits=self._outside.host_limits,
         )
 
@@ -143,8 +150,8 @@ class LiveInstance:
         disk.store_bundle(self._instance.bundle)
         disk.keep_store_paths(self._instance.bundle)
         disk.prepare_instance(self._instance)
-        if self.target is not None and self.target.live:
-            disk.write_live(self.state.instance, self.target.live)
+        if self.state.live:
+            disk.write_live(self.state.instance, self.state.live)
         disk.keep_origin(self.state)
 
     async def create(self) -> None:
@@ -152,7 +159,8 @@ class LiveInstance:
         assert self._instance is not None, "what was left is not created"
         await self._attach(Stage.PREPARE)
         sockets = self._outside.listeners.open(self.state.name, self._instance.bundle.sockets)
-        self._process = await self._outside.runtime.create(self._instance, sockets)
+        with hold_shared_network(self._instance, self._outside, lambda joined: self._write(joined=joined)):
+            self._process = await self._outside.runtime.create(self._instance, sockets)
         self._outside.descriptors.keep(self.state.instance, self._process.descriptor)
         self._write(step=Step.CREATED, pid=self._process.pid, pid_start_time=self._process.start_time)
 
@@ -217,8 +225,6 @@ class LiveInstance:
 
     def retune(self, target: Target) -> None:
         """Hear that what it is to be has changed, though not its bundle."""
-        if target.live and (self.target is None or self.target.live != target.live):
-            self._rewrite_live(target)
         before, policy, self.target = self._log_bound, self.state.policy, target
         if self._trimming is not None and self._log_bound != before:
             self._trimming.cancel()
@@ -226,15 +232,25 @@ class LiveInstance:
         self._caretaker.edit(policy)
         self.retell(target)
 
-    def _rewrite_live(self, target: Target) -> None:
+    def follow_host(self, target: Target | None = None) -> None:
+        """Have the files that follow the host say what they are to, where they do not: ``stale`` says why they cannot.
+        target: with the same bundle; None tries once more."""
+        if target is not None and target.live is not None:
+            self._live = target.live
+        self.stale = ""
+        if self._live == self.state.live:
+            return
         try:
-            self._outside.disk.write_live(self.state.instance, target.live)
+            self._outside.disk.write_live(self.state.instance, self._live)
         except DiskFailed as error:
-            self._outside.report.say(f"{self.state.name}: {error}")
+            self.stale = str(error)
+        else:
+            self.note(live=self._live)
 
     def retell(self, target: Target) -> None:
         """Hear what it is to be once more: the text may be another. Limits that do not hold yet make it no other."""
         self.target = target
+        self.follow_host(target)
         if self.holds(target.resources):
             self.applied = target
 
@@ -326,19 +342,6 @@ def _make_instance(name: str, target: Target, outside: Outside) -> Instance:
         notify=outside.layout.notify(identity) if target.bundle.notify else "",
         folders=outside.layout.find_folders(identity) if target.bundle.attachments else {},
         live=outside.layout.live(identity),
+        joins=outside.layout.joined(identity) if target.bundle.shares_network_of else "",
         host_limits=outside.host_limits,
     )
-
-
-async def undo_attached(state: InstanceState, attacher: Attacher) -> None:
-    """Undo what kinds have begun for an instance that is gone, the last first. Raises OutsideError for the first that
-    fails, when all have been tried."""
-    failed: OutsideError | None = None
-    for each in reversed(state.attached):
-        if each.begun:
-            try:
-                await attacher.detach(each, state.name, state.instance)
-            except OutsideError as error:
-                failed = failed or error
-    if failed is not None:
-        raise failed

@@ -7,7 +7,8 @@ Floor: tasks.
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
-from orchestrator.core.parse import Parser
+from orchestrator.core.locate import locate_in_source
+from orchestrator.core.origins import find_origins, show_origins
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.core.show import show_config, show_definition, show_spec
 from orchestrator.model.action import Planned, Renew, Start, Target
@@ -33,7 +34,6 @@ class AgentOperator:
         holds: Holds,
         history: History,
         reporter: Reporter,
-        parser: Parser,
         shut_down: Callable[[], None],
     ) -> None:
         """shut_down: begins the end of the agent."""
@@ -41,7 +41,6 @@ class AgentOperator:
         self._holds = holds
         self._history = history
         self._reporter = reporter
-        self._parser = parser
         self._shut_down = shut_down
         self._ending = False
 
@@ -114,7 +113,7 @@ class AgentOperator:
     async def roll_back(self, number: int | None) -> RolledBack:
         """See `orchestrator.ports.Operator.roll_back`."""
         self._refuse_at_end()
-        done = await self._history.roll_back(number, self._parser, self._reconciler.world)
+        done = await self._history.roll_back(number, self._reconciler.parser, self._reconciler.world)
         self._reporter.note(RecordKind.OPERATOR, message=f"roll back to generation {done.generation}, which is pinned")
         self._reconciler.follow_again()
         return done
@@ -153,15 +152,21 @@ class AgentOperator:
             if instance is None:
                 raise Refused(f"there is no config of {name}: it does not run")
             return show_config(instance)
-        definition = self._parser.parse(target.source)
-        assert isinstance(definition, Definition), "it was parsed before, by the same parser"
+        parser = self._reconciler.parser
+        definition = parser.parse(target.source)
+        if not isinstance(definition, Definition):
+            # It was read before: a plugin that it uses is another by now.
+            problems = locate_in_source(target.source, definition)
+            raise Refused(f"there is no {part.value} of {name}: it cannot be read any more", problems)
         if part is Part.DEFINITION:
-            return show_definition(definition, self._parser.registry)
+            return show_definition(definition, parser.registry)
         asked = {name: Asked(definition, target.source.links)}
         facts = (await gather_facts(asked, self._reconciler.world)).facts_of(name)
-        spec = resolve_spec(name, definition, facts)
+        spec = resolve_spec(name, definition, facts, parser.patience)
         if isinstance(spec, tuple):
             raise Refused(f"cannot resolve {name} as the host is now: {spec[0].message}")
+        if part is Part.ORIGINS:
+            return show_origins(find_origins(name, definition, spec, facts, parser.registry, parser.patience))
         return show_spec(spec)
 
     def _find(self, name: str) -> Supervision:

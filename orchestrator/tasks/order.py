@@ -13,6 +13,7 @@ from itertools import islice
 
 from attrs import define, evolve, field
 
+from orchestrator.core.offer import Offer
 from orchestrator.core.order import (
     DOWN,
     MOST_NAMED,
@@ -25,6 +26,7 @@ from orchestrator.core.order import (
     choose_passing,
     describe_passing,
     find_circle,
+    find_lost,
     foresee,
     list_awaited,
     list_missing,
@@ -33,6 +35,7 @@ from orchestrator.core.order import (
 from orchestrator.model.action import Action, Hold, Renew, Replace, Start, Stop
 from orchestrator.model.life import Life, Phase
 from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState
 
 
 @define(eq=False)
@@ -114,10 +117,20 @@ class Order:
                 return
         self._revise([name])
 
-    def note(self, name: str, life: Life, policy: Policy | None, *, valid: bool, heard: bool) -> None:
-        """How a name stands. valid, policy: as of `take_seat`. heard: whether it has done all that it was told."""
+    def note(
+        self,
+        name: str,
+        life: Life,
+        policy: Policy | None,
+        *,
+        valid: bool,
+        heard: bool,
+        instance: InstanceState | None = None,
+    ) -> None:
+        """How a name stands. valid, policy, instance: as of `take_seat`. heard: whether it has done all that it was
+        told."""
         known = self._names[name]
-        seat = take_seat(life, policy, valid=valid)
+        seat = take_seat(life, policy, valid=valid, instance=instance)
         if seat != known.seat or (heard and not known.heard):
             below = self._find_below(name)
             if seat.names != known.seat.names:
@@ -148,6 +161,11 @@ class Order:
     def turn(self, name: str) -> Turn:
         """What its place among the others means for a name now."""
         return self._names[name].turn
+
+    def find_offer(self, name: str) -> Offer | None:
+        """The instance of a name whose namespaces can be joined now."""
+        known = self._names.get(name)
+        return known.seat.offer if known is not None else None
 
     def is_down(self, name: str) -> bool:
         """Whether a name is there and not to run, for now."""
@@ -181,7 +199,7 @@ class Order:
 
     def _note_end(self, name: str, known: _Known) -> Iterable[str]:
         """Keep who is to end and has not; whom it concerns."""
-        stands_down = bool(list_missing(known.seat, self._outlooks))
+        stands_down = bool(list_missing(known.seat, self._outlooks) or self._find_lost(known))
         ends = known.seat.lives and (known.wish is not Wish.RUN or stands_down)
         if ends == (name in self._ending):
             return ()
@@ -199,6 +217,7 @@ class Order:
             may_start=known.waits and self._is_open and not awaited,
             awaited=awaited,
             missing=list_missing(seat, self._outlooks) if known.wish is Wish.RUN else (),
+            lost=self._find_lost(known),
             behind=self._find_behind(name) if held_back else (),
             rests=bool(awaited) and self._outlooks[name].rests,
         )
@@ -212,6 +231,10 @@ class Order:
             known.turn = turn
             self._expect(name)
             known.wake()
+
+    def _find_lost(self, known: _Known) -> str:
+        """Until it is open nobody knows whether what an earlier agent has left is there still."""
+        return find_lost(known.seat, self._outlooks) if self._is_open and known.wish is Wish.RUN else ""
 
     def _list_awaited(self, known: _Known) -> Named:
         if not known.waits:
@@ -257,7 +280,11 @@ class Order:
         while self._suspects and self._is_open:
             name = self._suspects.pop()
             while circle := () if name in cleared else find_circle(name, self._list_waited_for, cleared):
-                first, other = choose_passing(circle, {each: self._names[each].seat for each in circle})
+                passing = choose_passing(circle, {each: self._names[each].seat for each in circle})
+                if passing is None:
+                    cleared.update(circle)
+                    continue
+                first, other = passing
                 known = self._names[first]
                 known.passes |= {other}
                 self._say(describe_passing(first, other, circle))

@@ -12,7 +12,7 @@ from orchestrator.model.bundle import HostLimits
 from orchestrator.model.cgroups import InstanceGroups
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import NameState
-from orchestrator.ports import Attacher, DescriptorStore, Disk, Listeners, NotifySockets, Prober, Runtime
+from orchestrator.ports import Attacher, DescriptorStore, Disk, Listeners, Networks, NotifySockets, Prober, Runtime
 from orchestrator.tasks.order import Order
 
 
@@ -59,6 +59,8 @@ class Outside:
     """Where the control groups of instances are."""
     descriptors: DescriptorStore
     """What is kept for a next agent."""
+    networks: Networks
+    """The network namespaces of what runs."""
     prober: Prober
     notify_sockets: NotifySockets
     host_limits: HostLimits

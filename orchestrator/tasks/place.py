@@ -5,6 +5,7 @@ from orchestrator.core.order import choose_event
 from orchestrator.model.action import Action, Hold, Keep, Stop
 from orchestrator.model.life import Life
 from orchestrator.model.spec import Policy
+from orchestrator.model.state import InstanceState
 from orchestrator.tasks.mailbox import Mailbox
 from orchestrator.tasks.messages import InTurn
 from orchestrator.tasks.order import Order
@@ -30,9 +31,11 @@ class Place:
         if not isinstance(action, Keep):
             self._leaves = isinstance(action, Hold | Stop)
 
-    def note(self, life: Life, policy: Policy | None, *, valid: bool) -> None:
-        """How it stands after what it did. valid: there is a definition that could be run."""
-        self._order.note(self._name, life, policy, valid=valid, heard=not self._mailbox.has_more)
+    def note(self, life: Life, policy: Policy | None, *, valid: bool, instance: InstanceState | None = None) -> None:
+        """How it stands after what it did. valid: there is a definition that could be run. instance: the one that there
+        is now."""
+        heard = not self._mailbox.has_more
+        self._order.note(self._name, life, policy, valid=valid, heard=heard, instance=instance)
 
     def take_turn(self, life: Life, *, hurried: bool) -> Event | None:
         """What it may do now by its turn, or is to do; the turn is taken then. hurried: it waits for nobody's end."""

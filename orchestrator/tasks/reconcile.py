@@ -15,15 +15,17 @@ from orchestrator.core.parse import Parser
 from orchestrator.core.plan import Observed, plan_actions
 from orchestrator.core.planned import describe_plan
 from orchestrator.model.action import Broken, Keep, Planned, Stop, Target
+from orchestrator.model.pluginfile import PluginFile
 from orchestrator.model.problem import Problem
 from orchestrator.model.sockets import ListenSpec
 from orchestrator.model.store import StoreLink
 from orchestrator.ports import Directory, DiskFailed, Refused, World
+from orchestrator.ports.plugins import Plugins
 from orchestrator.tasks.compile import Compiled, compile_sources
 from orchestrator.tasks.grace import Grace
 from orchestrator.tasks.history import History
 from orchestrator.tasks.holds import Holds
-from orchestrator.tasks.linking import LinkCheck
+from orchestrator.tasks.linking import LinkCheck, Standing
 from orchestrator.tasks.nixfiles import NixFiles
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.supervise import Supervision
@@ -54,7 +56,7 @@ class Reconciler:
         self,
         directory: Directory,
         world: World,
-        parser: Parser,
+        plugins: Plugins,
         outside: Outside,
         holds: Holds,
         history: History,
@@ -62,13 +64,14 @@ class Reconciler:
         on_directory: Callable[[str, tuple[Problem, ...]], None],
         always_watched: Iterable[str] = (),
     ) -> None:
-        """holds: what an operator has stopped. history: what was accepted before, which may count instead of what the
-        directory says. nix: what definitions that are Nix expressions are built to. on_directory: called at each plan
-        with what is wrong with the directory as a whole. always_watched: paths beside it that are a reason to plan when
-        they come or go."""
+        """plugins: where kinds come from. holds: what an operator has stopped. history: what was accepted before, which
+        may count instead of what the directory says. nix: what definitions that are Nix expressions are built to.
+        on_directory: called at each plan with what is wrong with the directory as a whole. always_watched: paths beside
+        it that are a reason to plan when they come or go."""
         self._directory = directory
         self._world = world
-        self._parser = parser
+        self._plugins = plugins
+        self._parser = plugins.plugged.parser
         self._outside = outside
         self._holds = holds
         self._history = history
@@ -90,6 +93,7 @@ class Reconciler:
         """The links into a store that an earlier agent followed, by name."""
         self._to_recall: dict[str, str] = {}
         """The bundles that an earlier agent knew to be good, until it is known how they are made."""
+        self._plugin_problems: tuple[Problem, ...] = ()
         self._was_read = self._was_told = False
         self._supervisions: dict[str, Supervision] = {}
         self._waiting = trio.CancelScope()
@@ -147,6 +151,7 @@ class Reconciler:
         """
         self._world = world or self._world
         self._compile_anew = True
+        self._plugins.look_again()
         self._history.look_again()
         self._looks_asked.append(when_done)
         self._hint()
@@ -174,6 +179,11 @@ class Reconciler:
     def names(self) -> tuple[str, ...]:
         """The names that there is something to tell of, sorted."""
         return tuple(sorted(name for name, each in self._supervisions.items() if _is_there(each)))
+
+    @property
+    def parser(self) -> Parser:
+        """What definitions are read with, as of the last look."""
+        return self._parser
 
     @property
     def world(self) -> World:
@@ -243,6 +253,8 @@ class Reconciler:
         listing = await self._directory.read()
         files = sort_sources(listing.sources)
         if listing.error is None:
+            await self._follow_plugins(listing.plugins)
+        if listing.error is None:
             anew, self._compile_anew = self._compile_anew, False
             translated = await self._nix.translate(files.sources.values(), self._world, anew=anew)
             before = {} if anew else self._compiled
@@ -264,7 +276,9 @@ class Reconciler:
         awaited = frozenset(path for each in looked_at for path in each.awaits)
         contents = frozenset(path for each in looked_at for path in each.depends)
         self._directory.watch_also(self._always_watched | awaited, contents)
-        self._on_directory(listing.error or self._directory.message, (*files.misnamed, *followed.unfollowed))
+        self._on_directory(
+            listing.error or self._directory.message, (*self._plugin_problems, *files.misnamed, *followed.unfollowed)
+        )
         says = listing.error is None and not self._history.is_lost
         first = says and not self._was_read
         if says:
@@ -284,6 +298,11 @@ class Reconciler:
         self._outside.order.open()
         for when_done in looks_asked:
             when_done()
+
+    async def _follow_plugins(self, files: Iterable[PluginFile]) -> None:
+        plugged = await self._plugins.follow(files)
+        self._parser, self._plugin_problems = plugged.parser, plugged.problems
+        self._history.use_plugins(plugged.versions)
 
     def _release_gone(self, vanished: Set[str]) -> None:
         """A hold ends with the file of its name: with ``vanished`` ones, whose grace is over, and after the same grace
@@ -323,10 +342,11 @@ class Reconciler:
             if not each.gone and each.target is not None and name not in self._unclaimed
         }
 
-    def _standing(self) -> dict[str, tuple[str, ...]]:
-        """Whom those come after that there are."""
-        there = ((name, each) for name, each in self._supervisions.items() if not each.gone)
-        return {name: each.comes_after for name, each in there if each.target is not None}
+    def _standing(self) -> Standing:
+        """Whom those come after that there are, and which ports they have."""
+        there = [(name, each) for name, each in self._supervisions.items() if not each.gone and each.target is not None]
+        after = {name: each.comes_after for name, each in there}
+        return Standing(after, {name: each.target.claims for name, each in there if each.target and each.target.claims})
 
     def _linger(self, compiled: dict[str, Compiled]) -> dict[str, Compiled]:
         """The names that have vanished less than the grace ago, as they were."""

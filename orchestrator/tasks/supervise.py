@@ -231,12 +231,16 @@ class Supervision:
                 self._give_up_hand_over(why)
             case TryAgain():
                 self._updates.try_again()
+                if self._effects.live is not None:
+                    self._effects.live.follow_host()
                 if self._replacement.put_off and self._target is not None:
                     self._replace(self._target, nursery)
         if self._hurried and self._life.phase is Phase.STOPPING:
             self._step(Happening(event=Event.DEADLINE), nursery)
         if self._life.phase is Phase.RUNNING and self._target is not None:
             self._updates.begin_if_due(self._effects.current, self._target, nursery)
+        if self._effects.live is not None and self._effects.live.stale:
+            self._mailbox.begin_clock(nursery)
         self._publisher.due = True
         self._note_place()
         if self._back not in (None, back := self._trial.comes_back):
@@ -259,7 +263,8 @@ class Supervision:
         return self._target is not None or bool(self._problems or self.building) or self.awaited
 
     def _note_place(self) -> None:
-        self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited)
+        instance = self._effects.live.state if self._effects.live is not None else None
+        self._place.note(self._life, self._policy, valid=self._target is not None or self.awaited, instance=instance)
 
     def _take_turn(self, nursery: trio.Nursery) -> None:
         """Do what its place among the others lets it do now, or asks for."""
@@ -295,18 +300,20 @@ class Supervision:
                 self._halt(nursery)
                 if self._effects.live is None:
                     self._outside.sweep()  # else once that is gone
+            case Keep(target) | Retune(target) if target is not None and self._trial.is_refused(target):
+                self._keep_rolled_back(target, nursery)
             case Update(target) | Retune(target) if self._trial.refusal is not None:
                 # What was refused has been edited, if not in its bundle: it may become ready now.
                 self._act(Replace(target), nursery)
-            case Keep(target) if target is not None and self._trial.is_refused(target):
-                self._keep_rolled_back(target, nursery)
             case Update(target) | Retune(target):
+                # What the host says in its files is no edit.
+                edited = self._target is None or evolve(self._target, live=target.live) != target
                 self._take(target)
                 if self._replacement.put_off:
                     self._replace(target, nursery)
                 elif self._effects.is_made_from(target) or "" in self._effects.bundles:
                     self._effects.current.retune(target)
-                if may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
+                if edited and may_start_now(self._life, target.policy, updated=isinstance(action, Update)):
                     self._step(Happening(event=Event.GO), nursery)
             case Keep(target) if target is not None:
                 # Of what was adopted the policy is the same, too, but for what it was compared with.
@@ -318,6 +325,8 @@ class Supervision:
                     self._roll_back(nursery)
             case Keep(_, instead) if instead is not None:
                 self._trial.keep(instead)
+                if self._effects.is_made_from(instead):
+                    self._effects.current.follow_host(instead)
 
     def _keep_rolled_back(self, refused: Target, nursery: trio.Nursery) -> None:
         """The directory still says what was refused. After an earlier agent's roll-back what came back goes on; if that
@@ -439,6 +448,7 @@ class Supervision:
             refusal=self._replacement.message
             or self._updates.refusal
             or self._effects.trouble
+            or (live.stale if live is not None else "")
             or self._trial.explain(self._life),
             held=self.held,
             building=self.building,

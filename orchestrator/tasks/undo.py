@@ -10,7 +10,7 @@ import trio
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import InstanceState
 from orchestrator.ports import Attacher, Disk, OutsideError, Runtime
-from orchestrator.tasks.instance import undo_attached
+from orchestrator.tasks.detaching import undo_attached
 
 
 async def undo_strays(

@@ -13,7 +13,6 @@ from orchestrator.model.facts import (
     EntriesQuestion,
     Facts,
     FolderAnswer,
-    HostFacts,
     PathAnswer,
     PathKind,
     PathQuestion,
@@ -26,16 +25,8 @@ from orchestrator.model.facts import (
     TextsQuestion,
 )
 from orchestrator.model.source import Form, Listing, Source
+from orchestrator.testing.facts import HOST
 from orchestrator.testing.nix import FakeNixStore
-
-HOST = HostFacts(
-    machine="x86_64",
-    kernel=(6, 1),
-    usr_links={"/bin": "usr/bin", "/lib": "usr/lib", "/lib64": "usr/lib64"},
-    etc_files=("/etc/passwd", "/etc/group"),
-    seccomp_profile=None,
-)
-"""A host with a merged /usr and no seccomp profile."""
 
 
 class FakeDirectory:

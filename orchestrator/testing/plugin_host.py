@@ -7,7 +7,7 @@ the midst can be played. Floor: testing.
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from attrs import frozen
 
@@ -92,12 +92,19 @@ class FakeHost:
             return None
         return None if found is None else found[1]
 
-    def describe(self) -> list[str]:
-        """All that there is, a line each: to be compared with what was there before."""
+    @property
+    def files(self) -> dict[str, bytes]:
+        """What the files say that can be seen, by path."""
+        return {path: node.data for path, node in self._tree.walk() if isinstance(node, FakeFile)}
+
+    def describe(self, without: Collection[str] = ()) -> list[str]:
+        """All that there is, a line each: to be compared with what was there before. without: folders whose files and
+        folders are left away; what is mounted there is not."""
         lines = []
         for path, node in self._tree.walk():
-            owner = f"{node.mode:04o} {node.uid}:{node.gid}"
-            lines.append(f"{path}/ {owner}" if isinstance(node, FakeFolder) else f"{path} {owner} {node.data!r}")
+            if not any(path == folder or path.startswith(f"{folder}/") for folder in without):
+                owner = f"{node.mode:04o} {node.uid}:{node.gid}"
+                lines.append(f"{path}/ {owner}" if isinstance(node, FakeFolder) else f"{path} {owner} {node.data!r}")
         lines += [f"{mount.target} mounted: {mount.kind or 'bind'} {mount.source}" for mount in self.mounts]
         return [*lines, *sorted(self.resources), *(f"lock {name}" for name in sorted(self._locks))]
 

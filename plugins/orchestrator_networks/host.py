@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from attrs import frozen
 
-from orchestrator.plugin import Contribution, Facts, Question, Use
+from orchestrator.plugin import Contribution, Facts, Question, Use, ask_resolv_conf, follow_resolv_conf
 
 
 @frozen(kw_only=True)
@@ -18,9 +18,9 @@ class HostNetwork:
     type: ClassVar[str] = "host"
 
     def questions(self) -> Iterable[Question]:
-        """Nothing."""
-        return ()
+        """What the host's resolv.conf says: its resolver is reached from inside, wherever it listens."""
+        return ask_resolv_conf(own_network=False)
 
     def contribute(self, use: Use, facts: Facts) -> Contribution:
-        """Nothing: where no network namespace is named, the runtime makes none."""
-        return Contribution()
+        """No namespace: where none is named, the runtime makes none. resolv.conf follows the host's."""
+        return Contribution(live=(follow_resolv_conf(facts, own_network=False),))

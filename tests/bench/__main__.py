@@ -9,7 +9,7 @@ import argparse
 import sys
 from collections.abc import Callable, Mapping
 
-from tests.bench import adopt, closure, crash, edit, idle, many, memory, rename, starts, status
+from tests.bench import adopt, attach, closure, crash, edit, idle, many, memory, plugins, rename, starts, status
 from tests.bench.measure import Result
 
 BENCHES: Mapping[str, tuple[Callable[[str, int], list[Result]], int]] = {
@@ -19,8 +19,10 @@ BENCHES: Mapping[str, tuple[Callable[[str, int], list[Result]], int]] = {
     "many": (many.measure, 5),
     "crash": (crash.measure, 40),
     "adopt": (adopt.measure, 5),
+    "attach": (attach.measure, 20),
     "closure": (closure.measure, 40),
     "status": (status.measure, 20),
+    "plugins": (plugins.measure, 20),
     "memory": (memory.measure, 1),
     "idle": (idle.measure, 1),
 }

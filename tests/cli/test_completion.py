@@ -28,6 +28,9 @@ def environ(tmp_path: Path) -> dict[str, str]:
         (tmp_path / folder).mkdir()
         for file in files:
             (tmp_path / folder / file).write_text("")
+    (tmp_path / "config/plugins").mkdir()
+    for file in ("snapshot.mount", "notes.txt", "kinds.py"):
+        (tmp_path / "config/plugins" / file).write_text("")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("ORCHESTRATOR_", "XDG_"))}
     return {
         **kept,
@@ -76,6 +79,10 @@ def test_bash_knows_the_program(environ: dict[str, str]) -> None:
         (["status", "--js"], ["--json"]),
         (["exec", "a"], ["api"]),
         (["completion", ""], ["bash", "zsh", "fish"]),
+        (["plugins", "bi"], ["bind"]),
+        (["plugins", "ne"], ["new"]),
+        (["plugins", "s"], ["snapshot"]),
+        (["plugins", "new", ""], ["mount", "network"]),
         (["run", "--exit-policy", ""], ["leave", "stop"]),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +55,45 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return [line.removeprefix("orchestrator: ") for line in err.splitlines() if NOBODY not in line]
 
 
+def flag(part: Part) -> str:
+    return "--explain" if part is Part.ORIGINS else f"--{part.value}"
+
+
 @pytest.mark.parametrize("part", Part)
 async def test_the_agent_is_asked(tmp_path: Path, part: Part) -> None:
     async with beside_agent(tmp_path, "/c") as beside:
         beside.operator.parts["web", part] = {"größe": part.value}
-        assert await beside.run("show", "web", f"--{part.value}") == (0, f'{{\n  "größe": "{part.value}"\n}}\n', "")
-        assert await beside.run("show", "web", f"--{part.value}", "--json") == await beside.run(
-            "show", f"--{part.value}", "web"
+        shown = (0, f'{{\n  "größe": "{part.value}"\n}}\n', "")
+        assert await beside.run("show", "web", flag(part), "--json") == shown
+        if part is not Part.ORIGINS:
+            assert await beside.run("show", flag(part), "web") == shown
+
+
+async def test_who_contributed_what_is_a_line_each(tmp_path: Path) -> None:
+    async with beside_agent(tmp_path, "/c") as beside:
+        parts = [
+            {"part": "mounts./data", "key": 'mounts."/data"', "by": "bind, oci-orchestrator 0.1.0"},
+            {"part": "process.env.LANG", "key": "env.LANG", "by": ""},
+            {"part": "hostname", "key": "", "by": "default"},
+        ]
+        beside.operator.parts["web", Part.ORIGINS] = {"parts": parts}
+        assert (await beside.run("show", "web", "--explain"))[:2] == (
+            0,
+            'mounts./data      ← mounts."/data" (bind, oci-orchestrator 0.1.0)\n'
+            "process.env.LANG  ← env.LANG\n"
+            "hostname          ← default\n",
         )
+
+
+def test_who_contributed_what_without_an_agent(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
+    config = Path(layout.run) / "config"
+    config.mkdir()
+    (config / "web.toml").write_text('args = ["/bin/true"]\nrootfs = "host"\nenv = { LANG = "C" }\n')
+    assert main(["show", "web", "--explain", "--config-dir", str(config)]) == 0
+    lines = dict(re.split(" +← ", line) for line in capsys.readouterr().out.splitlines())
+    assert lines["process.env.LANG"] == "env.LANG"
+    assert lines["mounts./usr"] == "rootfs (host)"
+    assert lines["linux.namespaces.network"] == "default"
 
 
 async def test_the_definition_is_the_default(tmp_path: Path) -> None:
@@ -127,7 +159,7 @@ def test_a_definition_with_problems(layout: Layout, tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize("part", Part)
 def test_a_name_that_is_not_there(layout: Layout, part: Part, capsys: pytest.CaptureFixture[str]) -> None:
     HostDisk(layout).write_name(NameState(name="web", state=PublicState.IDLE, since=0))
-    (line,) = refused(capsys, "wed", f"--{part.value}")
+    (line,) = refused(capsys, "wed", flag(part))
     assert line.startswith('there is no container "wed" in ')
     assert line.endswith('(did you mean "web"?)')
 

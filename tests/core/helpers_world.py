@@ -10,12 +10,13 @@ import attrs
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 from orchestrator_mounts.bind import OPTIONS, Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 from referencing import Registry as SchemaRegistry
 from referencing.jsonschema import DRAFT4
 
-from orchestrator.core.closure import closure_questions
+from orchestrator.core.further import further_questions
 from orchestrator.core.output import JOURNAL
 from orchestrator.core.questions import ask_questions
 from orchestrator.core.render import render_bundle, render_instance
@@ -30,6 +31,8 @@ from orchestrator.model.facts import (
     DigestAnswer,
     DigestQuestion,
     EntriesQuestion,
+    ExecAnswer,
+    ExecQuestion,
     Facts,
     FolderAnswer,
     HostFacts,
@@ -53,6 +56,7 @@ from orchestrator.model.types import (
     AbsolutePath,
     AnnotationName,
     Capability,
+    ContainerName,
     DeviceAccess,
     Duration,
     EnvName,
@@ -67,6 +71,9 @@ from orchestrator.model.types import (
     UserName,
 )
 from orchestrator.testing.nix import FakeNixStore, FakePath
+from tests.core.helpers_cdi import CDI_FILES
+from tests.core.helpers_hooks import HOOK_FILES
+from tests.core.helpers_program import answer_program
 from tests.core.helpers_ready import READY_CONFIGS
 
 SCHEMAS = Path("/usr/share/gocode/src/github.com/opencontainers/runtime-spec/schema")
@@ -79,13 +86,25 @@ HOST = HostFacts(
     seccomp_profile=None,
 )
 
-FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin")
-FILES = ("/srv/app.conf", "/srv/large.json", "/usr/bin/true", "/bin/true", "/etc/ssl/certs/ca.crt")
+FOLDERS = ("/", "/srv/data", "/srv/alpine", "/usr/share/doc", "/bin", "/usr/bin", *HOOK_FILES)
+CNI_PLUGINS = ("bridge", "firewall", "host-local", "portmap")
+FILES = (
+    *(f"/usr/lib/cni/{name}" for name in CNI_PLUGINS),
+    "/usr/sbin/iptables",
+    "/usr/sbin/ip",
+    "/run/netns/blue",
+    "/srv/app.conf",
+    "/srv/large.json",
+    "/usr/bin/true",
+    "/bin/true",
+    "/etc/ssl/certs/ca.crt",
+)
 LINKS = {"/srv/current": "/srv/data", "/srv/bundles/current": "/srv/bundles/web"}
 """Beside those that lead into the store: see PLACES."""
 
 DEVICES = {
     "/dev/fuse": DeviceAnswer("c", 10, 229, 0o666, 0, 0),
+    "/dev/card0": DeviceAnswer("c", 226, 0, 0o660, 0, 44),
     "/dev/kvm": DeviceAnswer("c", 10, 232, 0o660, 0, 108),
     "/dev/null": DeviceAnswer("c", 1, 3, 0o666, 0, 0),
     "/dev/sda1": DeviceAnswer("b", 8, 1, 0o660, 0, 6),
@@ -162,11 +181,20 @@ DENIED = "/srv/denied"
 
 ENTRIES = {
     "/srv/bundles/web/rootfs": FolderAnswer(("bin", "dev", "nix", "proc", "sys"), ("init",), (("lib", "bin"),)),
+    "/usr/lib/cni": FolderAnswer(files=CNI_PLUGINS),
 }
-"""What the roots of ready bundles have at their top."""
+"""What the roots of ready bundles have at their top, and where CNI's plugins are."""
 
 
-FOLDER_TEXTS: dict[str, dict[str, str]] = {}
+NETWORK_FILES = {
+    "/etc/cni/net.d": {
+        "10-lan.conflist": '{"cniVersion": "1.0.0", "name": "lan", "plugins": [{"type": "bridge", '
+        '"ipam": {"type": "host-local"}}, {"type": "portmap", "capabilities": {"portMappings": true}}]}',
+        "20-wan.conf": '{"cniVersion": "0.4.0", "name": "wan", "type": "macvlan"}',
+        "30-none.conf": "{",
+    },
+}
+FOLDER_TEXTS: dict[str, dict[str, str]] = {**CDI_FILES, **HOOK_FILES, **NETWORK_FILES}
 """What the files of folders say, by the folder's path and the file's name."""
 
 
@@ -180,6 +208,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     closures: dict[ClosureQuestion, ClosureAnswer] = {}
     entries: dict[str, FolderAnswer | None] = {}
     folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
+    programs: dict[ExecQuestion, ExecAnswer] = {}
     unanswered: set[Question] = set()
     for question in questions:
         match question:
@@ -197,6 +226,8 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 places[question] = None if target is None else store.folder + target.removeprefix(STORE)
                 if path.startswith(f"{SILENT}/"):
                     unanswered.add(question)
+            case ExecQuestion():
+                programs[question] = answer_program(question)
             case TextsQuestion(path=path, suffixes=suffixes):
                 files = FOLDER_TEXTS.get(path, {})
                 folder_texts[question] = tuple(each for each in sorted(files.items()) if each[0].endswith(suffixes))
@@ -216,6 +247,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
         closures=closures,
         entries=entries,
         folder_texts=folder_texts,
+        programs=programs,
         unanswered=frozenset(unanswered),
     )
 
@@ -223,7 +255,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
 def learn(name: str, definition: Definition, host: HostFacts = HOST) -> Facts:
     """What this world says of all that a definition asks, in the two rounds that it takes."""
     facts = answer(ask_questions(name, definition, host.store), host)
-    return facts.join(answer(closure_questions(definition, facts), host))
+    return facts.join(answer(further_questions(definition, facts), host))
 
 
 def _look_at(path: str) -> PathAnswer:
@@ -272,6 +304,8 @@ def instance_of(bundle: Bundle, resources: Resources | None = None) -> Instance:
         cgroups_path="/orchestrator/web-1",
         log="/var/lib/orchestrator/logs/web.log",
         notify="/run/orchestrator/notify/web-1" if bundle.notify else "",
+        live="/run/orchestrator/instances/web-1/live",
+        joins="/run/orchestrator/instances/web-1/netns",
     )
 
 
@@ -379,7 +413,7 @@ def _definitions() -> st.SearchStrategy[Definition]:
         readonly=st.none() | st.booleans(),
         type=st.sampled_from(ContainerType),
         mounts=st.dictionaries(places.map(MountPath), binds(), max_size=4),
-        network=st.none() | st.sampled_from([NoNetwork(), HostNetwork()]),
+        network=st.none() | st.sampled_from([NoNetwork(), HostNetwork(), ContainerNetwork(name=ContainerName("db"))]),
         resources=resources(),
         groups=st.lists(st.sampled_from(["adm", "44", "ssl"]).map(GroupName), max_size=3).map(tuple),
         umask=st.integers(0, 0o777).map(Umask),

@@ -11,10 +11,12 @@ from attrs import frozen
 from hypothesis import event, given, settings
 
 from orchestrator.core.converter import make_converter
+from orchestrator.core.foreign import DEFECT
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.reject import Rejected
 from orchestrator.model.definition import Definition
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.problem import Fault
+from orchestrator.model.registry import Group, Origin, Registry, Unusable
 from orchestrator.model.resources import Resources
 from orchestrator.model.source import Source
 from orchestrator.plugin import Change, option
@@ -56,8 +58,10 @@ def test_an_option_that_no_file_can_hold_is_the_authors_mistake(wanted: Any) -> 
     kind = attrs.make_class(
         "Kind", {"strange": attrs.field(type=wanted, metadata=_metadata())}, frozen=True, kw_only=True
     )
-    with pytest.raises(TypeError, match=r"Kind\.strange"):
-        make_converter(REGISTRY.with_kind(Group.MOUNTS, "odd", kind))
+    [fault] = parse_with("odd", kind)
+    assert fault.path == ("network", "type")
+    assert fault.message.startswith('the network kind "odd" cannot be used: Kind.strange: ')
+    assert fault.hint == DEFECT
 
 
 def _metadata() -> Mapping[str, Any]:
@@ -76,9 +80,62 @@ def test_a_kind_must_be_made_of_options() -> None:
     class NoAttrs:
         pass
 
-    for kind, message in ((Plain, r"option\(\)"), (Typed, 'option "type"'), (NoAttrs, "not an attrs class")):
-        with pytest.raises(TypeError, match=message):
-            make_converter(REGISTRY.with_kind(Group.NETWORKS, "odd", kind))
+    for kind, message in ((Plain, "option()"), (Typed, 'option "type"'), (NoAttrs, "not an attrs class")):
+        [fault] = parse_with("odd", kind)
+        assert message in fault.message
+
+
+@frozen(kw_only=True)
+class Picky:
+    """A kind whose own checks raise whatever it is told."""
+
+    why: str = option(doc="What to raise.", change=Change.REPLACE, example='"ValueError"')
+
+    def __attrs_post_init__(self) -> None:
+        raise {each.__name__: each for each in (ValueError, RuntimeError, SystemExit)}[self.why]("two\nlines")
+
+    def questions(self) -> tuple[()]:
+        return ()
+
+    def contribute(self, use: object, facts: object) -> None:
+        raise AssertionError("it cannot even be made")
+
+
+@pytest.mark.parametrize(
+    ("why", "message"),
+    [
+        ("ValueError", "two lines"),  # a mistake of the user, as attrs validators tell it
+        ("RuntimeError", 'the network kind "odd" failed: RuntimeError: two lines (test_converter.py, line '),
+        ("SystemExit", 'the network kind "odd" failed: SystemExit: two lines (test_converter.py, line '),
+        ("Nothing", "the network kind \"odd\" failed: KeyError: 'Nothing' (test_converter.py, line "),
+    ],
+)
+def test_whatever_a_kind_raises_when_it_is_made_is_a_fault_of_its_table(why: str, message: str) -> None:
+    [fault] = parse_with("odd", Picky, f'network.why = "{why}"\n')
+    assert fault.path == ("network",)
+    assert fault.message.startswith(message)
+
+
+def test_a_kind_that_cannot_be_used_says_why_and_an_unknown_one_what_may_have_it() -> None:
+    origin = Origin(distribution="acme", version="1")
+    registry = REGISTRY.with_unusable(Group.NETWORKS, "odd", Unusable(reason="plugin of acme: no", origin=origin))
+    for text, path in (('network = "odd"', ("network",)), ('network.type = "odd"', ("network", "type"))):
+        faults = parse_definition(Source("web", "web.toml", f'args = ["a"]\n{text}\n'), registry)
+        assert faults == (Fault(path, 'the network kind "odd" cannot be used: plugin of acme: no'),)
+    registry = attrs.evolve(REGISTRY, unread=("plugins/a.py",))
+    faults = parse_definition(Source("web", "web.toml", 'args = ["a"]\nnetwork = "odd"\n'), registry)
+    assert isinstance(faults, tuple)
+    assert faults[0].hint == "what plugins/a.py may have is not loaded"
+
+
+def parse_with(name: str, kind: type[Any], more: str = "") -> tuple[Fault, ...]:
+    """The faults of a definition that uses a kind; the same file without it has none."""
+    registry = REGISTRY.with_kind(Group.NETWORKS, name, kind)
+    text = 'args = ["a"]\nmounts."/a".source = "/b"\n'
+    assert isinstance(parse_definition(Source("web", "web.toml", text), registry), Definition)
+    faults = parse_definition(Source("web", "web.toml", f'{text}network.type = "{name}"\n{more}'), registry)
+    assert isinstance(faults, tuple)
+    return faults
 
 
 def test_every_type_that_a_kind_may_use_is_exact() -> None:

@@ -8,7 +8,7 @@ from orchestrator.model.confinement import Device
 from orchestrator.model.facts import DeviceAnswer
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
-from orchestrator.model.types import AbsolutePath, DeviceAccess
+from orchestrator.model.types import AbsolutePath, DeviceAccess, DeviceName
 from tests.core.helpers_world import DEVICES
 
 NO_DEVICE = DeviceAnswer("", detail="no such device")
@@ -16,7 +16,7 @@ NO_DEVICE = DeviceAnswer("", detail="no such device")
 
 def device(path: str, destination: str | None = None, access: str = "rw") -> Device:
     inside = None if destination is None else AbsolutePath(destination)
-    return Device(path=AbsolutePath(path), destination=inside, access=DeviceAccess(access))
+    return Device(path=DeviceName(path), destination=inside, access=DeviceAccess(access))
 
 
 def choose(*wanted: Device) -> tuple[tuple[oci.Device, ...], tuple[Fault, ...]]:

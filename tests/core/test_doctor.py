@@ -16,6 +16,7 @@ from orchestrator.model.checkup import (
     InotifyFound,
     KernelFound,
     Level,
+    NetworksFound,
     NixFound,
     RuntimeTrial,
 )
@@ -35,6 +36,10 @@ NIX = NixFound(
     keeps=True,
 )
 
+NETWORKS = NetworksFound(
+    looked=("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"), folders=(("/opt/cni/bin", 16),), lacking=()
+)
+
 GOOD = Checkup(
     root=True,
     program_version="1",
@@ -45,7 +50,7 @@ GOOD = Checkup(
     open_files=524288,
     profile="/usr/share/containers/seccomp.json",
     journal=True,
-    cni=(("/opt/cni/bin", 16),),
+    networks=NETWORKS,
     nix=NIX,
     kernel=KernelFound(
         release="6.18.0-amd64",
@@ -73,7 +78,7 @@ def news(checkup: Checkup) -> list[Finding]:
 def test_a_good_host() -> None:
     findings = judge_checkup(GOOD)
     assert is_well(findings)
-    assert {finding.subject for finding in findings if finding.level is not Level.OK} == {"runtime", "CNI"}
+    assert {finding.subject for finding in findings if finding.level is not Level.OK} == {"runtime"}
     assert Finding("runtime", Level.OK, "--runtime auto takes crun (/usr/bin/crun)") in findings
 
 
@@ -142,7 +147,28 @@ def change(part: str, **changes: Any) -> Mapping[str, Any]:  # noqa: ANN401 - th
         ({"systemd": False}, "systemd", Level.NOTE, "process 1 is not systemd", ""),
         ({"unit": None}, "systemd", Level.NOTE, "the unit is not installed", "systemctl enable"),
         ({"journal": False}, "systemd", Level.NOTE, "the journal's socket is not there", "journald"),
-        ({"cni": ()}, "CNI", Level.NOTE, "no plugins", ""),
+        (
+            {"networks": evolve(NETWORKS, folders=(), missing_plugins=("bridge", "portmap"))},
+            "networks",
+            Level.NOTE,
+            "no CNI plugins bridge, portmap in /opt/cni/bin, /usr/lib/cni",
+            "apt-get install containernetworking-plugins",
+        ),
+        (
+            {"networks": evolve(NETWORKS, missing_programs=("ip", "iptables"), lacking=None)},
+            "networks",
+            Level.NOTE,
+            "ip is not installed",
+            "apt-get install iproute2",
+        ),
+        (
+            {"networks": evolve(NETWORKS, lacking=("bridges", "marks"))},
+            "networks",
+            Level.WARNING,
+            "the kernel lacks: bridges, marks",
+            "boot a kernel with them",
+        ),
+        ({"networks": evolve(NETWORKS, lacking=None)}, "networks", Level.NOTE, "could not look: what the kernel", ""),
         (
             {"nix": evolve(NIX, asks=None, is_there=False)},
             "Nix",

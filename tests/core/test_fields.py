@@ -8,6 +8,7 @@ import attrs
 import pytest
 from hypothesis import given
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 
@@ -26,7 +27,10 @@ from tests.core.helpers_kinds import REGISTRY, BindLike, TmpfsLike
 from tests.core.test_model import OPTIONS
 
 BUILT_IN = Registry(
-    {Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork}},
+    {
+        Group.MOUNTS: {"bind": Bind},
+        Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork, "container": ContainerNetwork},
+    },
 )
 PARSERS = {registry: Parser(kinds) for registry, kinds in (("tests", REGISTRY), ("built-in", BUILT_IN))}
 

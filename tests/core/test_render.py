@@ -21,8 +21,8 @@ from orchestrator.model.policy import Restart
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import SkeletonRoot
 from orchestrator.model.types import (
-    AbsolutePath,
     Capability,
+    DeviceName,
     Duration,
     GroupName,
     RlimitValue,
@@ -131,7 +131,7 @@ def test_a_limit_of_the_definition_wins_over_the_hosts() -> None:
 
 def test_the_rules_of_devices_stand_beside_limits_that_are_changed_live() -> None:
     definition = host_definition(
-        devices=(Device(path=AbsolutePath("/dev/fuse")),), resources=Resources(memory=Size(1 << 26))
+        devices=(Device(path=DeviceName("/dev/fuse")),), resources=Resources(memory=Size(1 << 26))
     )
     resources = config_of(definition)["linux"]["resources"]
     fuse = {"allow": True, "type": "c", "major": 10, "minor": 229, "access": "rw"}
@@ -149,7 +149,7 @@ def test_the_rules_of_devices_stand_beside_limits_that_are_changed_live() -> Non
         {"capabilities": Capabilities(drop=(Capability("ALL"),))},
         {"no_new_privileges": False},
         {"seccomp": SeccompChoice("unconfined")},
-        {"devices": (Device(path=AbsolutePath("/dev/fuse")),)},
+        {"devices": (Device(path=DeviceName("/dev/fuse")),)},
         {"masked_paths": ()},
         {"readonly_paths": ()},
     ],

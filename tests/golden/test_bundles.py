@@ -23,8 +23,12 @@ from typing import Any
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.bridge import Bridge
+from orchestrator_networks.cni import CniNetwork
+from orchestrator_networks.container import ContainerNetwork
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
+from orchestrator_networks.path import PathNetwork
 
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.render import render_bundle, render_instance
@@ -36,14 +40,20 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source
 from orchestrator.model.spec import SkeletonRoot
 from tests.core.helpers_world import assert_valid, instance_of, learn
+from tests.plugins.helpers_exec import make_kind
 
 FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
 
 REGISTRY = (
     Registry()
     .with_kind(Group.MOUNTS, "bind", Bind)
+    .with_kind(Group.MOUNTS, "disk", make_kind())
     .with_kind(Group.NETWORKS, "none", NoNetwork)
     .with_kind(Group.NETWORKS, "host", HostNetwork)
+    .with_kind(Group.NETWORKS, "container", ContainerNetwork)
+    .with_kind(Group.NETWORKS, "path", PathNetwork)
+    .with_kind(Group.NETWORKS, "cni", CniNetwork)
+    .with_kind(Group.NETWORKS, "bridge", Bridge)
 )
 
 COMMENT = re.compile(r"# (expect|entry|line|keep|fault|hint): (.*)")

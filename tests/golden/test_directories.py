@@ -11,14 +11,20 @@ import trio
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.action import Broken
+from orchestrator.model.facts import PathKind
 from orchestrator.model.source import Source, form_of
 from orchestrator.tasks.compile import compile_sources
 from orchestrator.tasks.linking import LinkCheck
 from orchestrator.testing.directory import FakeWorld
-from tests.golden.test_golden import EXPECT, REGISTRY, matches
+from tests.core.helpers_world import FILES
+from tests.golden.test_bundles import REGISTRY
+from tests.golden.test_golden import EXPECT, matches
 
 FOLDERS = sorted((Path(__file__).parent / "directories").iterdir())
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
+
+PLUGINS = {path: PathKind.FILE for path in FILES if path.startswith("/usr/")}
+"""What networks need."""
 
 
 def read_expectations(folder: Path, file: str) -> list[str]:
@@ -30,7 +36,7 @@ def read_expectations(folder: Path, file: str) -> list[str]:
 def test_directories(folder: Path) -> None:
     files = sorted((*folder.glob("*.toml"), *folder.glob("*.json")))
     sources = [Source(path.stem, path.name, path.read_text(), form=form_of(path.name)) for path in files]
-    compiled = trio.run(compile_sources, sources, {}, Parser(REGISTRY), FakeWorld(texts=PASSWD))
+    compiled = trio.run(compile_sources, sources, {}, Parser(REGISTRY), FakeWorld(PLUGINS, PASSWD))
     checked = LinkCheck().check(compiled)
     assert checked.keys() == {path.stem for path in files}
     for path in files:

@@ -78,6 +78,8 @@ class AgentProcess:
         self.base = base
         self.program = find_program(runtime)
         """What is given as ``--runtime``."""
+        self.orchestrator = orchestrator()
+        """The console script."""
         self.config = base / "config"
         self.state = base / "state"
         self.run = base / "run"
@@ -106,7 +108,7 @@ class AgentProcess:
         """The command line of `run` with this agent's directories."""
         directories = ("--config", str(self.config), "--state", str(self.state), "--run", str(self.run))
         policy = ("--exit-policy", self.exit_policy)
-        words = (orchestrator(), "run", "--runtime", self.program, *policy, *directories, *options)
+        words = (self.orchestrator, "run", "--runtime", self.program, *policy, *directories, *options)
         return [*wrapper_for(self.runtime), *words]
 
     def start(self, *, settled: bool = True) -> Self:
@@ -153,7 +155,7 @@ class AgentProcess:
         """Another command of the program, with this agent's directories in its environment."""
         environ = {**self.environ, "ORCHESTRATOR_RUN": str(self.run), "ORCHESTRATOR_STATE": str(self.state)}
         return subprocess.run(
-            (orchestrator(), *arguments), env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE
+            (self.orchestrator, *arguments), env=environ, capture_output=True, text=True, check=False, timeout=PATIENCE
         )
 
     # Its definitions

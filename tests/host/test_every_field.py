@@ -3,6 +3,7 @@
 The fields are walked, so one that is added runs here too; what it needs beside it is in `COMPANIONS`.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -66,6 +67,7 @@ PLACES: Mapping[str, str] = {
     "rlimits.soft": "{{ nofile = {{ soft = {}, hard = 4096 }} }}",
     "mounts.bind.source": '{{ "/data" = {{ source = {} }} }}',
     "mounts.bind.options": '{{ "/data" = {{ source = "/srv/data", options = {} }} }}',
+    "network.container.name": '{{ type = "container", name = {} }}',
 }
 """How a value stands in the value of the definition's own field, where a dotted key cannot say it."""
 
@@ -124,6 +126,9 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
     """What the examples name of a host, made below ``folder``."""
     (folder / "data").mkdir()
     (folder / "web.env").write_text("FROM_FILE=yes\n")
+    (hooks := folder / "hooks.d").mkdir()
+    hook = {"version": "1.0.0", "hook": {"path": "/bin/true"}, "when": {"always": True}, "stages": ["createRuntime"]}
+    (hooks / "true.json").write_text(json.dumps(hook))
     store = make_private_store(folder / "nix")
     agent.environ |= store.environment | {"PATH": os.environ["PATH"]}
     chroot = folder / "chroot"
@@ -134,6 +139,7 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
     return {
         "/srv/data": str(folder / "data"),
         "/etc/web.env": str(folder / "web.env"),
+        "/usr/share/containers/oci/hooks.d": str(hooks),
         "/srv/alpine": str(make_busybox_root(folder / "alpine", find_program("busybox"))),
         "/srv/bundles/web": str(folder / "bundle"),
         "/nix/var/nix/profiles/default": store.busybox,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-FILES = sorted(EXAMPLES.rglob("*.toml"))
+FILES = sorted(file for file in EXAMPLES.rglob("*.toml") if file.name != "pyproject.toml")
 
 
 def check(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -22,8 +22,9 @@ def test_an_example_has_no_problem(file: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def test_the_quickstart_directory_has_no_problem() -> None:
-    result = check(EXAMPLES / "quickstart")
+@pytest.mark.parametrize("folder", ["quickstart", "shared-network"])
+def test_a_directory_has_no_problem(folder: str) -> None:
+    result = check(EXAMPLES / folder)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -1,48 +1,26 @@
 """The wheel, as a user gets it: built, installed into a venv of its own, and run from outside of the checkout."""
 
-import os
-import subprocess
-import sys
-import sysconfig
-import venv
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.package.fresh_venv import build_wheel, make_venv, run
+
 CHECKOUT = Path(__file__).parents[2]
-
-
-def run(*command: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith(("ORCHESTRATOR_", "PYTHON", "VIRTUAL_ENV"))
-    }
-    result = subprocess.run([*map(str, command)], cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
-    return result
+PROJECT = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, CHECKOUT, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
+    return build_wheel(CHECKOUT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A venv with the wheel alone in it; what the wheel depends on is that of the venv that runs this test."""
-    folder = tmp_path_factory.mktemp("installed") / "venv"
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=folder)
-    (packages,) = folder.glob("lib/python3*/site-packages")
-    # A path named by a .pth file is searched, but its own .pth files, as that of an editable install, are not read.
-    (packages / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return folder
+    """A venv with the wheel alone in it."""
+    return make_venv(tmp_path_factory.mktemp("installed") / "venv", wheel)
 
 
 def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
@@ -54,6 +32,11 @@ def test_it_holds_the_packages_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
+def test_it_holds_what_a_new_project_is_made_of(installed: Path, tmp_path: Path) -> None:
+    run(installed / "bin" / "orchestrator", "plugins", "new", "mount", "mine", tmp_path / "mine", cwd=tmp_path)
+    assert (tmp_path / "mine/src/orchestrator_mount_mine/py.typed").is_file()
+
+
 def test_its_entry_points_load(installed: Path, tmp_path: Path) -> None:
     program = (
         "from importlib.metadata import entry_points\n"
@@ -63,12 +46,9 @@ def test_its_entry_points_load(installed: Path, tmp_path: Path) -> None:
         "            print(group, point.name, point.load().__module__)\n"
     )
     lines = run(installed / "bin" / "python", "-c", program, cwd=tmp_path).stdout.splitlines()
-    assert [line.rsplit(" ", 1)[0] for line in lines] == [
-        "orchestrator.mounts bind",
-        "orchestrator.networks host",
-        "orchestrator.networks none",
-        "console_scripts orchestrator",
-    ]
+    groups = ("orchestrator.mounts", "orchestrator.networks")
+    kinds = [f"{group} {name}" for group in groups for name in sorted(PROJECT["entry-points"][group])]
+    assert [line.rsplit(" ", 1)[0] for line in lines] == [*kinds, "console_scripts orchestrator"]
 
 
 def test_its_code_is_not_that_of_the_checkout(installed: Path, tmp_path: Path) -> None:

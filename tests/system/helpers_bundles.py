@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from orchestrator.core.questions import ask_questions
+from orchestrator.core.files import LIVE
 from orchestrator.core.render import render_bundle, render_instance
 from orchestrator.core.resolve import resolve_spec
 from orchestrator.model.bundle import Instance
@@ -19,6 +19,7 @@ from orchestrator.model.spec import ReadySpec, SkeletonRoot, Spec
 from orchestrator.system.bundles import write_files
 from orchestrator.system.envfile import VariableReader
 from orchestrator.system.facts import HostWorld
+from orchestrator.tasks.gather import Asked, gather_facts
 from tests.host import host_view
 
 RUNTIMES = {
@@ -55,7 +56,7 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
     """Run a definition to its end below the empty ``folder``, and leave nothing of it but what is in there."""
     name = f"t-{folder.name}"
     world = world or HostWorld.probe()
-    spec = resolve_spec(name, definition, trio.run(world.gather, ask_questions(name, definition)))
+    spec = resolve_spec(name, definition, trio.run(gather_facts, {name: Asked(definition)}, world).facts)
     assert isinstance(spec, Spec | ReadySpec), spec
     bundle = render_bundle(spec)
     rootfs = folder / "rootfs"
@@ -65,7 +66,8 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
             place = Path(f"{rootfs}{entry.path}")
             match entry:
                 case FolderEntry(mode=mode):
-                    place.mkdir(mode)
+                    place.mkdir()
+                    place.chmod(mode)
                 case FileEntry(text=text):
                     place.write_text(text)
                 case LinkEntry(target=target):
@@ -81,8 +83,10 @@ def run_definition(definition: Definition, runtime: str, folder: Path, world: Ho
         rootfs=f"{rootfs}",
         cgroups_path=f"/{CGROUPS}/{name}",
         log=f"{folder}/log",
+        live=f"{folder}/{LIVE}",
     )
     write_files(instance.folder, bundle.files)
+    write_files(instance.folder, spec.live, LIVE)
     (folder / "config.json").write_text(render_instance(instance, VariableReader().read(bundle.env_files)))
     command = [*RUNTIMES[runtime], "--root", f"{folder}/state", "run", "--bundle", f"{folder}", name]
     try:

@@ -77,6 +77,13 @@ def test_only_scratch_is_writable_in_a_host_rootfs(runtime: str, folder: Path) -
     assert ran.out.split() == ["/run", "/tmp", "/dev/shm"]
 
 
+def test_scratch_is_writable_for_anybody(runtime: str, folder: Path) -> None:
+    """/tmp has the mode of its mount, and not that of the folder below it."""
+    script = "for d in / /run /tmp /dev/shm; do touch $d/x 2>/dev/null && echo $d; done; stat -c %a /tmp"
+    ran = run_definition(evolve(shell(script), user=UserName("1234:1234")), runtime, folder)
+    assert ran.out.split() == ["/tmp", "/dev/shm", "1777"]
+
+
 def test_mounts_of_files_and_folders(runtime: str, folder: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()

@@ -16,6 +16,7 @@ from orchestrator.model.types import (
     AnnotationName,
     Capability,
     DeviceAccess,
+    DeviceName,
     GroupName,
     RlimitName,
     RlimitValue,
@@ -136,8 +137,8 @@ def test_a_profile_of_its_own(runtime: str, folder: Path, tmp_path: Path) -> Non
 
 
 def test_devices_with_the_access_that_is_given(runtime: str, folder: Path) -> None:
-    control = Device(path=AbsolutePath("/dev/loop-control"), destination=AbsolutePath("/dev/loop/control"))
-    fuse = Device(path=AbsolutePath("/dev/fuse"), access=DeviceAccess("r"))
+    control = Device(path=DeviceName("/dev/loop-control"), destination=AbsolutePath("/dev/loop/control"))
+    fuse = Device(path=DeviceName("/dev/fuse"), access=DeviceAccess("r"))
     script = """stat -c '%n %t %T %a' /dev/loop/control /dev/fuse
         : < /dev/loop/control && : > /dev/loop/control && : < /dev/fuse && echo can
         (: > /dev/fuse) 2>/dev/null || echo cannot

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.model.checkup import NetworksFound
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import AgentState
-from orchestrator.system import doctor, doctor_host
+from orchestrator.system import doctor, doctor_host, doctor_networks
 from orchestrator.system.collapse import can_collapse
 from orchestrator.system.disk import HostDisk
 from orchestrator.system.doctor import look_around, look_at_agent
+from orchestrator.system.doctor_networks import BRIDGE_PLUGINS, look_at_networks
 from orchestrator.system.facts import ProfileUnusable
 from orchestrator.system.inotify import Inotify, Mask
 from orchestrator.system.mountinfo import read_mounts
@@ -160,13 +162,25 @@ def test_what_is_in_memory_and_what_collapses() -> None:
         can_collapse("/proc")
 
 
-def test_cni_plugins_are_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor_host, "CNI_FOLDERS", (f"{tmp_path}/none", str(tmp_path)))
-    assert doctor_host.find_cni() == ()
+def test_cni_plugins_are_programs(tmp_path: Path) -> None:
+    environ = {"CNI_PATH": f"{tmp_path}/none:relative:{tmp_path}"}
+    found = look_at_networks(environ, root=False)
+    assert found.looked == (f"{tmp_path}/none", str(tmp_path))
+    assert (found.folders, found.missing_plugins, found.lacking) == ((), BRIDGE_PLUGINS, None)
     (tmp_path / "README").write_text("")
     (tmp_path / "bridge").write_text("")
     (tmp_path / "bridge").chmod(0o755)
-    assert doctor_host.find_cni() == ((str(tmp_path), 1),)
+    found = look_at_networks(environ, root=False)
+    assert (found.folders, found.missing_plugins) == (((str(tmp_path), 1),), BRIDGE_PLUGINS[1:])
+
+
+@pytest.mark.real
+def test_the_kernel_is_tried_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look_at_networks({}, root=True) == NetworksFound(
+        looked=doctor_networks.CNI_FOLDERS, folders=look_at_networks({}, root=False).folders, lacking=()
+    )
+    monkeypatch.setattr(doctor_networks, "TRIALS", {"bridges": "true", "flying carpets": "ip link add o0 type carpet"})
+    assert look_at_networks({}, root=True).lacking == ("flying carpets",)
 
 
 def test_the_unit_is_found_where_systemd_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
 from orchestrator.model.bundle import Bundle
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.oci import Mount
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot
@@ -67,6 +69,15 @@ def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
     ]
     assert os.listdir(folder.parent) == ["bundle"]
     return folder / "rootfs", tuple(mount.destination for mount in kept)
+
+
+def test_files_that_would_follow_the_host_are_written_as_they_are_now(rootfs: Path) -> None:
+    bundle = evolve(make_bundle(rootfs), live=("/etc/resolv.conf",))
+    folder = rootfs.parent / "bundle"
+    export_bundle(bundle, Resources(), str(folder), copy=False, live=(LiveFile("/etc/resolv.conf", "now\n"),))
+    (mount,) = json.loads((folder / "config.json").read_text())["mounts"]
+    assert (mount["destination"], mount["source"]) == ("/etc/resolv.conf", "live/0")
+    assert (folder / mount["source"]).read_text() == "now\n"
 
 
 def test_a_link_in_the_last_place_is_replaced_and_not_written_through(

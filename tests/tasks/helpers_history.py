@@ -54,7 +54,7 @@ async def settle_long(stage: Stage) -> None:
 
 
 def operator_of(stage: Stage) -> AgentOperator:
-    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None)
+    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, lambda: None)
 
 
 async def roll_back(stage: Stage, number: int | None = None) -> None:

@@ -36,7 +36,7 @@ def slow(stage: Stage) -> None:
 
 
 def operate(stage: Stage, operation: Operation, *names: str) -> tuple[str, ...]:
-    operator = AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None)
+    operator = AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, lambda: None)
     return operator.operate(operation, names or None)
 
 

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import trio
 from orchestrator_mounts.bind import Bind
+from orchestrator_networks.container import ContainerNetwork
+from orchestrator_networks.host import HostNetwork
 
 from orchestrator.core.parse import Parser
 from orchestrator.model.bundle import HostLimits
@@ -25,10 +27,13 @@ from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.history import FakeGenerations
 from orchestrator.testing.listeners import FakeListeners
+from orchestrator.testing.networks import FakeNetworks
 from orchestrator.testing.nixbuild import FakeNix
 from orchestrator.testing.notifier import FakeNotifier
+from orchestrator.testing.plugins import FakePlugins
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
+from tests.tasks.helpers_kinds import Ports
 
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n", "/etc/group": "root:x:0:\n"}
 WEB = 'args = ["/usr/bin/web"]\nrootfs = "host"\n'
@@ -53,6 +58,7 @@ class Stage:
         self.attacher = left.attacher if left is not None else FakeAttacher()
         self.listeners = left.listeners if left is not None else FakeListeners()
         self.generations = left.generations if left is not None else FakeGenerations()
+        self.networks = FakeNetworks()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.notifier = FakeNotifier()
@@ -68,6 +74,7 @@ class Stage:
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
+            networks=self.networks,
             prober=self.prober,
             notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),
@@ -82,9 +89,10 @@ class Stage:
             trim_log=no_trimming,
             sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
         )
-        registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
+        networks = {"host": HostNetwork, "container": ContainerNetwork, "ports": Ports}
+        registry = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: networks})
         self.holds = Holds(self.disk)
-        self.parser = Parser(registry)
+        self.plugins = FakePlugins(registry)
         self.history = History(
             self.generations, {}, self.reporter, lambda: self.wall_clock(), self.disk.keep_store_paths
         )
@@ -93,13 +101,17 @@ class Stage:
         self.reconciler: Reconciler = Reconciler(
             self.directory,
             self.world,
-            self.parser,
+            self.plugins,
             outside,
             self.holds,
             self.history,
             self.nix_files,
             self.reporter.directory,
         )
+
+    @property
+    def parser(self) -> Parser:
+        return self.plugins.plugged.parser
 
     def pids(self) -> dict[str, int | None]:
         return {name: state.pid for name, state in self.disk.names.items()}

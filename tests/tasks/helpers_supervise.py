@@ -23,6 +23,7 @@ from orchestrator.testing.attacher import FakeAttacher
 from orchestrator.testing.disk import FakeDisk
 from orchestrator.testing.health import FakeNotifySockets, FakeProber
 from orchestrator.testing.listeners import FakeListeners
+from orchestrator.testing.networks import FakeNetworks
 from orchestrator.testing.runtime import FakeRuntime
 from orchestrator.testing.store import FakeStore
 
@@ -80,6 +81,7 @@ class Stage:
         self.disk = FakeDisk()
         self.attacher = FakeAttacher()
         self.listeners = FakeListeners()
+        self.networks = FakeNetworks()
         self.prober = FakeProber()
         self.notify_sockets = FakeNotifySockets()
         self.report = Recorder()
@@ -94,6 +96,7 @@ class Stage:
             layout=Layout("/state", "/run"),
             groups=InstanceGroups("/agent"),
             descriptors=FakeStore(),
+            networks=self.networks,
             prober=self.prober,
             notify_sockets=self.notify_sockets,
             host_limits=HostLimits(),

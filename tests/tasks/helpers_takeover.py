@@ -117,7 +117,7 @@ def news_of(stage: Stage) -> list[Record]:
 
 
 def operator_of(stage: Stage) -> AgentOperator:
-    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None)
+    return AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, lambda: None)
 
 
 async def leave(files: dict[str, str], prepare: Callable[[Stage], None] = lambda stage: None) -> Wreck:

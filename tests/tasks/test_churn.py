@@ -35,9 +35,7 @@ class Churn:
         self._stage = stage
         self._chance = random.Random(20260131)
         self._there = set(NAMES)
-        self._operator = AgentOperator(
-            stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, lambda: None
-        )
+        self._operator = AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, lambda: None)
         self.events = Counter[str]()
 
     async def run(self, events: int) -> None:

@@ -26,9 +26,7 @@ class Desk:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.asked_to_end = 0
-        self.operator = AgentOperator(
-            stage.reconciler, stage.holds, stage.history, stage.reporter, stage.parser, self._end
-        )
+        self.operator = AgentOperator(stage.reconciler, stage.holds, stage.history, stage.reporter, self._end)
 
     def _end(self) -> None:
         self.asked_to_end += 1
@@ -265,6 +263,8 @@ async def test_the_parts_of_what_runs(autojump_clock: MockClock) -> None:
         definition = await desk.operator.show("web", Part.DEFINITION)
         spec = await desk.operator.show("web", Part.SPEC)
         config = await desk.operator.show("web", Part.CONFIG)
+        origins = await desk.operator.show("web", Part.ORIGINS)
+        assert {"part": "process.args", "key": "args", "by": ""} in origins["parts"]
         assert definition["args"] == ["/usr/bin/web"]
         assert spec["name"] == "web"
         assert config["process"]["args"] == ["/usr/bin/web"]

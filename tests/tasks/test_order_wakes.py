@@ -234,3 +234,16 @@ def test_circles_from_before_the_first_plan_are_seen_when_it_was_told() -> None:
         "c: starts without waiting for d to be ready: c and d wait for each other",
     ]
     assert [order.turn(name).may_start for name in "abcd"] == [True, False, True, False]
+
+
+def test_those_that_share_with_each_other_wait_without_end_and_hold_up_nobody() -> None:
+    """What is in force may be of different times. None of them could be the first."""
+    board = Board("a", "b", "web")
+    for name, other in (("a", "b"), ("b", "a")):
+        board.note(name, BLOCKED, evolve(SERVICE, requires=(other,), shares_network_of=other))
+        board.order.wait(name)
+    board.block("web", "a")
+    board.order.give_up("web")
+    board.order.wait("web")
+    assert not any(board.order.turn(name).may_start for name in ("a", "b"))
+    assert board.said == []

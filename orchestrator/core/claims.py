@@ -1,0 +1,121 @@
+"""Ports of the host that definitions claim: of two that claim the same, both are wrong.
+
+Looked at anew whenever any of them changes, like `orchestrator.core.links`, in linear time. Floor: core.
+"""
+
+import ipaddress
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from attrs import frozen
+
+from orchestrator.core.suggest import quote
+from orchestrator.model.contribution import PortClaim
+from orchestrator.model.problem import Fault
+
+_ANY = "::"
+"""All addresses. A socket on ``::`` takes IPv4 too, ipv6(7)."""
+_ANY_V4 = "0.0.0.0"
+_HINT = "publish another port, or at another address"
+
+
+@frozen
+class _Taken:
+    name: str
+    claim: PortClaim
+    address: str
+    runs: bool
+    """By an earlier definition, which no edit of this one's file has ended."""
+
+
+def find_claim_faults(
+    claims: Mapping[str, Sequence[PortClaim]], standing: Mapping[str, Sequence[PortClaim]] | None = None
+) -> dict[str, tuple[Fault, ...]]:
+    """What is wrong with the ports that definitions claim, by name; a name with nothing wrong is left out.
+
+    claims: of every definition that is valid by itself. standing: of what goes on by an earlier definition, should its
+    own have problems: those ports are taken, and whose they are is not told of them again.
+    """
+    found: dict[str, list[Fault]] = defaultdict(list)
+    for group in _group(claims, standing or {}).values():
+        for taken, others in _find_overlaps(group):
+            if not taken.runs:
+                found[taken.name].append(_describe(taken, others))
+    return {name: tuple(sorted(faults, key=lambda fault: fault.path)) for name, faults in found.items()}
+
+
+def _group(
+    claims: Mapping[str, Sequence[PortClaim]], standing: Mapping[str, Sequence[PortClaim]]
+) -> Mapping[tuple[str, int], list[_Taken]]:
+    groups: dict[tuple[str, int], list[_Taken]] = defaultdict(list)
+    for runs, table in ((False, claims), (True, standing)):
+        for name, each in table.items():
+            for claim in each:
+                taken = _Taken(name, claim, normalize_address(claim.address), runs)
+                groups[claim.protocol, claim.port].append(taken)
+    return groups
+
+
+def _find_overlaps(group: Sequence[_Taken]) -> Iterator[tuple[_Taken, tuple[_Taken, ...]]]:
+    """Those of one port that overlap others, each with two of these at most: one to name, and whether there is
+    another."""
+    if len(group) < 2:
+        return
+    by_address: dict[str, list[_Taken]] = defaultdict(list)
+    for each in group:
+        by_address[each.address].append(each)
+    # A few suffice to find one that is another: whoever compares with all of them is quadratic.
+    everywhere = _first(group)
+    first_v4 = _first(each for each in group if ":" not in each.address)
+    for each in group:
+        if each.address == _ANY:
+            near: Iterable[_Taken] = everywhere
+        elif each.address == _ANY_V4:
+            near = (*first_v4, *_first(by_address[_ANY]))
+        else:
+            above = (_ANY,) if ":" in each.address else (_ANY, _ANY_V4)
+            near = (other for address in (each.address, *above) for other in _first(by_address[address]))
+        others = tuple(other for other in near if _differ(each, other))
+        if others:
+            yield each, others
+
+
+def _first(group: Iterable[_Taken]) -> tuple[_Taken, ...]:
+    """Of each name the first two, of three names at most."""
+    chosen: dict[str, list[_Taken]] = {}
+    for each in group:
+        if each.name in chosen:
+            if len(chosen[each.name]) < 2:
+                chosen[each.name].append(each)
+        elif len(chosen) < 3:
+            chosen[each.name] = [each]
+        else:
+            break
+    return tuple(each for some in chosen.values() for each in some)
+
+
+def _differ(one: _Taken, other: _Taken) -> bool:
+    """Whether they are two claims. What a name claims now takes the place of what it claimed before."""
+    return one.claim is not other.claim and (one.name != other.name or one.runs is other.runs)
+
+
+def _describe(taken: _Taken, others: tuple[_Taken, ...]) -> Fault:
+    claim, other = taken.claim, min(others, key=lambda each: (each.name == taken.name, each.name))
+    names = {each.name for each in others} - {taken.name}
+    at = f" of {taken.address}" if taken.claim.address else ""
+    what = f"port {claim.port}/{claim.protocol}{at} of the host"
+    if other.name == taken.name:
+        return Fault(claim.path, f"{what} is published twice", "take one of them away")
+    more = " and others" if len(names) > 1 else ""
+    how = ", which goes on by an earlier definition" if other.runs else ""
+    return Fault(claim.path, f"{what} is also published by {quote(other.name)}{more}{how}", _HINT)
+
+
+def normalize_address(address: str) -> str:
+    """An address as all write it; what is none is left as it is, and equal to itself only."""
+    if not address:
+        return _ANY
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address

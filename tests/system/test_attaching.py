@@ -1,0 +1,134 @@
+"""Plugin kinds do their part on this host: what they say, raise and return, and what becomes of it without them."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import trio
+from attrs import frozen
+
+from orchestrator.model.attached import Attached, PlannedAttachment
+from orchestrator.model.contribution import Stage
+from orchestrator.model.host import Container, Host, HostFailed
+from orchestrator.model.layout import Layout
+from orchestrator.model.registry import Group, Registry
+from orchestrator.ports import AttachFailed
+from orchestrator.system import attaching
+from orchestrator.system.attaching import HostAttacher, describe_container
+from orchestrator.system.files import remove_tree
+from orchestrator.system.mountinfo import find_mounts
+from orchestrator.system.reaper import Children
+
+
+@frozen
+class Kind:
+    """It does what its work says."""
+
+    type: ClassVar[str] = "tried"
+
+    @staticmethod
+    def attach(work: Mapping[str, Any], container: Container, host: Host) -> Any:  # noqa: ANN401 - also what is wrong
+        match work["do"]:
+            case "mount":
+                host.make_folder(container.own)
+                host.mount("tmpfs", container.own, "tmpfs", ("size=64k",))
+                return {"pid": container.pid}
+            case "fail":
+                raise HostFailed("there is no room")
+            case "raise":
+                raise LookupError("of the\nplugin")
+            case "wrong":
+                return ["a list"]
+            case "odd":
+                return {"value": float("nan")}
+            case "hang":
+                trio.from_thread.run(trio.sleep_forever)
+        return None
+
+    @staticmethod
+    def detach(work: Mapping[str, Any], state: Mapping[str, Any] | None, container: Container, host: Host) -> None:
+        if work["do"] == "fail":
+            raise HostFailed("it is in use")
+        host.unmount(container.own)
+
+
+def plan(do: str, stage: Stage = Stage.PREPARE, group: Group = Group.MOUNTS) -> PlannedAttachment:
+    key = "/data" if group is Group.MOUNTS else ""
+    return PlannedAttachment(group=group.value, type="tried", key=key, stage=stage, work={"do": do})
+
+
+REGISTRY = Registry().with_kind(Group.MOUNTS, "tried", Kind).with_kind(Group.NETWORKS, "tried", Kind)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return Layout(f"{tmp_path}/state", f"{tmp_path}/run")
+
+
+def make_attacher(layout: Layout, registry: Registry = REGISTRY) -> HostAttacher:
+    return HostAttacher(layout, Children(), lambda: registry)
+
+
+@pytest.mark.real
+async def test_what_is_done_is_undone(layout: Layout) -> None:
+    attacher, planned = make_attacher(layout), plan("mount", Stage.CONNECT)
+    state = await attacher.attach(planned, "web", "web-1", 42)
+    assert state == {"pid": 42}
+    assert len(find_mounts(layout.own("web-1"))) == 1
+    await attacher.detach(Attached(plan=planned, begun=True, state=state), "web", "web-1")
+    assert find_mounts(layout.own("web-1")) == []
+
+
+@pytest.mark.real
+async def test_without_its_kind_an_instance_can_be_removed_all_the_same(layout: Layout) -> None:
+    planned = plan("mount")
+    await make_attacher(layout).attach(planned, "web", "web-1", None)
+    with pytest.raises(OSError, match="something is mounted there"):
+        remove_tree(layout.instance("web-1"))
+    await make_attacher(layout, Registry()).detach(Attached(plan=planned, begun=True), "web", "web-1")
+    remove_tree(layout.instance("web-1"))
+    assert os.listdir(layout.instances) == []
+
+
+@pytest.mark.parametrize(
+    ("do", "why"),
+    [
+        ("fail", "cannot prepare the mount /data (tried): there is no room"),
+        ("raise", "cannot prepare the mount /data (tried): the plugin failed: LookupError: of the plugin (test_attach"),
+        ("wrong", "cannot prepare the mount /data (tried): the plugin failed: TypeError: attach returned list, not a "),
+        ("odd", "cannot prepare the mount /data (tried): the plugin failed: ValueError: "),
+    ],
+)
+async def test_what_a_kind_cannot_do_is_one_line(layout: Layout, do: str, why: str) -> None:
+    with pytest.raises(AttachFailed) as raised:
+        await make_attacher(layout).attach(plan(do), "web", "web-1", None)
+    assert str(raised.value).startswith(why)
+    assert "\n" not in str(raised.value)
+
+
+async def test_the_network_and_the_undoing_are_told_as_such(layout: Layout) -> None:
+    attacher = make_attacher(layout)
+    with pytest.raises(AttachFailed, match=r"^cannot connect the network \(tried\): there is no room$"):
+        await attacher.attach(plan("fail", Stage.CONNECT, Group.NETWORKS), "web", "web-1", 42)
+    with pytest.raises(AttachFailed, match=r"^cannot undo the mount /data \(tried\): it is in use$"):
+        await attacher.detach(Attached(plan=plan("fail"), begun=True), "web", "web-1")
+
+
+async def test_a_kind_that_is_gone_attaches_nothing(layout: Layout) -> None:
+    with pytest.raises(AttachFailed, match=r"there is no such kind any more$"):
+        await make_attacher(layout, Registry()).attach(plan("mount"), "web", "web-1", None)
+
+
+async def test_one_that_does_not_come_back_is_left_to_itself(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attaching, "PATIENCE", 0.05)
+    with pytest.raises(AttachFailed, match=r"it took longer than 0.05 s$"):
+        await make_attacher(layout).attach(plan("hang"), "web", "web-1", None)
+
+
+def test_each_use_has_folders_of_its_own(layout: Layout) -> None:
+    uses = [plan("mount"), plan("mount", group=Group.NETWORKS)]
+    containers = [describe_container(layout, each, "web", instance, None) for each in uses for instance in ("a", "b")]
+    assert len({each.own for each in containers}) == len({each.scratch for each in containers}) == 4
+    assert len({each.shared for each in containers}) == len({each.kept for each in containers}) == 1

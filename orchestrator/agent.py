@@ -48,7 +48,7 @@ from orchestrator.system.limits import raise_descriptor_limit
 from orchestrator.system.listeners import HostListeners
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
-from orchestrator.system.manager import is_going_down
+from orchestrator.system.manager import is_going_down, keeps_descriptors
 from orchestrator.system.nixbuild import HostNix
 from orchestrator.system.notify_socket import HostNotifySockets
 from orchestrator.system.output import report_defect, say
@@ -94,8 +94,8 @@ class _Opened:
     groups: InstanceGroups
     processes: Processes
     store: SystemdStore
-    holds_sockets: bool
-    """Whether systemd keeps descriptors for a next agent."""
+    holding: Holding | None
+    """What keeps listening sockets for a next agent where systemd does not."""
     children: Children
     cgroups: Cgroups
     host_limits: HostLimits
@@ -132,6 +132,10 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
             background.start_soon(logs.run)
             background.start_soon(manager.run)
             await background.start(disk.empty_trash_for_ever, say)
+            holding = None
+            if not (manager.is_wanted and await keeps_descriptors(children)):
+                holding = Holding(layout.holder, say)
+                background.start_soon(holding.run)
             taken = await take_runtimes(settings.runtime, layout, children, cgroups, say)
             with agent_file(layout.agent, disk, settings, taken.own) as agent:
                 opened = _Opened(
@@ -146,7 +150,7 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     groups=InstanceGroups(layout.cgroup_root, taken.own.driver),
                     processes=HostProcesses(children, store),
                     store=store,
-                    holds_sockets=manager.is_wanted,
+                    holding=holding,
                     children=children,
                     cgroups=cgroups,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
@@ -176,7 +180,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     parser = Parser(load_registry())
     attacher = HostAttacher(opened.layout, opened.children, lambda: parser.registry)
     # Before what systemd has kept, and nobody has taken, is given up.
-    listeners = HostListeners(opened.store if opened.holds_sockets else Holding(opened.layout.holder))
+    listeners = HostListeners(opened.store if opened.holding is None else opened.holding)
     await undo_strays(
         left.strays, opened.runtime, disk, opened.layout, find_group, attacher, left.states, starts_at_a_time, say
     )
@@ -218,7 +222,10 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         control=opened.control,
         is_there=partial(os.path.exists, layout.agent),
         make_folders=disk.make_folders,
-        write_again=(reporter.write_again, reconciler.write_again_all, holds.write_again, history.write_again),
+        write_again=(
+            *(reporter.write_again, reconciler.write_again_all, holds.write_again, history.write_again),
+            *(() if opened.holding is None else (opened.holding.begin_again,)),
+        ),
         say=reporter.say,
         what=f"{layout.run} or {layout.state}",
     )

@@ -3,6 +3,7 @@ able to say so. Floor: core."""
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.core.sockets import check_sockets
 from orchestrator.model.definition import Definition
 from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.problem import At, Fault
@@ -42,6 +43,7 @@ def check_values(definition: Definition) -> Iterator[Fault]:
     """What is wrong with values that stand together, each of which is good by itself."""
     yield from _check_readiness(definition)
     yield from _check_packages(definition)
+    yield from check_sockets(definition.sockets)
 
 
 def _check_packages(definition: Definition) -> Iterator[Fault]:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 
 from orchestrator.model.cgroups import CgroupDriver
 from orchestrator.ports import OutsideError
@@ -50,6 +51,46 @@ async def is_going_down(children: Children) -> bool:
         return False
     # Its exit code only tells "running" from all else.
     return said == _GOING_DOWN
+
+
+async def keeps_descriptors(children: Children, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether systemd keeps descriptors for the next process of this service (FileDescriptorStoreMax=,
+    systemd.service(5)). It says so in $FDSTORE from version 254 on; an earlier one is asked. Others that set
+    $NOTIFY_SOCKET keep none.
+
+    False where it does not answer within ANSWER_DEADLINE.
+    """
+    if most := environ.get("FDSTORE", ""):
+        return most.isascii() and most.isdecimal() and int(most) > 0
+    unit = find_service(_read_own_group())
+    if unit is None or not is_booted():
+        return False
+    try:
+        _, said = await _systemctl(("show", "--property=FileDescriptorStoreMax", unit), children, ANSWER_DEADLINE)
+    except OSError:
+        return False
+    most = said.partition("=")[2]
+    return most.isascii() and most.isdecimal() and int(most) > 0
+
+
+def find_service(membership: str) -> str | None:
+    """The service of systemd that a process belongs to, by its /proc/PID/cgroup (cgroups(7)); it may be in a group
+    below the service's."""
+    for line in membership.splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers in ("", "name=systemd"):
+            for part in reversed(path.split("/")):
+                if part.endswith(".service"):
+                    return part
+    return None
+
+
+def _read_own_group() -> str:
+    try:
+        with open("/proc/self/cgroup") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 async def stop_scope(unit: str, children: Children) -> None:

@@ -17,20 +17,25 @@ class FakeListeners:
 
     def open(self, container: str, sockets: Sequence[ListenSpec]) -> tuple[int, ...]:
         """See `orchestrator.ports.Listeners`."""
+        places = {(name, spec.place): number for (name, spec), number in self.held.items()}
         for spec in sockets:
-            if spec.address in self.taken and (container, spec) not in self.held:
-                raise ListenFailed(f"cannot listen at {spec.address}: address already in use")
-        for spec in sockets:
-            if (container, spec) not in self.held:
-                self.held[container, spec] = next(self._numbers)
-        return tuple(self.held[container, spec] for spec in sockets)
+            if spec.address in self.taken and (container, spec.place) not in places:
+                raise ListenFailed(f"cannot listen at {spec.address}: Address already in use")
+        numbers = tuple(places.get((container, spec.place)) or next(self._numbers) for spec in sockets)
+        opened = {spec.place for spec in sockets}
+        self.held = {
+            key: number for key, number in self.held.items() if key[0] != container or key[1].place not in opened
+        }
+        self.held |= {(container, spec): number for spec, number in zip(sockets, numbers, strict=True)}
+        return numbers
 
     def keep_only(self, wanted: Mapping[str, Collection[ListenSpec] | None] | None) -> None:
         """See `orchestrator.ports.Listeners`."""
         if wanted is not None:
             unknown = {name for name, specs in wanted.items() if specs is None}
+            places = {(name, spec.place) for name, specs in wanted.items() for spec in specs or ()}
             self.held = {
                 (name, spec): number
                 for (name, spec), number in self.held.items()
-                if name in unknown or spec in (wanted.get(name) or ())
+                if name in unknown or (name, spec.place) in places
             }

@@ -70,6 +70,11 @@ def parse_socket_name(text: str) -> SocketName | Fault:
     return Fault((), f"{quote(text)} is not the name of a socket", hint)
 
 
+def suggest_mode(_number: object) -> str:
+    """The hint for a mode that is a bare number: whether its digits were meant as octal ones cannot be told."""
+    return 'write its octal digits in quotes: "0660"'
+
+
 def parse_file_mode(text: str) -> FileMode | Fault:
     """``"0660"``: permission bits in octal digits."""
     match = _MODE.fullmatch(text)

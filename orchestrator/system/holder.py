@@ -58,7 +58,9 @@ def hold(listener: socket.socket) -> None:
             had_any = bool(held)
             try:
                 goes_on = _serve(clients[number], held)
-            except OSError:  # it is gone, or does not read: what it has said until now holds
+            except ConnectionError:  # it is gone: what it has said until then is heard still
+                goes_on = True
+            except OSError:  # it does not read
                 goes_on = False
             if not goes_on:
                 poll.unregister(number)

@@ -85,10 +85,10 @@ class Holding:
         except OSError as error:
             self._say(f"the process that holds listening sockets does not answer: {error.strerror or error}")
             self._disconnect()
-        for name in [name for name in taken if not name.startswith(prefix)]:
-            os.close(taken.pop(name))
-            self.give_up(name)
         self._kept = dict(taken)
+        for name in [name for name in taken if not name.startswith(prefix)]:
+            self.give_up(name)
+            os.close(taken.pop(name))
         return taken
 
     def begin_again(self) -> None:

@@ -80,7 +80,7 @@ class Stage:
             report=self.reporter,
             order=Order(self.reporter.expect, self.reporter.say),
             trim_log=no_trimming,
-            sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
+            sweep=self._sweep,
         )
         registry = Registry().with_kind(Group.MOUNTS, "bind", Bind)
         self.holds = Holds(self.disk)
@@ -100,6 +100,10 @@ class Stage:
             self.nix_files,
             self.reporter.directory,
         )
+
+    def _sweep(self) -> None:
+        self.listeners.keep_only(self.reconciler.sockets_in_use())
+        self.disk.sweep_bundles(self.reconciler.bundles_in_use())
 
     def pids(self) -> dict[str, int | None]:
         return {name: state.pid for name, state in self.disk.names.items()}

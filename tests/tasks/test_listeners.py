@@ -7,6 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from orchestrator.core.naming import ROLLED_BACK
 from orchestrator.model.state import PublicState
 from orchestrator.ports import Operation
 from orchestrator.testing.runtime import FakeProgram
@@ -144,6 +145,18 @@ async def test_without_sockets_from_now_on_those_before_are_closed(autojump_cloc
         await trio.sleep(30)
         assert handed(stage) == ()
         assert held(stage) == {}
+
+
+@pytest.mark.parametrize("exclusive", [False, True])
+async def test_an_address_that_is_not_ready_in_time_is_closed_again(autojump_clock: MockClock, exclusive: bool) -> None:
+    more = "exclusive = true\n" if exclusive else ""
+    async with open_stage({"web": HTTP + more}) as stage:
+        stage.directory.write("web", WEB + 'sockets.http = "81"\n' + NOTIFIES + more)
+        await trio.sleep(10)
+        assert held(stage) == {"web": ["*:80", "*:81"]}
+        await trio.sleep(60)
+        assert stage.state("web").message.startswith(ROLLED_BACK)
+        assert held(stage) == {"web": ["*:80"]}
 
 
 # Addresses that are taken.

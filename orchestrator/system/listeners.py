@@ -39,9 +39,12 @@ class Keeper(Protocol):
 class HostListeners:
     """Implements `orchestrator.ports.Listeners` on this host."""
 
-    def __init__(self, keeper: Keeper) -> None:
+    def __init__(self, keeper: Keeper, others: Sequence[Keeper] = ()) -> None:
+        """keeper: what keeps them from now on. others: what may have kept them until now."""
         self._keeper = keeper
         self._held: dict[str, int] = keeper.take_all(PREFIX)
+        for other in others:
+            self._take_over(other)
 
     def open(self, container: str, sockets: Sequence[ListenSpec]) -> tuple[int, ...]:
         """See `orchestrator.ports.Listeners`. What an application has shut down (shutdown(2)), and a path that somebody
@@ -74,6 +77,18 @@ class HostListeners:
         for name in self._held.keys() - names:
             if wanted.get(_container_of(name), ()) is not None:
                 self._close(name)
+
+    def _take_over(self, other: Keeper) -> None:
+        for name, descriptor in other.take_all(PREFIX).items():
+            if name in self._held:
+                os.close(descriptor)
+            else:
+                self._held[name] = descriptor
+                try:
+                    self._keeper.keep(name, descriptor)
+                except OutsideError:
+                    continue  # it stays where it is; a next agent finds it there
+            other.give_up(name)
 
     def _hold(self, name: str, container: str, spec: ListenSpec) -> None:
         own = [held for other, held in self._held.items() if _container_of(other) == container]

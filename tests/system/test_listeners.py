@@ -95,6 +95,31 @@ def test_a_next_agent_has_the_same_sockets(keeper: MadeUpKeeper, tmp_path: Path)
         assert waiting.recv(10) == b"late"
 
 
+def test_what_another_kept_until_now_is_kept_here_from_now_on(keeper: MadeUpKeeper, tmp_path: Path) -> None:
+    before = MadeUpKeeper()
+    specs = (spec(f"{tmp_path}/a", name="a"), spec(f"{tmp_path}/b", name="b"))
+    HostListeners(keeper).open("web", specs[:1])
+    held = HostListeners(before).open("web", (specs[1],))
+    inode = inode_of(held[0])
+    HostListeners(before, (keeper,)).keep_only(None)
+    assert (len(before.kept), keeper.kept) == (2, {})
+    heir = HostListeners(keeper, (before,))
+    assert (len(keeper.kept), before.kept) == (2, {})
+    assert inode_of(heir.open("web", specs)[1]) == inode
+
+
+def test_what_cannot_be_kept_here_stays_where_it_is(keeper: MadeUpKeeper, tmp_path: Path) -> None:
+    before = MadeUpKeeper()
+    one = spec(f"{tmp_path}/web")
+    HostListeners(before).open("web", (one,))
+    keeper.broken = True
+    heir = HostListeners(keeper, (before,))
+    with connect(f"{tmp_path}/web"):
+        answer(heir.open("web", (one,))[0], b"")
+    assert (keeper.kept, len(before.kept)) == ({}, 1)
+    HostListeners(before).keep_only({})
+
+
 def test_only_what_is_wanted_is_kept(listeners: Listeners, keeper: MadeUpKeeper, tmp_path: Path) -> None:
     stays, goes = spec(f"{tmp_path}/stays"), spec(f"{tmp_path}/goes", name="goes")
     (held, _) = listeners.open("web", (stays, goes))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.system import manager
-from orchestrator.system.manager import find_service, keeps_descriptors
+from orchestrator.system.manager import find_service, is_good_store, keeps_descriptors
 from orchestrator.system.reaper import Children
 
 SCRIPT = """\
@@ -48,32 +48,54 @@ def answer(folder: Path, text: str, code: int = 0) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "keeps"),
+    ("most", "preserve", "kill_mode", "good"),
     [
-        ("FileDescriptorStoreMax=4096", 0, True),
-        ("FileDescriptorStoreMax=0", 0, False),
-        ("FileDescriptorStoreMax=", 0, False),
-        ("Failed to connect to bus: No such file or directory", 1, False),
-        ("", 0, False),
+        ("4096", "yes", "process", True),
+        ("4096", "yes", "control-group", True),
+        # What goes with a stop is outlived by a process that a stop leaves alone.
+        ("4096", None, "process", False),
+        ("4096", "restart", "process", False),
+        ("4096", "no", "none", False),
+        ("4096", None, "control-group", True),
+        ("4096", "no", "mixed", True),
+        ("0", "yes", "control-group", False),
+        ("", None, "", False),
+        ("many", "yes", "process", False),
     ],
 )
-async def test_an_older_systemd_is_asked(systemd: Path, said: str, code: int, keeps: bool) -> None:
-    answer(systemd, said, code)
+def test_what_outlives_more_is_chosen(most: str, preserve: str | None, kill_mode: str, good: bool) -> None:
+    properties = {"FileDescriptorStoreMax": most, "KillMode": kill_mode}
+    assert is_good_store(properties | ({} if preserve is None else {"FileDescriptorStorePreserve": preserve})) is good
+    assert not is_good_store({})
+
+
+@pytest.mark.parametrize(
+    ("said", "keeps"),
+    [
+        ("FileDescriptorStoreMax=4096\nFileDescriptorStorePreserve=yes\nKillMode=process", True),
+        ("FileDescriptorStoreMax=4096\nKillMode=process", False),
+        ("KillMode=control-group\nFileDescriptorStoreMax=4096", True),
+        ("", False),
+    ],
+)
+async def test_systemd_is_asked(systemd: Path, said: str, keeps: bool) -> None:
+    answer(systemd, said)
     assert await keeps_descriptors(Children(), {}) is keeps
     asked = (systemd / "asked").read_text()
-    assert asked == "--no-ask-password show --property=FileDescriptorStoreMax web.service\n"
+    properties = "FileDescriptorStoreMax,FileDescriptorStorePreserve,KillMode"
+    assert asked == f"--no-ask-password show --property={properties} web.service\n"
 
 
-@pytest.mark.parametrize(("most", "keeps"), [("4096", True), ("0", False), ("many", False)])
-async def test_a_newer_one_says_it_by_itself(systemd: Path, most: str, keeps: bool) -> None:
-    answer(systemd, "FileDescriptorStoreMax=1")
-    assert await keeps_descriptors(Children(), {"FDSTORE": most}) is keeps
-    assert not (systemd / "asked").exists()
+@pytest.mark.parametrize(("most", "keeps"), [("4096", True), ("0", False), ("many", False), (None, False)])
+async def test_where_it_does_not_answer_its_variable_is_asked(systemd: Path, most: str | None, keeps: bool) -> None:
+    environ = {} if most is None else {"FDSTORE": most}
+    assert await keeps_descriptors(Children(), environ) is keeps, "there is no systemctl"
+    answer(systemd, "Failed to connect to bus: No such file or directory", code=1)
+    assert await keeps_descriptors(Children(), environ) is keeps
 
 
 async def test_whoever_is_no_systemd_keeps_none(systemd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not await keeps_descriptors(Children(), {}), "there is no systemctl"
-    answer(systemd, "FileDescriptorStoreMax=1")
+    answer(systemd, "FileDescriptorStoreMax=1 KillMode=mixed")
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(manager, "_read_own_group", lambda: "0::/user.slice\n")
         assert not await keeps_descriptors(Children(), {})

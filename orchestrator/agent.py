@@ -43,10 +43,10 @@ from orchestrator.system.generations import HostGenerations
 from orchestrator.system.holding import Holding
 from orchestrator.system.left import observe_instance, read_files
 from orchestrator.system.limits import raise_descriptor_limit
-from orchestrator.system.listeners import HostListeners
+from orchestrator.system.listeners import HostListeners, Keeper
 from orchestrator.system.lock import Lock, hold_lock
 from orchestrator.system.logwatch import HostLogs
-from orchestrator.system.manager import is_going_down
+from orchestrator.system.manager import is_going_down, keeps_descriptors
 from orchestrator.system.netns import HostNetworks
 from orchestrator.system.nixbuild import HostNix
 from orchestrator.system.notify_socket import HostNotifySockets
@@ -98,8 +98,9 @@ class _Opened:
     groups: InstanceGroups
     processes: Processes
     store: SystemdStore
-    holds_sockets: bool
-    """Whether systemd keeps descriptors for a next agent."""
+    holding: Holding
+    keepers: tuple[Keeper, ...]
+    """What keeps listening sockets for a next agent, and what may have kept them for this one."""
     children: Children
     cgroups: Cgroups
     host_limits: HostLimits
@@ -136,6 +137,10 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
             background.start_soon(logs.run)
             background.start_soon(manager.run)
             await background.start(disk.empty_trash_for_ever, say)
+            keepers: tuple[Keeper, ...] = (holding := Holding(layout.holder, say), store)
+            if manager.is_wanted and await keeps_descriptors(children):
+                keepers = (store, holding)
+            background.start_soon(holding.run)
             taken = await take_runtimes(settings.runtime, layout, children, cgroups, say)
             with agent_file(layout.agent, disk, settings, taken.own) as agent:
                 opened = _Opened(
@@ -150,7 +155,8 @@ async def run_agent(settings: Settings, *, when_settled: Callable[[], object] = 
                     groups=InstanceGroups(layout.cgroup_root, taken.own.driver),
                     processes=HostProcesses(children, store),
                     store=store,
-                    holds_sockets=manager.is_wanted,
+                    holding=holding,
+                    keepers=keepers,
                     children=children,
                     cgroups=cgroups,
                     host_limits=evolve(find_host_limits(cgroups.hierarchies), open_files=open_files),
@@ -180,7 +186,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     plugins = await _load_plugins(opened)
     attacher = HostAttacher(opened.layout, opened.children, lambda: plugins.lasting)
     # Before what systemd has kept, and nobody has taken, is given up.
-    listeners = HostListeners(opened.store if opened.holds_sockets else Holding(opened.layout.holder))
+    listeners = HostListeners(opened.keepers[0], opened.keepers[1:])
     await undo_strays(
         left.strays, opened.runtime, disk, opened.layout, find_group, attacher, left.states, starts_at_a_time, say
     )
@@ -224,7 +230,10 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
         control=opened.control,
         is_there=partial(os.path.exists, layout.agent),
         make_folders=disk.make_folders,
-        write_again=(reporter.write_again, reconciler.write_again_all, holds.write_again, history.write_again),
+        write_again=(
+            *(reporter.write_again, reconciler.write_again_all, holds.write_again, history.write_again),
+            opened.holding.begin_again,
+        ),
         say=reporter.say,
         what=f"{layout.run} or {layout.state}",
     )

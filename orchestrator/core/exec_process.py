@@ -11,6 +11,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from orchestrator.core.sockets import LISTEN_VARIABLES
 from orchestrator.core.users import Account
 
 MARK = "ORCHESTRATOR_EXEC"
@@ -110,6 +111,8 @@ _OTHER_SETS = ("permitted", "effective", "inheritable", "ambient")
 
 def _merge_env(own: list[str], wanted: Wanted) -> list[str]:
     env = dict(each.partition("=")[::2] for each in own)
+    for name in LISTEN_VARIABLES:
+        env.pop(name, None)  # its sockets are handed to the application alone
     if wanted.terminal is not None and wanted.terminal_kind:
         env.setdefault("TERM", wanted.terminal_kind)
     if wanted.account is not None:

@@ -14,6 +14,8 @@ LONGEST_PATH = 107
 ALL = "*"
 """The host that stands for all addresses, of both versions of IP."""
 
+EXAMPLES = 'write "127.0.0.1:80", "[::1]:80", "80" for all addresses, or a path'
+
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _MODE = re.compile(r"(?:0o)?([0-7]{3,4})")
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})")
@@ -22,34 +24,55 @@ _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})")
 def parse_socket_address(text: str) -> SocketAddress | Fault:
     """``"127.0.0.1:80"``, ``"[::1]:80"``, ``"80"``, ``"*:80"`` or an absolute path."""
     if text.startswith("/"):
-        path = parse_absolute_path(text)
-        if isinstance(path, Fault):
-            return path
-        if len(path.encode()) > LONGEST_PATH:
-            return Fault((), f"the path has {len(path.encode())} bytes, {LONGEST_PATH} are the most for a socket")
-        return SocketAddress(path)
+        return _parse_path(text)
     match = _ADDRESS.fullmatch(text)
-    if match is None or not 1 <= int(match["port"]) <= 65535:
-        hint = 'write "127.0.0.1:80", "[::1]:80", "80" for all addresses, or a path'
-        return Fault((), f"{quote(text)} is not the address of a socket", hint)
-    host = match["host"] or ALL
+    if match is None:
+        return Fault((), f"{quote(text)} is not the address of a socket", EXAMPLES)
+    port = int(match["port"])
+    if not 1 <= port <= 65535:
+        return Fault((), f"the port {match['port']} is not between 1 and 65535", EXAMPLES)
+    host = _parse_host(match["host"] or ALL)
+    return host if isinstance(host, Fault) else SocketAddress(f"{host}:{port}")
+
+
+def _parse_path(text: str) -> SocketAddress | Fault:
+    path = parse_absolute_path(text)
+    if isinstance(path, Fault):
+        return path
+    length = len(path.encode())
+    if length > LONGEST_PATH:
+        hint = "write a shorter one, in /run"
+        return Fault((), f"the path has {length} bytes, {LONGEST_PATH} are the most for a socket", hint)
+    return SocketAddress(path)
+
+
+def _parse_host(host: str) -> str | Fault:
+    if host == ALL:
+        return ALL
     if host == "localhost":
-        host = "127.0.0.1"
-    if host != ALL:
-        try:
-            address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
-        except ValueError:
-            hint = "names are not looked up: write the address, in brackets if it has colons"
-            return Fault((), f"{quote(host)} is not an IP address", hint)
-        host = f"[{address}]" if address.version == 6 else str(address)
-    return SocketAddress(f"{host}:{int(match['port'])}")
+        return "127.0.0.1"
+    try:
+        address = ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        hint = "names are not looked up: write the address, in brackets if it has colons"
+        return Fault((), f"{quote(host)} is not an IP address", hint)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    # bind(2) takes no such address where a socket is of version 6 only.
+    return str(address.ipv4_mapped) if address.ipv4_mapped else f"[{address}]"
 
 
 def parse_socket_name(text: str) -> SocketName | Fault:
     """The name of a socket."""
     if _NAME.fullmatch(text):
         return SocketName(text)
-    return Fault((), f"{quote(text)} is not the name of a socket", "letters, digits, '.', '_' and '-', 64 at most")
+    hint = "write letters, digits, '_', and after the first '.' and '-' too, 64 at most"
+    return Fault((), f"{quote(text)} is not the name of a socket", hint)
+
+
+def suggest_mode(_number: object) -> str:
+    """The hint for a mode that is a bare number: whether its digits were meant as octal ones cannot be told."""
+    return 'write its octal digits in quotes: "0660"'
 
 
 def parse_file_mode(text: str) -> FileMode | Fault:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.core import defaults
+from orchestrator.core.sockets import LISTEN_VARIABLES
 from orchestrator.model.bundle import Bundle
 from orchestrator.model.health import Notification
 from orchestrator.model.layout import NOTIFY_SOCKET_NAME
@@ -21,6 +22,9 @@ FOLDER = "/dev/orchestrator/notify"
 itself is mounted, but its folder: an agent that comes after this one binds another, and that is seen then too."""
 
 SOCKET = f"{FOLDER}/{NOTIFY_SOCKET_NAME}"
+
+NOTIFY_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC")
+"""What `notify_variables` may set."""
 
 LONGEST = 4096
 """Bytes of the longest message that is heard, as systemd has it (PIPE_BUF); one that is longer says nothing."""
@@ -47,11 +51,13 @@ def mount_notify(folder: str) -> tuple[Mount, ...]:
     return (Mount(FOLDER, "bind", folder, defaults.HOST_BIND_OPTIONS),) if folder else ()
 
 
-def without_notify(bundle: Bundle) -> dict[str, Any]:
-    """The config.json of a bundle for whoever runs it without an agent: nobody would listen there."""
+def without_agent(bundle: Bundle) -> dict[str, Any]:
+    """The config.json of a bundle for whoever runs it without an agent: nobody would listen to what it says, and it
+    would be handed no sockets."""
     config = dict(bundle.config)
-    if bundle.notify:
-        ours = {"NOTIFY_SOCKET", "WATCHDOG_USEC"} - bundle.own_env
+    ours = {*(NOTIFY_VARIABLES if bundle.notify else ()), *(LISTEN_VARIABLES if bundle.sockets else ())}
+    if ours:
+        ours -= bundle.own_env
         env = [each for each in config["process"]["env"] if each.partition("=")[0] not in ours]
         config["process"] = {**config["process"], "env": env}
     return config

@@ -163,7 +163,7 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (UrlPath, _make_text_hook("the path of a request", addresses.parse_url_path)),
     (SocketAddress, _make_text_hook("the address of a socket", listening.parse_socket_address, _suggest_id)),
     (SocketName, _make_text_hook("the name of a socket", listening.parse_socket_name)),
-    (FileMode, _make_text_hook("a mode", listening.parse_file_mode, values.suggest_umask)),
+    (FileMode, _make_text_hook("a mode", listening.parse_file_mode, listening.suggest_mode)),
     (ProbeHost, _make_text_hook("an IP address", addresses.parse_probe_host)),
 )
 """The types of `orchestrator.model.definition` that a file writes as text."""

@@ -114,7 +114,7 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
         "socketAddress",
         _text(
             "the address of a socket",
-            "^(/.*|((\\[[0-9A-Fa-f:.]+\\]|[^:/]*):)?[0-9]{1,5})$",
+            r"^(?:/[^\u0000]*|(?:(?:\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?\]|[^:/]*):)?[0-9]{1,5})$",
             "ADDRESS:PORT, [ADDRESS]:PORT, PORT for all addresses, or an absolute path.",
             examples=["0.0.0.0:80", "[::1]:80", "80", "/run/web.sock"],
         ),

@@ -8,27 +8,53 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve
 
 from orchestrator.core.listening import ALL
+from orchestrator.core.suggest import quote
 from orchestrator.core.users import Account, find_account
 from orchestrator.model.contribution import PortClaim
 from orchestrator.model.definition import Definition
-from orchestrator.model.problem import Fault
+from orchestrator.model.problem import At, Fault
 from orchestrator.model.sockets import ListenSpec, Socket, SocketKind
+from orchestrator.model.types import SocketName
+
+LISTEN_VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
+"""What tells an application of its sockets: sd_listen_fds(3)."""
 
 
 def check_socket(socket: Socket) -> Iterator[Fault]:
     """What is wrong with the options of a socket being together."""
     if (socket.stream is None) == (socket.datagram is None):
-        what = "both" if socket.stream is not None else "neither"
-        yield Fault((), f"it has {what} of stream and datagram", 'write stream = "0.0.0.0:80", or datagram')
+        if socket.stream is None:
+            yield Fault((), "it has neither stream nor datagram", 'write stream = "0.0.0.0:80", or datagram')
+        else:
+            yield Fault(("datagram",), "cannot be given with stream", "write two sockets", At.KEY)
         return
     address = socket.stream or socket.datagram or ""
     if address.startswith("/"):
         if socket.reuse_port:
-            yield Fault(("reuse_port",), "is for ports, and this is a path", "take it away")
+            yield Fault(("reuse_port",), "is for ports, and this is a path", "take it away", At.KEY)
         return
     for key, value, default in (("mode", socket.mode, 0o666), ("owner", socket.owner, "0:0")):
         if value != default:
-            yield Fault((key,), "is for a path, and this is a port", "take it away")
+            yield Fault((key,), "is for a path, and this is a port", "take it away", At.KEY)
+
+
+def check_sockets(sockets: Mapping[SocketName, Socket]) -> Iterator[Fault]:
+    """What is wrong with the sockets of a definition being together: that one address is two's. Where others may listen
+    too it may be, since each has a queue of its own then."""
+    seen: dict[tuple[SocketKind, str], tuple[str, bool]] = {}
+    for name, socket in sockets.items():
+        kind, address = _place_of(socket)
+        other, shares = seen.setdefault((kind, address), (name, socket.reuse_port))
+        if other != name and not (shares and socket.reuse_port):
+            at = ("sockets", name, kind.value)
+            hint = "take one of them away" if address.startswith("/") else "take one away, or write reuse_port in both"
+            yield Fault(at, f"the socket {quote(other)}, further up, has this address", hint)
+
+
+def _place_of(socket: Socket) -> tuple[SocketKind, str]:
+    if socket.stream is not None:
+        return SocketKind.STREAM, socket.stream
+    return SocketKind.DATAGRAM, socket.datagram or ""
 
 
 def choose_sockets(
@@ -41,17 +67,18 @@ def choose_sockets(
         if not isinstance(account, Account):
             faults.append(evolve(account, path=("sockets", name, "owner")))
             continue
-        kind = SocketKind.DATAGRAM if socket.stream is None else SocketKind.STREAM
+        kind, address = _place_of(socket)
         chosen.append(
             ListenSpec(
                 name=name,
                 kind=kind,
-                address=socket.stream or socket.datagram or "",
+                address=address,
                 mode=socket.mode,
                 uid=account.user.uid,
                 gid=account.user.gid,
                 backlog=socket.backlog,
                 reuse_port=socket.reuse_port,
+                nonblocking=socket.nonblocking,
             )
         )
     return tuple(chosen), tuple(faults)
@@ -75,5 +102,5 @@ def listen_variables(sockets: tuple[ListenSpec, ...]) -> Mapping[str, str]:
     first process of its pid namespace."""
     if not sockets:
         return {}
-    names = ":".join(each.name for each in sockets)
-    return {"LISTEN_FDS": str(len(sockets)), "LISTEN_PID": "1", "LISTEN_FDNAMES": names}
+    said = str(len(sockets)), "1", ":".join(each.name for each in sockets)
+    return dict(zip(LISTEN_VARIABLES, said, strict=True))

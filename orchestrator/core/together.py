@@ -3,6 +3,7 @@ able to say so. Floor: core."""
 
 from collections.abc import Iterator, Sequence
 
+from orchestrator.core.sockets import check_sockets
 from orchestrator.model.definition import Definition
 from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.problem import At, Fault
@@ -18,6 +19,10 @@ BESIDE_BUNDLE = frozenset(
 """What a ready bundle does not say itself."""
 
 NOT_OFFERED = "a ready bundle is run as it is, so it is offered no notify socket"
+_NOT_FOR_BUNDLES = {
+    "watchdog": NOT_OFFERED,
+    "sockets": "a ready bundle is run as it is, so it is not told of sockets",
+}
 
 
 def check_together(keys: Sequence[str]) -> Iterator[Fault]:
@@ -30,8 +35,8 @@ def check_together(keys: Sequence[str]) -> Iterator[Fault]:
         yield Fault((key,), f"cannot be given with {runs[0]}", "take one of them away", At.KEY)
     if "bundle" in runs:
         for key in keys:
-            if key == "watchdog":
-                yield Fault((key,), NOT_OFFERED, "take it away", At.KEY)
+            if key in _NOT_FOR_BUNDLES:
+                yield Fault((key,), _NOT_FOR_BUNDLES[key], "take it away", At.KEY)
             elif key not in BESIDE_BUNDLE and key not in RUNS:
                 yield Fault((key,), "cannot be given with bundle: its config.json says it", at=At.KEY)
     elif "shell" in keys and "cmd" not in keys:
@@ -42,6 +47,7 @@ def check_values(definition: Definition) -> Iterator[Fault]:
     """What is wrong with values that stand together, each of which is good by itself."""
     yield from _check_readiness(definition)
     yield from _check_packages(definition)
+    yield from check_sockets(definition.sockets)
 
 
 def _check_packages(definition: Definition) -> Iterator[Fault]:

@@ -70,6 +70,13 @@ class Socket:
         change=Change.REPLACE,
         example="true",
     )
+    nonblocking: bool = option(
+        default=False,
+        doc="Whether it is handed over with O_NONBLOCK (accept(2)): for nginx, which does not set it, and would wait "
+        "where several accept from one socket.",
+        change=Change.REPLACE,
+        example="true",
+    )
 
 
 @frozen(kw_only=True)
@@ -84,8 +91,15 @@ class ListenSpec:
     gid: int
     backlog: int
     reuse_port: bool
+    nonblocking: bool = False
 
     @property
     def is_path(self) -> bool:
         """Whether it is one of unix(7)."""
         return self.address.startswith("/")
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What makes it the socket that it is: all else can be changed while it is held. Where others may listen too,
+        two of one container may be at one address."""
+        return (self.kind.value, self.address, *((self.name,) if self.reuse_port else ()))

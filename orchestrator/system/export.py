@@ -14,7 +14,7 @@ from typing import Any
 from attrs import evolve
 
 from orchestrator.core.files import LIVE
-from orchestrator.core.notify import without_notify
+from orchestrator.core.notify import without_agent
 from orchestrator.core.render import render_instance
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.contribution import LiveFile
@@ -87,7 +87,7 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier |
                 root_path = path
         case SkeletonRoot(entries=entries):
             make_skeleton(str(rootfs), entries)
-    config = without_notify(bundle)
+    config = without_agent(bundle)
     listed = config.get("mounts", [])
     mounts = [_read_mount(each) for each in listed]
     binds = tuple(mount for mount in mounts if {"bind", "rbind"} & set(mount.options))

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Mapping
 
 from orchestrator.model.cgroups import CgroupDriver
 from orchestrator.ports import OutsideError
@@ -16,6 +17,7 @@ ANSWER_DEADLINE = 5.0
 """Seconds that systemd may take to say how it is."""
 STOP_DEADLINE = 10.0
 """Seconds that it may take to be done with a scope in which nothing runs any more."""
+_OF_STORE = "FileDescriptorStoreMax,FileDescriptorStorePreserve,KillMode"
 _GOING_DOWN = "stopping"
 _NOT_LOADED = 5
 """The exit code of systemctl(1) for a unit that there is not."""
@@ -50,6 +52,61 @@ async def is_going_down(children: Children) -> bool:
         return False
     # Its exit code only tells "running" from all else.
     return said == _GOING_DOWN
+
+
+async def keeps_descriptors(children: Children, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether descriptors are better kept by systemd for the next process of this service than by a process that this
+    one leaves: see `is_good_store`. Others that set $NOTIFY_SOCKET keep none.
+
+    Where systemd does not answer within ANSWER_DEADLINE, one that says so in $FDSTORE (version 254) keeps them.
+    """
+    unit = find_service(_read_own_group())
+    if unit is None or not is_booted():
+        return False
+    try:
+        result, said = await _systemctl(("show", f"--property={_OF_STORE}", unit), children, ANSWER_DEADLINE)
+    except OSError:
+        result = None
+    if result is None or not result.success:
+        return _is_positive(environ.get("FDSTORE", ""))
+    return is_good_store(dict(each.partition("=")[::2] for each in said.split()))
+
+
+def is_good_store(properties: Mapping[str, str]) -> bool:
+    """Whether the descriptor store of a service outlives more than a process of it that is left behind does, by the
+    properties of the service (systemd.service(5), systemd.kill(5)).
+
+    A store that is preserved outlives all; before version 254 none is, and goes with a stop of the service. Such a
+    process outlives that, too, but only where the kill is not for the whole control group.
+    """
+    if not _is_positive(properties.get("FileDescriptorStoreMax", "")):
+        return False
+    preserved = properties.get("FileDescriptorStorePreserve") == "yes"
+    return preserved or properties.get("KillMode") not in ("process", "none")
+
+
+def _is_positive(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and int(text) > 0
+
+
+def find_service(membership: str) -> str | None:
+    """The service of systemd that a process belongs to, by its /proc/PID/cgroup (cgroups(7)); it may be in a group
+    below the service's."""
+    for line in membership.splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        if controllers in ("", "name=systemd"):
+            for part in reversed(path.split("/")):
+                if part.endswith(".service"):
+                    return part
+    return None
+
+
+def _read_own_group() -> str:
+    try:
+        with open("/proc/self/cgroup") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 async def stop_scope(unit: str, children: Children) -> None:

@@ -98,8 +98,7 @@ class RuntimeProgram:
         descriptors: Sequence[int] = (),
     ) -> None:
         """One command, shielded. output: where it, and what it leaves, writes to. descriptors: its own from 3 on.
-        Raises RuntimeFailed with the
-        runtime's own message, or OSError."""
+        Raises RuntimeFailed with the runtime's own message, or OSError."""
         # A removed folder must not keep the runtime from deleting.
         log = f"{folder}/runtime.log" if is_there(folder) else os.devnull
         argv = (*self.compose(action, log), *arguments)

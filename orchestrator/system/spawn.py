@@ -142,13 +142,12 @@ def _spawn(
         else:
             actions.append((os.POSIX_SPAWN_DUP2, stream, number))
     # First out of the way of each other: one of them may have the number that another is to have.
-    copies = [fcntl.fcntl(each, fcntl.F_DUPFD_CLOEXEC, FIRST + len(descriptors)) for each in descriptors]
-    actions += ((os.POSIX_SPAWN_DUP2, copy, FIRST + number) for number, copy in enumerate(copies))
-    try:
+    with contextlib.ExitStack() as copies:
+        for number, descriptor in enumerate(descriptors, FIRST):
+            copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FIRST + len(descriptors))
+            copies.callback(os.close, copy)
+            actions.append((os.POSIX_SPAWN_DUP2, copy, number))
         return _spawn_with(argv, env, actions, session=session)
-    finally:
-        for copy in copies:
-            os.close(copy)
 
 
 def _spawn_with(

@@ -141,7 +141,8 @@ class Supervision:
             return frozenset()
         live = self._effects.live
         back = self._trial.good if self._trial.comes_back is not None else None
-        targets = (self.target, self._target, back, live.target if live is not None else None)
+        told = None if self._trial.is_refused(self.target) else self.target
+        targets = (told, self._target, back, live.target if live is not None else None)
         known = [each for each in targets if each is not None]
         if any(each.source is None for each in known):
             return None  # an earlier agent's

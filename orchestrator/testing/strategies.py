@@ -14,7 +14,7 @@ from orchestrator.model.types import NAME_PATTERN
 Table = dict[str, Any]
 """A table as tomllib reads it."""
 
-_TABLES = ("capabilities", "mounts", "resources", "restart", "rlimits", "rootfs", "stop")
+_TABLES = ("capabilities", "mounts", "resources", "restart", "rlimits", "rootfs", "sockets", "stop")
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
@@ -130,9 +130,36 @@ def definition_tables() -> st.SearchStrategy[Table]:
             "after": st.lists(st.sampled_from(["db", "cache"]), max_size=2),
             "requires": st.lists(st.sampled_from(["db", "queue"]), max_size=2),
             "on_failed_update": st.sampled_from(["rollback", "retry"]),
+            "sockets": socket_tables(),
         },
     ).map(_agree)
     return st.builds(lambda runs, rest: {**runs, **rest}, st.fixed_dictionaries({"args": args}) | script, others)
+
+
+def socket_addresses() -> st.SearchStrategy[str]:
+    """Where a socket may listen, as a definition keeps it: ``HOST:PORT``, or a path."""
+    hosts = st.just("*") | st.ip_addresses(v=4).map(str)
+    sixes = st.ip_addresses(v=6).map(str).filter(lambda text: not text.startswith("::ffff:"))
+    hosts |= sixes.map(lambda text: f"[{text}]")
+    return st.builds(lambda host, port: f"{host}:{port}", hosts, st.integers(1, 65535)) | paths()
+
+
+@st.composite
+def socket_tables(draw: st.DrawFn) -> Table:
+    """Good sockets, each at an address of its own."""
+    sockets: Table = {}
+    for address in draw(st.lists(socket_addresses(), unique=True, max_size=3)):
+        kind = draw(st.sampled_from(["stream", "datagram"]))
+        options: dict[str, st.SearchStrategy[Any]] = {"nonblocking": st.booleans(), "backlog": st.integers(1, 65535)}
+        if address.startswith("/"):
+            mode = st.integers(0, 0o777).map(lambda mode: f"{mode:04o}")
+            options |= {"mode": mode, "owner": st.sampled_from(["root", "0", "33:33"])}
+        else:
+            options |= {"reuse_port": st.booleans()}
+        table = draw(st.fixed_dictionaries({kind: st.just(address)}, optional=options))
+        bare = table == {"stream": address} and draw(st.booleans())
+        sockets[draw(st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}", fullmatch=True))] = address if bare else table
+    return sockets
 
 
 def _agree(table: Table) -> Table:

@@ -13,7 +13,17 @@ from orchestrator.model.health import ExecHealth, HttpHealth, TcpHealth
 from orchestrator.model.place import KeyPath
 from orchestrator.model.policy import Ready
 from orchestrator.model.resources import Resources
-from orchestrator.model.types import AbsolutePath, Capability, Duration, MountPath, Size, Umask
+from orchestrator.model.sockets import Socket
+from orchestrator.model.types import (
+    AbsolutePath,
+    Capability,
+    Duration,
+    MountPath,
+    Size,
+    SocketAddress,
+    SocketName,
+    Umask,
+)
 
 PLAIN = Definition(args=("true",))
 
@@ -24,6 +34,7 @@ def bind(*options: str) -> Bind:
 
 LACKING: list[tuple[dict[str, Any], KeyPath, str]] = [
     ({"health": ExecHealth(args=("true",))}, ("health",), "run a further command"),
+    ({"sockets": {SocketName("web"): Socket(stream=SocketAddress("*:80"))}}, ("sockets",), "hand over sockets"),
     ({"umask": Umask(0o027)}, ("umask",), r'umask "0027": it is always 0022'),
     ({"no_new_privileges": False}, ("no_new_privileges",), "newer than itself"),
     (

@@ -76,7 +76,7 @@ def test_an_example_is_good(path: tuple[str, ...], cls: type[Any], declared: "at
 
 NEEDED = {
     **{key: {"stream": '"/run/web.sock"'} for key in ("Socket.mode", "Socket.owner")},
-    **{key: {"stream": '"0.0.0.0:80"'} for key in ("Socket.backlog", "Socket.reuse_port")},
+    **{key: {"stream": '"0.0.0.0:80"'} for key in ("Socket.backlog", "Socket.reuse_port", "Socket.nonblocking")},
 }
 """What an option stands with, where that is one of several."""
 

@@ -12,7 +12,7 @@ from orchestrator.core.notify import (
     mount_notify,
     notify_variables,
     parse_notification,
-    without_notify,
+    without_agent,
 )
 from orchestrator.core.policy import choose_policy
 from orchestrator.core.render import render_bundle
@@ -114,7 +114,7 @@ def test_that_a_socket_is_offered_is_in_the_digest_and_how_it_is_asked_is_not() 
 def test_without_an_agent_nobody_is_told_of_its_socket() -> None:
     bundle = render_bundle(resolve(host_definition(ready=Ready.NOTIFY, watchdog=Duration(1.0))))
     plain = render_bundle(resolve(host_definition()))
-    assert without_notify(bundle) == plain.config
-    assert without_notify(plain) == plain.config
+    assert without_agent(bundle) == plain.config
+    assert without_agent(plain) == plain.config
     own = render_bundle(resolve(host_definition(ready=Ready.NOTIFY, env={EnvName("NOTIFY_SOCKET"): "/own"})))
-    assert "NOTIFY_SOCKET=/own" in without_notify(own)["process"]["env"]
+    assert "NOTIFY_SOCKET=/own" in without_agent(own)["process"]["env"]

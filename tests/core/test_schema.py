@@ -106,6 +106,8 @@ UNSAID = {
     "packages_of_a_host_root.toml": "kinds of roots are not told apart beside other fields",
     "size_below_minimum.toml": "sizes are compared by what they mean",
     "size_too_large.toml": "sizes are compared by what they mean",
+    "sockets_together.toml": "which option goes with a port and which with a path is a matter of another's text",
+    "sockets_twice.toml": "addresses are compared by what they mean",
     "user_id_too_large.toml": "ids stand within text",
 }
 """Problems that a schema cannot see, and why."""

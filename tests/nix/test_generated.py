@@ -15,6 +15,7 @@ SAMPLES = (
     "rw", "rwm", "m", "x", "SIGTERM", "TERM", "SIGRTMIN+3", "RTMIN+33", "SIGFOO", "web", "web-1.x", "-web", "WEB",
     "a" * 63, "a" * 64, "user", "user:group", "1000", "1000:1000", "1000:", "us er", "host.name", "-host", "host-", ".",
     "localhost", "127.0.0.1", "::1", "fe80::1%eth0", "foo",
+    "80", "*:80", ":80", "[::1]:80", "[fe80::1%eth0]:80", "[web]:80", "127.0.0.1:80", "::1:80", "http:",
 )  # fmt: skip
 
 LENIENT = {"^(?!.*(.).*\\1)[rwm]{1,3}$"}

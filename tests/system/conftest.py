@@ -1,4 +1,4 @@
-"""Folders and root file systems for containers of real runtimes."""
+"""Folders and root file systems for containers of real runtimes, and what holds listening sockets."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,7 +8,9 @@ import pytest
 
 from orchestrator.model.rootfs import DirectoryRootfs
 from orchestrator.model.types import AbsolutePath
+from orchestrator.system.listeners import HostListeners
 from tests.system.helpers_bundles import find_cgroups
+from tests.system.helpers_listen import MadeUpKeeper, count_descriptors
 
 
 @pytest.fixture
@@ -35,3 +37,20 @@ def busybox(tmp_path: Path) -> DirectoryRootfs:
     (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\napp:x:1234:1235::/home/app:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\napp:x:1235:\nextra:x:1236:app\n")
     return DirectoryRootfs(path=AbsolutePath(f"{root}"))
+
+
+@pytest.fixture
+def keeper() -> Iterator[MadeUpKeeper]:
+    keeper = MadeUpKeeper()
+    yield keeper
+    HostListeners(keeper).keep_only({})
+    assert keeper.kept == {}
+
+
+@pytest.fixture
+def listeners(keeper: MadeUpKeeper) -> Iterator[HostListeners]:
+    before = count_descriptors()
+    held = HostListeners(keeper)
+    yield held
+    held.keep_only({})
+    assert count_descriptors() == before, "all are closed"

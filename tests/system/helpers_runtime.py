@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import Enum
 from itertools import count
@@ -51,6 +51,7 @@ class Program(Enum):
         ("/bin/sh", "-c", "x=$(head -c 30000000 /dev/zero | tr '\\0' x); echo up; sleep 1000; echo $x"),
         FakeProgram(),
     )
+    LISTS_DESCRIPTORS = (("/bin/sh", "-c", "ls -l /proc/$$/fd; sleep 1000"), FakeProgram())
     IS_MISSING = (("/no/such/program",), FakeProgram(missing=True))
     FORKS = (("/bin/sh", "-c", "for i in 1 2 3; do sh -c 'sleep 1000 & wait' & done; echo up; wait"), FakeProgram())
 
@@ -100,9 +101,9 @@ class Bench:
             log=str(folder / "output.log"),
         )
 
-    async def run(self, instance: Instance) -> Process:
+    async def run(self, instance: Instance, descriptors: Sequence[int] = ()) -> Process:
         """Create and start it, and wait until it says that it is up, if it is a program that does."""
-        process = await self.runtime.create(instance)
+        process = await self.runtime.create(instance, descriptors)
         await self.runtime.start(instance.id, instance.folder)
         if self.is_real and any("echo up" in argument for argument in instance.bundle.config["process"]["args"]):
             while "up" not in Path(instance.log).read_text():  # noqa: ASYNC110, ASYNC240 - a file has no event

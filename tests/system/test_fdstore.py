@@ -105,7 +105,7 @@ wire.close()
 """A process that was started with descriptors, as by systemd."""
 
 
-def run_heir(tmp_path: Path, names: str, other_pid: int = 0) -> list[str]:
+def run_heir(tmp_path: Path, names: str, other_pid: int = 0, script: str = HEIR) -> list[str]:
     """Start it with three files, whose text is their number."""
     opened = []
     for number in range(FIRST, FIRST + 3):
@@ -122,7 +122,7 @@ def run_heir(tmp_path: Path, names: str, other_pid: int = 0) -> list[str]:
 
     environ = {**os.environ, "LISTEN_FDS": "3", "LISTEN_FDNAMES": names}
     done = subprocess.run(
-        [sys.executable, "-c", HEIR, f"{other_pid}"],
+        [sys.executable, "-c", script, f"{other_pid}"],
         preexec_fn=hand_over,
         close_fds=False,
         env=environ,
@@ -155,6 +155,38 @@ def test_what_is_anothers_is_not_touched_but_its_variables_go(manager: Manager, 
     taken, _, variables, left = run_heir(tmp_path, "web-1", other_pid=1)
     assert (taken, variables, left) == ("None None None", "", "3 4 5")
     assert manager.read_texts() == []
+
+
+ALL_HEIR = """
+import os
+from orchestrator.system.fdstore import SystemdStore
+from orchestrator.system.sdnotify import ManagerSocket
+os.environ["LISTEN_PID"] = str(os.getpid())
+wire = ManagerSocket()
+store = SystemdStore(wire)
+taken = store.take_all("listen/")
+print(*(f"{name}:{os.read(each, 10).decode()}:{os.get_inheritable(each)}" for name, each in sorted(taken.items())))
+print(store.take_all("listen/"))
+store.give_up_rest()
+print(*(number for number in range(3, 6) if os.path.exists(f"/proc/self/fd/{number}")))
+wire.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "taken", "left", "given_up"),
+    [
+        ("listen/a:web-1:listen/b", "listen/a:file 3:False listen/b:file 5:False", "3 5", ["web-1"]),
+        ("listen/a:listen/a:listen/b", "listen/a:file 4:False listen/b:file 5:False", "4 5", []),
+        ("listener:web-1:other", "", "", ["listener", "web-1", "other"]),
+    ],
+    ids=["some", "twice", "none"],
+)
+def test_all_of_a_kind_are_taken_and_kept_on(
+    manager: Manager, tmp_path: Path, names: str, taken: str, left: str, given_up: list[str]
+) -> None:
+    assert run_heir(tmp_path, names, script=ALL_HEIR) == [taken, "{}", left]
+    assert manager.read_texts() == [f"FDSTOREREMOVE=1\nFDNAME={name}" for name in given_up]
 
 
 @pytest.mark.parametrize("count", ["", "many", "-1", "²"])

@@ -87,7 +87,7 @@ class Stage:
             report=self.reporter,
             order=Order(self.reporter.expect, self.reporter.say),
             trim_log=no_trimming,
-            sweep=lambda: self.disk.sweep_bundles(self.reconciler.bundles_in_use()),
+            sweep=self._sweep,
         )
         networks = {"host": HostNetwork, "container": ContainerNetwork, "ports": Ports}
         registry = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: networks})
@@ -112,6 +112,10 @@ class Stage:
     @property
     def parser(self) -> Parser:
         return self.plugins.plugged.parser
+
+    def _sweep(self) -> None:
+        self.listeners.keep_only(self.reconciler.sockets_in_use())
+        self.disk.sweep_bundles(self.reconciler.bundles_in_use())
 
     def pids(self) -> dict[str, int | None]:
         return {name: state.pid for name, state in self.disk.names.items()}

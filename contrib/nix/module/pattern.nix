@@ -11,8 +11,8 @@ let
 
   # NUL is in no text of Nix.
   toPosix = replaceStrings
-    [ "(?:" "[^\\u0000]" "\\u0000" "[\\s\\S]" "\\S" ]
-    [ "(" "." "" "." "[^[:space:]]" ];
+    [ "(?:" "[^\\u0000]" "\\u0000" "[\\s\\S]" "\\S" "\\]" ]
+    [ "(" "." "" "." "[^[:space:]]" "]" ];
 
   toTest = text: whole:
     let posix = toPosix text; in

@@ -21,7 +21,7 @@ from orchestrator.plugin import option
 from orchestrator.testing.strategies import definition_tables, dump_toml, mount_tables, toml_texts
 from tests.core.helpers_kinds import REGISTRY, BindLike, TmpfsLike
 from tests.core.test_model import OPTIONS
-from tests.golden.test_golden import REGISTRY as BUILT_IN
+from tests.golden.test_bundles import REGISTRY as BUILT_IN
 
 PARSERS = {registry: Parser(kinds) for registry, kinds in (("tests", REGISTRY), ("built-in", BUILT_IN))}
 

@@ -20,7 +20,7 @@ from orchestrator.model.option import options_of
 from orchestrator.model.source import Form, Source
 from orchestrator.testing.strategies import Table, definition_tables, dump_toml, mount_tables, toml_tables
 from tests.core import helpers_kinds
-from tests.golden.test_golden import REGISTRY
+from tests.golden.test_bundles import REGISTRY
 
 PARSER = Parser(REGISTRY)
 SCHEMA = make_schema(REGISTRY)

@@ -6,6 +6,7 @@ Needs no agent, and goes by the same files whether one runs or not. Floor: cli.
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import click
 from attrs import evolve, field, frozen
@@ -15,7 +16,6 @@ from orchestrator.cli.errors import FAILED, warn, write_output
 from orchestrator.cli.generations import Shelf, find_shelf
 from orchestrator.cli.settings import default_config, layout_of, run_option, state_option, take_path_if_any
 from orchestrator.cli.table import print_table
-from orchestrator.core.parse import Parser
 from orchestrator.core.sizes import show_size
 from orchestrator.core.volumes import (
     describe_users,
@@ -32,8 +32,6 @@ from orchestrator.model.state import AgentState
 from orchestrator.model.volume import Volume
 from orchestrator.ports import Damaged, OutsideError
 from orchestrator.system.configs import read_config
-from orchestrator.system.directory import SUFFIXES
-from orchestrator.system.entrypoints import load_registry
 from orchestrator.system.sources import read_sources
 from orchestrator.system.states import read_agent, read_instances
 from orchestrator.system.volumes import (
@@ -43,6 +41,9 @@ from orchestrator.system.volumes import (
     measure_volume,
     remove_volume,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.core.parse import Parser
 
 HEADERS = ("NAME", "SIZE", "USED BY")
 
@@ -169,6 +170,9 @@ def _look(layout: Layout, directory: str | None) -> _Known:
     """Who uses which volumes. directory: of the definitions, if it is given. Raises OutsideError."""
     if find_agent(layout) is None and is_state_locked(layout):
         raise VolumesUnknown(f"an agent has {layout.state}, and its run directory is not {layout.run}: give it (--run)")
+    from orchestrator.core.parse import Parser  # these take long to load, for nothing where nobody looks
+    from orchestrator.system.entrypoints import load_registry
+
     parser = Parser(load_registry())
     shelf = find_shelf(layout)
     reader = _Reader(parser)
@@ -187,6 +191,8 @@ def _look(layout: Layout, directory: str | None) -> _Known:
 
 
 def _read_directory(layout: Layout, directory: str | None) -> Iterable[Source]:
+    from orchestrator.system.directory import SUFFIXES
+
     if directory is None:
         agent = read_agent(layout)
         directory = agent.config if isinstance(agent, AgentState) else default_config()
@@ -211,7 +217,7 @@ def _find_instances(layout: Layout) -> dict[str, set[str]]:
 class _Reader:
     """Reads definitions for the volumes that they use, each text once."""
 
-    def __init__(self, parser: Parser) -> None:
+    def __init__(self, parser: "Parser") -> None:
         self._parser = parser
         self._keeping = find_keeping(parser.registry)
         self._known: dict[tuple[str, str], frozenset[str] | None] = {}

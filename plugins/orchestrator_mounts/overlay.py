@@ -4,6 +4,7 @@ The runtime makes the mount (Documentation/filesystems/overlayfs.rst of the kern
 what is written.
 """
 
+import time
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
@@ -46,6 +47,13 @@ from orchestrator_mounts.volume import (
 
 LONGEST_LOWER = 3072
 """Bytes of all lower folders together: the options of a mount are one page, with those of the upper folder."""
+
+
+PATIENCE = 3.0
+"""Seconds until what is left of an instance that has ended is gone, at the most."""
+
+PAUSE = 0.02
+"""Seconds between two looks."""
 
 
 class Upper(Enum):
@@ -149,22 +157,17 @@ class Overlay:
     @staticmethod
     def attach(work: Mapping[str, Any], container: Container, host: Host) -> None:
         """Make the folders that take what is written. Raises HostFailed, also where another instance uses them: two at
-        once would ruin what both write."""
+        once would ruin what both write. One of the same container has ended, and is waited for."""
         volume = work["volume"]
         if not volume:
             host.make_folder(container.scratch, mode=0o700)
             _make_folders(container.scratch, work, host)
             return
-        with host.lock(LOCK):
-            make_volumes_folder(container, host)
-            path = find_volume(container, volume)
-            name, folder = _read_mark(container, volume, host)
-            if folder not in ("", container.own) and _is_there(folder, host):
-                raise HostFailed(f"the container {name} uses the volume {volume}")
-            host.make_folder(container.own, mode=0o700)
-            host.write_file(_find_mark(container, volume), f"{container.name} {container.own}".encode())
-            host.make_folder(path, mode=0o700)
-            _make_folders(path, work, host)
+        deadline = time.monotonic() + PATIENCE
+        while user := _take(work, container, host):
+            if user != container.name or time.monotonic() > deadline:
+                raise HostFailed(f"the container {user} uses the volume {volume}")
+            time.sleep(PAUSE)
 
     @staticmethod
     def detach(work: Mapping[str, Any], state: Mapping[str, Any] | None, container: Container, host: Host) -> None:
@@ -177,6 +180,22 @@ class Overlay:
             if _read_mark(container, volume, host)[1] == container.own:
                 host.remove(_find_mark(container, volume))
             host.remove(container.own)
+
+
+def _take(work: Mapping[str, Any], container: Container, host: Host) -> str:
+    """Make the folders in the volume, unless another instance uses them: the name of its container, else empty."""
+    volume = work["volume"]
+    with host.lock(LOCK):
+        make_volumes_folder(container, host)
+        path = find_volume(container, volume)
+        name, folder = _read_mark(container, volume, host)
+        if folder not in ("", container.own) and _is_there(folder, host):
+            return name
+        host.make_folder(container.own, mode=0o700)
+        host.write_file(_find_mark(container, volume), f"{container.name} {container.own}".encode())
+        host.make_folder(path, mode=0o700)
+        _make_folders(path, work, host)
+    return ""
 
 
 def _make_folders(place: str, work: Mapping[str, Any], host: Host) -> None:

@@ -1,6 +1,7 @@
 """The `overlay` mount."""
 
 import pytest
+from attrs import evolve
 from orchestrator_mounts.overlay import Overlay, Upper
 
 from orchestrator.plugin import (
@@ -19,6 +20,7 @@ from orchestrator.testing import FakeHost
 from tests.core.helpers_world import answer
 from tests.plugins.helpers_attach import assert_undone, container, work_of
 
+DB = evolve(container("db-1"), name="db")
 USE = Use("web", "/data", 1000, 7)
 
 
@@ -105,12 +107,12 @@ def test_a_volume_is_used_by_one_at_a_time() -> None:
     Overlay.attach(work, container("web-1"), host)
     Overlay.attach(work, container("web-1"), host)
     with pytest.raises(HostFailed, match=r"^the container web uses the volume web\+data$"):
-        Overlay.attach(work, container("db-1"), host)
-    Overlay.detach(work, None, container("db-1"), host)
+        Overlay.attach(work, DB, host)
+    Overlay.detach(work, None, DB, host)
     with pytest.raises(HostFailed):
-        Overlay.attach(work, container("db-1"), host)
+        Overlay.attach(work, DB, host)
     Overlay.detach(work, None, container("web-1"), host)
-    Overlay.attach(work, container("db-1"), host)
+    Overlay.attach(work, DB, host)
     assert {"/var/o/kept/volumes/web+data/upper/ 0755 1000:7"} <= set(host.describe())
 
 
@@ -121,7 +123,25 @@ def test_an_instance_that_has_gone_without_a_word_does_not_stand_in_the_way() ->
     Overlay.attach(work, container("web-2"), host)
     Overlay.detach(work, None, container("web-1"), host)
     with pytest.raises(HostFailed):
-        Overlay.attach(work, container("db-1"), host)
+        Overlay.attach(work, DB, host)
+
+
+def test_one_of_the_same_container_that_has_ended_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    host, work = FakeHost(), work_of(contribution_of(overlay("/srv/data", upper=Upper.KEPT)))
+    Overlay.attach(work, container("web-1"), host)
+    waited = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            Overlay.detach(work, None, container("web-1"), host)
+
+    monkeypatch.setattr("orchestrator_mounts.overlay.time.sleep", sleep)
+    Overlay.attach(work, container("web-2"), host)
+    assert len(waited) == 3
+    monkeypatch.setattr("orchestrator_mounts.overlay.PATIENCE", 0.0)
+    with pytest.raises(HostFailed, match=r"^the container web uses the volume web\+data$"):
+        Overlay.attach(work, container("web-3"), host)
 
 
 @pytest.mark.parametrize("upper", Upper)

@@ -26,7 +26,7 @@ from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import dotted
 from orchestrator.model.registry import Group, Registry
 from orchestrator.model.store import StoreUse
-from orchestrator.model.types import Duration, RlimitValue, Size, Umask
+from orchestrator.model.types import Duration, FileMode, RlimitValue, Size, Umask
 
 LONGEST_VALUE = 2000
 """Characters of a value's JSON: of a longer one (a script) the beginning and a digest are kept, since fields are
@@ -211,7 +211,7 @@ class _Writer:
             return format_duration(value)
         if wanted is Size:
             return json.loads(format_size(value))
-        if wanted is Umask:
+        if wanted in (Umask, FileMode):
             return f"{value:04o}"
         if wanted is RlimitValue and value == _UNLIMITED:
             return "unlimited"

@@ -41,6 +41,9 @@ AnnotationName = NewType("AnnotationName", str)
 Umask = NewType("Umask", int)
 """A umask(2), 0 to 0o777. In a file: a string of octal digits, ``"0027"``."""
 
+FileMode = NewType("FileMode", int)
+"""The mode of a file or folder, 0 to 0o7777 (chmod(2)). In a file: a string of octal digits, ``"0750"``."""
+
 Capability = NewType("Capability", str)
 """A capability as capabilities(7) names it, kept with its prefix: ``"CAP_NET_ADMIN"``; ``"NET_ADMIN"`` may be
 written, and ``"ALL"`` for all that can be given."""

@@ -170,17 +170,17 @@ def _look(layout: Layout, directory: str | None) -> _Known:
     """Who uses which volumes. directory: of the definitions, if it is given. Raises OutsideError."""
     if find_agent(layout) is None and is_state_locked(layout):
         raise VolumesUnknown(f"an agent has {layout.state}, and its run directory is not {layout.run}: give it (--run)")
-    from orchestrator.core.parse import Parser  # these take long to load, for nothing where nobody looks
-    from orchestrator.system.entrypoints import load_registry
+    from orchestrator.system.plugins import load_plugins  # it takes long to load, for nothing where nobody looks
 
-    parser = Parser(load_registry())
+    directory = directory or _find_directory(layout)
+    parser = load_plugins(directory).parser
     shelf = find_shelf(layout)
     reader = _Reader(parser)
     definitions: dict[str, set[str]] = defaultdict(set)
     generations: dict[str, set[int]] = defaultdict(set)
     followed = reader.read_generations(shelf, definitions, generations) if shelf is not None else frozenset()
     unread: list[str] = []
-    for source in _read_directory(layout, directory):
+    for source in _read_directory(directory):
         found = reader.read(source)
         for volume in found or ():
             definitions[volume].add(source.name)
@@ -190,12 +190,15 @@ def _look(layout: Layout, directory: str | None) -> _Known:
     return _Known(definitions, _find_instances(layout), generations, tuple(unread))
 
 
-def _read_directory(layout: Layout, directory: str | None) -> Iterable[Source]:
+def _find_directory(layout: Layout) -> str:
+    """That of the agent, if one runs."""
+    agent = read_agent(layout)
+    return agent.config if isinstance(agent, AgentState) else default_config()
+
+
+def _read_directory(directory: str) -> Iterable[Source]:
     from orchestrator.system.directory import SUFFIXES
 
-    if directory is None:
-        agent = read_agent(layout)
-        directory = agent.config if isinstance(agent, AgentState) else default_config()
     listing = read_sources(directory, SUFFIXES)
     if listing.error is not None:
         raise VolumesUnknown(f"cannot tell which volumes are used: {listing.error}")

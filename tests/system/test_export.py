@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from orchestrator.core.canonical import digest_of
 from orchestrator.core.encode import to_plain
 from orchestrator.model.bundle import Bundle
+from orchestrator.model.contribution import LiveFile
 from orchestrator.model.oci import Mount
 from orchestrator.model.resources import Resources
 from orchestrator.model.spec import FolderRoot

@@ -45,7 +45,10 @@ from tests.plugins.helpers_exec import make_kind
 FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
 
 NETWORKS = (NoNetwork, HostNetwork, ContainerNetwork, PathNetwork, CniNetwork, Bridge)
-KINDS: dict[Group, dict[str, type[Any]]] = {Group.MOUNTS: {**MOUNTS, "disk": make_kind()}, Group.NETWORKS: {kind.type: kind for kind in NETWORKS}}
+KINDS: dict[Group, dict[str, type[Any]]] = {
+    Group.MOUNTS: {**MOUNTS, "disk": make_kind()},
+    Group.NETWORKS: {kind.type: kind for kind in NETWORKS},
+}
 REGISTRY = Registry(KINDS)
 """All built-in kinds, and one that is a program."""
 

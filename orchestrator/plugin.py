@@ -3,10 +3,15 @@
 A kind is a frozen attrs class; its fields, declared with `option`, are its options. See plugins/README.md.
 """
 
+from orchestrator.core.folders import escape_option
+from orchestrator.core.owners import Owner, find_owner, owner_questions
 from orchestrator.core.resolvconf import ask_resolv_conf, follow_resolv_conf
+from orchestrator.core.suggest import quote
 from orchestrator.model.contribution import Attachment, BundleFile, Contribution, LiveFile, PortClaim, Stage
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
 from orchestrator.model.facts import (
+    ContentQuestion,
+    DigestAnswer,
     EntriesQuestion,
     Facts,
     FolderAnswer,
@@ -21,7 +26,7 @@ from orchestrator.model.facts import (
     TextsQuestion,
 )
 from orchestrator.model.host import Container, Host, HostFailed, Ran
-from orchestrator.model.kinds import AskingByUse, Attaching, MountKind, NetworkKind, Use
+from orchestrator.model.kinds import AskingByUse, Attaching, Keeping, MountKind, NetworkKind, Use
 from orchestrator.model.oci import DeviceNode, Hook, HookStage, Mount, Namespace
 from orchestrator.model.option import Change, option
 from orchestrator.model.problem import At, Fault, Guess
@@ -31,6 +36,7 @@ from orchestrator.model.types import (
     ContainerName,
     Duration,
     EnvName,
+    FileMode,
     HostName,
     SignalName,
     Size,
@@ -47,8 +53,10 @@ __all__ = [
     "Change",
     "Container",
     "ContainerName",
+    "ContentQuestion",
     "Contribution",
     "DeviceNode",
+    "DigestAnswer",
     "Duration",
     "EntriesQuestion",
     "Entry",
@@ -56,6 +64,7 @@ __all__ = [
     "Facts",
     "Fault",
     "FileEntry",
+    "FileMode",
     "FolderAnswer",
     "FolderEntry",
     "Group",
@@ -66,6 +75,7 @@ __all__ = [
     "HostFacts",
     "HostFailed",
     "HostName",
+    "Keeping",
     "LinkEntry",
     "LiveFile",
     "Mount",
@@ -73,6 +83,7 @@ __all__ = [
     "Namespace",
     "NetworkKind",
     "Origin",
+    "Owner",
     "PathAnswer",
     "PathKind",
     "PathQuestion",
@@ -91,6 +102,10 @@ __all__ = [
     "Use",
     "UserName",
     "ask_resolv_conf",
+    "escape_option",
+    "find_owner",
     "follow_resolv_conf",
     "option",
+    "owner_questions",
+    "quote",
 ]

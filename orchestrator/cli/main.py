@@ -31,6 +31,7 @@ VERBS: Mapping[str, str] = {
     "restart": "Stop containers and start them again.",
     "kill": "Send a signal to the first process of a container.",
     "shutdown": "Stop all containers, then the agent.",
+    "volumes": "Show the volumes, or remove those that nobody uses; needs no agent.",
     "schema": "Print the JSON Schema of definitions, or their reference page.",
     "plugins": "Show the kinds of mounts and networks there are, or begin one of your own.",
     "completion": "Print the script that completes the command line in a shell.",

@@ -5,6 +5,7 @@ What few definitions need is loaded with the first of them, as in `orchestrator.
 
 from attrs import evolve
 
+from orchestrator.core.accounts import find_user
 from orchestrator.core.cdi_names import has_cdi_names
 from orchestrator.core.files import choose_args
 from orchestrator.core.foreign import Patience
@@ -19,7 +20,8 @@ from orchestrator.model.problem import Fault
 def contribute_kinds(name: str, definition: Definition, facts: Facts, patience: Patience) -> tuple[Part, ...]:
     """What the kinds of a definition contribute; a network mounts nothing where the definition does. patience: with
     them."""
-    parts = tuple(Part(each.path, each.contribute(facts, patience), each) for each in find_uses(name, definition))
+    uses = find_uses(name, definition, find_user(definition, facts))
+    parts = tuple(Part(each.path, each.contribute(facts, patience), each) for each in uses)
     return tuple(
         part if part.is_mount else evolve(part, contribution=give_way(part.contribution, definition.mounts))
         for part in parts

@@ -3,8 +3,18 @@
 `orchestrator.model.attached` has the names. Floor: core.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+_PATH_OF_SEVERAL = re.compile(r"(?:\\.|[^\\:])+", re.DOTALL)
+"""What stands between the colons of an option that are not escaped."""
+
+
+def escape_option(path: str) -> str:
+    """A path as it stands in an option of overlayfs: a comma ends an option there and a colon a path, unless a
+    backslash is before it (mount(8), "Mount options for overlay")."""
+    return re.sub(r"[\\:,]", r"\\\g<0>", path)
 
 
 def fill_in_folders(mounts: Iterable[Mapping[str, Any]], folders: Mapping[str, str]) -> list[Mapping[str, Any]]:
@@ -32,9 +42,12 @@ def _fill_in_option(option: Any, folders: Mapping[str, str]) -> Any:  # noqa: AN
     if not isinstance(option, str):
         return option
     name, equals, value = option.partition("=")
-    return f"{name}{equals}{':'.join(_fill_in(path, folders) for path in value.split(':'))}"
+    return name + equals + _PATH_OF_SEVERAL.sub(lambda match: _fill_in(match[0], folders, escape=True), value)
 
 
-def _fill_in(path: str, folders: Mapping[str, str]) -> str:
+def _fill_in(path: str, folders: Mapping[str, str], *, escape: bool = False) -> str:
     name, slash, rest = path.partition("/")
-    return f"{folders[name]}{slash}{rest}" if name in folders else path
+    if name not in folders:
+        return path
+    folder = escape_option(folders[name]) if escape else folders[name]
+    return f"{folder}{slash}{rest}"

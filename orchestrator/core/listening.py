@@ -1,4 +1,4 @@
-"""The texts of listening sockets: addresses, names and modes. Text in, value or `Fault` out. Floor: core."""
+"""The texts of listening sockets: addresses and names. Text in, value or `Fault` out. Floor: core."""
 
 import ipaddress
 import re
@@ -6,7 +6,7 @@ import re
 from orchestrator.core.suggest import quote
 from orchestrator.core.values import parse_absolute_path
 from orchestrator.model.problem import Fault
-from orchestrator.model.types import FileMode, SocketAddress, SocketName
+from orchestrator.model.types import SocketAddress, SocketName
 
 LONGEST_PATH = 107
 """Bytes of the path of a socket, without the NUL at its end: sockaddr_un, unix(7)."""
@@ -17,7 +17,6 @@ ALL = "*"
 EXAMPLES = 'write "127.0.0.1:80", "[::1]:80", "80" for all addresses, or a path'
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
-_MODE = re.compile(r"(?:0o)?([0-7]{3,4})")
 _ADDRESS = re.compile(r"(?:(?P<host>\[[^\]]*\]|[^:]*):)?(?P<port>[0-9]{1,5})")
 
 
@@ -68,16 +67,3 @@ def parse_socket_name(text: str) -> SocketName | Fault:
         return SocketName(text)
     hint = "write letters, digits, '_', and after the first '.' and '-' too, 64 at most"
     return Fault((), f"{quote(text)} is not the name of a socket", hint)
-
-
-def suggest_mode(_number: object) -> str:
-    """The hint for a mode that is a bare number: whether its digits were meant as octal ones cannot be told."""
-    return 'write its octal digits in quotes: "0660"'
-
-
-def parse_file_mode(text: str) -> FileMode | Fault:
-    """``"0660"``: permission bits in octal digits."""
-    match = _MODE.fullmatch(text)
-    if match is None or int(match[1], 8) > 0o777:
-        return Fault((), f"{quote(text)} is not a mode: octal digits, 0777 at most", 'write "0660"')
-    return FileMode(int(match[1], 8))

@@ -11,7 +11,7 @@ from orchestrator.core.rootfs import is_below
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import BundleFile, Contribution, LiveFile, PortClaim
 from orchestrator.model.place import KeyPath
-from orchestrator.model.problem import Fault
+from orchestrator.model.problem import Fault, dotted
 
 _BINDS = frozenset({"bind", "rbind"})
 
@@ -56,19 +56,24 @@ def list_claims(parts: Iterable[Part]) -> tuple[PortClaim, ...]:
     return tuple(evolve(claim, path=(*part.path, *claim.path)) for part in parts for claim in part.contribution.claims)
 
 
+def list_contents(parts: Iterable[Part]) -> tuple[str, ...]:
+    """What makes it another container, each with the key of the kind that says so."""
+    return tuple(f"{dotted(part.path)}: {content}" for part in parts for content in part.contribution.contents)
+
+
 def join_files(parts: Iterable[Part]) -> tuple[tuple[BundleFile, ...], tuple[LiveFile, ...]]:
     """The files of kinds, by path. Where a mount of the definition is, or above, that wins over what its network brings
-    along; and of two with one path the last stands."""
+    along; and of two with one path the last stands. (They are mounted after all else, those of mounts too.)"""
     parts = tuple(parts)
     mounted = [str(part.path[1]) for part in parts if part.is_mount]
     files: dict[str, BundleFile] = {}
     live: dict[str, LiveFile] = {}
     for part in parts:
-        own = str(part.path[1]) if part.is_mount else ""
+        hiding = [] if part.is_mount else mounted
 
-        def hides(path: str, own: str = own) -> bool:
-            return any(is_below(path, folder) and not (own and is_below(folder, own)) for folder in mounted)
+        def is_hidden(path: str, hiding: list[str] = hiding) -> bool:
+            return any(is_below(path, folder) for folder in hiding)
 
-        files |= {each.path: each for each in part.contribution.files if not hides(each.path)}
-        live |= {each.path: each for each in part.contribution.live if not hides(each.path)}
+        files |= {each.path: each for each in part.contribution.files if not is_hidden(each.path)}
+        live |= {each.path: each for each in part.contribution.live if not is_hidden(each.path)}
     return tuple(files[path] for path in sorted(files)), tuple(live[path] for path in sorted(live))

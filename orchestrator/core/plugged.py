@@ -20,12 +20,15 @@ from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, Question, StampQuestion, TextQuestion, TextsQuestion
 from orchestrator.model.kinds import AskingByUse, MountKind, NetworkKind, Use
+from orchestrator.model.oci import User
 from orchestrator.model.place import KeyPath
 from orchestrator.model.problem import Fault
 from orchestrator.model.registry import Group, Registry
 
 NOUNS: Mapping[Group, str] = {Group.MOUNTS: "mount", Group.NETWORKS: "network"}
 """What the kinds of a group are kinds of."""
+
+_ROOT = User(0, 0)
 
 
 @frozen
@@ -103,14 +106,15 @@ class PluggedUse:
             )
 
 
-def find_uses(name: str, definition: Definition) -> tuple[PluggedUse, ...]:
-    """The uses of kinds by the definition called ``name``: mounts by destination, then the network."""
+def find_uses(name: str, definition: Definition, user: User = _ROOT) -> tuple[PluggedUse, ...]:
+    """The uses of kinds by the definition called ``name``: mounts by destination, then the network. user: who the
+    application runs as, if that matters."""
     uses = [
-        PluggedUse(Group.MOUNTS, ("mounts", destination), Use(name, destination), kind)
+        PluggedUse(Group.MOUNTS, ("mounts", destination), Use(name, destination, user.uid, user.gid), kind)
         for destination, kind in sorted(definition.mounts.items())
     ]
     if definition.network is not None:
-        uses.append(PluggedUse(Group.NETWORKS, ("network",), Use(name), definition.network))
+        uses.append(PluggedUse(Group.NETWORKS, ("network",), Use(name, "", user.uid, user.gid), definition.network))
     return tuple(uses)
 
 

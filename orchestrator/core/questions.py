@@ -12,6 +12,7 @@ from orchestrator.core.rootfs import is_of_host
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import (
     ClosureQuestion,
+    ContentQuestion,
     DeviceQuestion,
     DigestQuestion,
     EntriesQuestion,
@@ -122,6 +123,9 @@ def find_watched(question: Question) -> tuple[str, ...]:
             return (f"{root.rstrip('/')}{path}",)
         case ClosureQuestion(store=store, paths=paths):
             return (*map(store.find_real, paths), f"{store.state}/db/db.sqlite")
+        case ContentQuestion(credential=True):
+            # They stay what they are as long as the service runs that they were given to.
+            return ()
         case _:
             # Of a kind that is a program, the program.
             return (question.path,)

@@ -22,6 +22,7 @@ from orchestrator.core.suggest import quote
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts, PathKind
+from orchestrator.model.oci import User
 from orchestrator.model.problem import Fault
 from orchestrator.model.spec import FolderRoot, Policy, ReadySpec, SkeletonRoot
 from orchestrator.model.store import Store, StoreLink, StoreUse
@@ -82,6 +83,16 @@ def resolve_ready(
         policy=policy,
         store=_keep(bundle, place, facts.host.store) if place is not None else None,
     )
+
+
+def find_ready_user(bundle: str, facts: Facts) -> User:
+    """Who the application of a ready bundle runs as; root where its config.json says nothing that can be read."""
+    try:
+        user = json.loads(facts.texts[bundle_questions(bundle)[2]] or "")["process"]["user"]
+        uid, gid = user.get("uid", 0), user.get("gid", 0)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return User(0, 0)
+    return User(uid, gid) if type(uid) is int and type(gid) is int else User(0, 0)
 
 
 def _keep(bundle: str, place: str, store: Store) -> StoreUse:

@@ -110,6 +110,8 @@ def _describe_kinds(spec: Spec | ReadySpec) -> dict[str, Any]:
     described: dict[str, Any] = {}
     if spec.attachments:
         described["attachments"] = [to_plain(each) for each in spec.attachments]
+    if spec.contents:
+        described["contents"] = list(spec.contents)
     if spec.live:
         described["live"] = [{"path": file.path, "mode": file.mode} for file in spec.live]
     if isinstance(spec, ReadySpec) and spec.files:

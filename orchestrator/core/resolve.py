@@ -10,6 +10,7 @@ import attrs
 from attrs import frozen
 
 from orchestrator.core import defaults
+from orchestrator.core.accounts import find_own_account
 from orchestrator.core.closure import Named, find_kept, find_named, follow_links, lay_out_closure
 from orchestrator.core.collect import collect_parts, contribute_kinds
 from orchestrator.core.confinement import choose_confinement
@@ -21,7 +22,7 @@ from orchestrator.core.lacking import find_lacking, find_lacking_hooks
 from orchestrator.core.limits import find_resource_faults
 from orchestrator.core.notify import notify_variables
 from orchestrator.core.output import find_log_faults
-from orchestrator.core.parts import Part, find_part_faults, join_files, list_claims, plan_attachments
+from orchestrator.core.parts import Part, find_part_faults, join_files, list_claims, list_contents, plan_attachments
 from orchestrator.core.platform import check_platform
 from orchestrator.core.policy import choose_policy
 from orchestrator.core.questions import account_questions
@@ -36,9 +37,8 @@ from orchestrator.core.rootfs import (
     merge_mounts,
     usr_links,
 )
-from orchestrator.core.silent import no_answer
 from orchestrator.core.sockets import choose_sockets, claim_ports, listen_variables
-from orchestrator.core.users import Account, find_account, join_groups
+from orchestrator.core.users import Account
 from orchestrator.model.contribution import BundleFile, Contribution, LiveFile
 from orchestrator.model.definition import Definition
 from orchestrator.model.entry import Entry, FileEntry, FolderEntry, LinkEntry
@@ -76,7 +76,7 @@ def resolve_spec(
     parts, part_faults = collect_parts(name, definition, facts, patience)
     faults = [*part_faults, *find_part_faults(parts)]
     files, live = join_files(parts)
-    account = _find_account(definition, facts)
+    account = find_own_account(definition, facts)
     # Where it is not known who the application runs as, the faults of the rest are the same.
     who = Account(User(0, 0), "/") if isinstance(account, tuple) else account
     points = _mount_points(files, live)
@@ -112,7 +112,7 @@ def resolve_spec(
     env.update({str(key): value for key, value in definition.env.items()})
     of_host = {mount.destination for mount in layout.mounts if mount.source == mount.destination}
     live = tuple(each for each in live if not each.over_hosts or each.path in of_host)
-    followed = {each.path for each in live}
+    covered = {each.path for each in live} | {each.path for each in files}
     return Spec(
         name=name,
         args=choose_args(definition),
@@ -130,7 +130,7 @@ def resolve_spec(
         hostname=hostname,
         readonly=not isinstance(layout.root, FolderRoot) if definition.readonly is None else definition.readonly,
         root=layout.root,
-        mounts=(*defaults.SYSTEM_MOUNTS, *(each for each in layout.mounts if each.destination not in followed)),
+        mounts=(*defaults.SYSTEM_MOUNTS, *(each for each in layout.mounts if each.destination not in covered)),
         namespaces=_choose_namespaces(definition, contributions),
         capabilities=confinement.capabilities,
         seccomp=confinement.seccomp,
@@ -141,6 +141,7 @@ def resolve_spec(
         policy=policy,
         attachments=plan_attachments(parts),
         live=live,
+        contents=list_contents(parts),
         claims=(*list_claims(parts), *claim_ports(sockets)),
         sockets=sockets,
         shares_network_of=shares,
@@ -163,6 +164,7 @@ def _resolve_bundle(
         files=files,
         attachments=plan_attachments(parts),
         live=tuple(each for each in live if not each.over_hosts),
+        contents=list_contents(parts),
         claims=list_claims(parts),
         store=_join_uses(spec.store, find_kept(definition, facts)),
     )
@@ -172,37 +174,6 @@ def _mount_points(files: Iterable[BundleFile], live: Iterable[LiveFile]) -> Cont
     """What a skeleton has to have for these files. Where one takes the place of the host's there is that one's."""
     paths = (*(each.path for each in files), *(each.path for each in live if not each.over_hosts))
     return Contribution(entries=tuple(FileEntry(path) for path in paths))
-
-
-def _find_account(definition: Definition, facts: Facts) -> Account | tuple[Fault, ...]:
-    """Who the application runs as, groups included; or every name that is not there."""
-    nobody = Account(User(0, 0), "/")
-    match definition.rootfs:
-        case HostRootfs():
-            root = "/"
-        case DirectoryRootfs(path=path):
-            root = path
-            if facts.paths[path].kind is not PathKind.DIRECTORY:
-                # The missing folder is the one mistake; that it lists no users is not another.
-                return nobody
-        case _:
-            root = "/"
-    questions = account_questions(root)
-    for question in questions:
-        if question in facts.unanswered:
-            # Not as if there were none: the user's home and groups would change with the speed of a disk.
-            return (no_answer(("user",), question),)
-    passwd, group = (facts.texts[question] for question in questions)
-    # A closure has none of its own.
-    whose = "the host" if is_closure(definition) else "the root file system"
-    account = find_account(definition.user, passwd, group, whose)
-    known = nobody if isinstance(account, Fault) else account
-    if is_closure(definition):
-        known = attrs.evolve(known, home="/")  # of the host's users it has the names and numbers, and not the folders
-    joined, faults = join_groups(known, definition.groups, group, whose)
-    if isinstance(account, Fault):
-        return (account, *faults)
-    return faults or joined
 
 
 def _lay_out(
@@ -287,7 +258,7 @@ def _lay_out_host(
             faults.append(Fault(at, f'cannot {trying} "{asked}": {why}', at=half))
 
     for part in parts:
-        if part.path[0] == "mounts" and part.contribution.mounts:
+        if part.path[0] == "mounts" and (part.contribution.mounts or part.contribution.files):
             destination = str(part.path[1])
             point = entries.get(follow_usr_links(destination, links))
             look(destination, file=isinstance(point, FileEntry), at=part.path, trying="mount on")

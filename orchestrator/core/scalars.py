@@ -150,6 +150,7 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (UserName, _make_text_hook("a user", values.parse_user, _suggest_id)),
     (GroupName, _make_text_hook("a group", values.parse_group, _suggest_id)),
     (Umask, _make_text_hook("a umask", values.parse_umask, values.suggest_umask)),
+    (FileMode, _make_text_hook("a mode", values.parse_mode, values.suggest_mode)),
     (HostName, _make_text_hook("a host name", values.parse_hostname)),
     (EnvName, _make_text_hook("the name of a variable", values.parse_env_name)),
     (AnnotationName, _make_text_hook("the name of an annotation", values.parse_annotation_name)),
@@ -163,7 +164,6 @@ TEXT_HOOKS: tuple[tuple[Any, Hook], ...] = (
     (UrlPath, _make_text_hook("the path of a request", addresses.parse_url_path)),
     (SocketAddress, _make_text_hook("the address of a socket", listening.parse_socket_address, _suggest_id)),
     (SocketName, _make_text_hook("the name of a socket", listening.parse_socket_name)),
-    (FileMode, _make_text_hook("a mode", listening.parse_file_mode, listening.suggest_mode)),
     (ProbeHost, _make_text_hook("an IP address", addresses.parse_probe_host)),
 )
 """The types of `orchestrator.model.definition` that a file writes as text."""

@@ -109,7 +109,6 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
     ),
     EnvName: ("envName", _text("the name of a variable", r"^[^=\u0000]+$", "Not empty, and without `=`.")),
     AnnotationName: ("annotationName", _text("the name of an annotation", r"^[^\u0000]+$", "Not empty.")),
-    FileMode: ("fileMode", _text("a mode", "^(0o)?[0-7]{3,4}$", "Octal digits, 0777 at most.", examples=["0660"])),
     SocketAddress: (
         "socketAddress",
         _text(
@@ -129,6 +128,7 @@ TYPES: Mapping[Any, tuple[str, Schema]] = {
         ),
     ),
     Umask: ("umask", _text("a umask", "^0?[0-7]{1,3}$", "One to four octal digits, 0777 at most.", examples=["0027"])),
+    FileMode: ("mode", _text("a mode", "^[0-7]{3,4}$", "Three or four octal digits; chmod(2).", examples=["0750"])),
     Capability: (
         "capability",
         {

@@ -20,6 +20,10 @@ LISTEN_VARIABLES = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 """What tells an application of its sockets: sd_listen_fds(3)."""
 
 
+MOST_MODE = 0o777
+"""Bits of a path's mode that mean something for a socket, unix(7)."""
+
+
 def check_socket(socket: Socket) -> Iterator[Fault]:
     """What is wrong with the options of a socket being together."""
     if (socket.stream is None) == (socket.datagram is None):
@@ -32,6 +36,8 @@ def check_socket(socket: Socket) -> Iterator[Fault]:
     if address.startswith("/"):
         if socket.reuse_port:
             yield Fault(("reuse_port",), "is for ports, and this is a path", "take it away", At.KEY)
+        if socket.mode > MOST_MODE:
+            yield Fault(("mode",), f"a socket has the bits for reading and writing only, {MOST_MODE:04o} at most")
         return
     for key, value, default in (("mode", socket.mode, 0o666), ("owner", socket.owner, "0:0")):
         if value != default:

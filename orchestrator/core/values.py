@@ -16,6 +16,7 @@ from orchestrator.model.types import (
     AnnotationName,
     Duration,
     EnvName,
+    FileMode,
     GroupName,
     HostName,
     MountPath,
@@ -262,6 +263,22 @@ def parse_umask(text: str) -> Umask | Fault:
 def suggest_umask(_number: object) -> str:
     """The hint for a umask that is a bare number: whether its digits were meant as octal ones cannot be told."""
     return 'write its octal digits in quotes: "0027"'
+
+
+def parse_mode(text: str) -> FileMode | Fault:
+    """``"0750"``: the mode of a file or folder (chmod(2)), in three or four octal digits. Fewer are a fault: they are
+    rather a mistake than a mode."""
+    match = _OCTAL.fullmatch(text)
+    if match is None or len(text) < 3:
+        return Fault((), f"{quote(text)} is not a mode: three or four octal digits", 'write "0750"')
+    if match[1] != text:
+        return Fault((), f"{quote(text)} is not a mode", f'write "{int(match[1], 8):04o}"')
+    return FileMode(int(match[1], 8))
+
+
+def suggest_mode(_number: object) -> str:
+    """The hint for a mode that is a bare number: whether its digits were meant as octal ones cannot be told."""
+    return 'write its octal digits in quotes: "0750"'
 
 
 def parse_hostname(text: str) -> HostName | Fault:

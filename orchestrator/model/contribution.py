@@ -79,8 +79,9 @@ class Contribution:
     groups of the application.
     ``faults`` are the user's mistakes that only the facts could show, their paths relative to the kind's own table.
     ``attach`` is what is to be done on the host for each instance, in order. ``files`` and ``live`` are mounted, and
-    need no mount of their own. ``shares_network_of`` is the container whose network namespace is joined: it is started
-    before, and this one ends with it.
+    need no mount of their own. ``contents`` are texts that make it another container where they are others, as digests
+    of what files say do: they are a part of the bundle's digest, and written nowhere. ``shares_network_of`` is the
+    container whose network namespace is joined: it is started before, and this one ends with it.
     """
 
     mounts: tuple[Mount, ...] = ()
@@ -95,5 +96,6 @@ class Contribution:
     live: tuple[LiveFile, ...] = ()
     attach: tuple[Attachment, ...] = ()
     claims: tuple[PortClaim, ...] = ()
+    contents: tuple[str, ...] = ()
     shares_network_of: str = ""
     faults: tuple[Fault, ...] = ()

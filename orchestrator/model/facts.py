@@ -49,6 +49,17 @@ class DigestQuestion:
 
 
 @frozen
+class ContentQuestion:
+    """What is the SHA-256 of the (small) file ``path`` of the host, or of the credential ``path`` of the agent
+    (systemd.exec(5), "CREDENTIALS")? What it says is not in the answer. Another answer is an edit."""
+
+    path: str
+    credential: bool = False
+    watch: ClassVar[bool] = True
+    """As of `TextQuestion`."""
+
+
+@frozen
 class DeviceQuestion:
     """Which device stands at ``path`` of the host, links followed?"""
 
@@ -136,6 +147,7 @@ Question = (
     | PathQuestion
     | TextQuestion
     | DigestQuestion
+    | ContentQuestion
     | DeviceQuestion
     | PlaceQuestion
     | ClosureQuestion
@@ -151,7 +163,8 @@ folder."""
 
 @frozen
 class PathAnswer:
-    """What stands at a path; ``resolved`` is the path with every link followed (the path itself where missing)."""
+    """What stands at a path; ``resolved`` is the path with every link followed, where something is missing as far as it
+    goes: what would be made there. ``detail`` says why it cannot be looked at, or why nothing can be made there."""
 
     kind: PathKind
     resolved: str
@@ -160,8 +173,8 @@ class PathAnswer:
 
 @frozen
 class DigestAnswer:
-    """The digest of a file of variables, in hexadecimal, or (with ``digest`` None) why there is none: it cannot be
-    read, or a line is no variable (which is named by its number and never shown)."""
+    """The digest of a file, in hexadecimal, or (with ``digest`` None) why there is none: it cannot be read, or a line
+    of a file of variables is none (which is named by its number and never shown)."""
 
     digest: str | None
     detail: str = ""
@@ -255,6 +268,7 @@ class Facts:
     folder_texts: Mapping[TextsQuestion, TextsAnswer | None] = field(factory=dict)
     """None where the folder is there and cannot be read, or gave no answer."""
     programs: Mapping[ExecQuestion, ExecAnswer] = field(factory=dict)
+    contents: Mapping[ContentQuestion, DigestAnswer] = field(factory=dict)
     unanswered: frozenset[Question] = frozenset()
     """The questions that got no answer in time. Such a path is `PathKind.DENIED`, such a text None: to go by that None
     would be to decide by a disk's speed."""
@@ -273,5 +287,6 @@ class Facts:
             stamps={**self.stamps, **more.stamps},
             folder_texts={**self.folder_texts, **more.folder_texts},
             programs={**self.programs, **more.programs},
+            contents={**self.contents, **more.contents},
             unanswered=self.unanswered | more.unanswered,
         )

@@ -32,6 +32,9 @@ class Use:
 
     container: str
     destination: str = ""
+    uid: int = 0
+    """Who the application runs as, as far as that is known: as a number, and its group."""
+    gid: int = 0
 
     @property
     def own(self) -> str:
@@ -91,6 +94,16 @@ class AskingByUse(Protocol):
 
     def questions_for(self, use: Use) -> Iterable[Question]:
         """What must be known of the world before `contribute` for this use."""
+        ...
+
+
+@runtime_checkable
+class Keeping(Protocol):
+    """A kind that keeps something in ``kept/volumes/NAME``: `orchestrator volumes` tells of it, and removes none that
+    somebody uses."""
+
+    def volumes(self, use: Use) -> Iterable[str]:
+        """The names of the volumes that it keeps for this use. Pure."""
         ...
 
 

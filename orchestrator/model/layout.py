@@ -5,6 +5,7 @@ boot (/run/orchestrator): states, what the runtimes keep, the bundle folders of 
 """
 
 import hashlib
+from urllib.parse import quote
 
 from attrs import frozen
 
@@ -84,6 +85,15 @@ class Layout:
     def kept(self) -> str:
         """Folder of what kinds keep for good: volumes."""
         return f"{self.state}/kept"
+
+    @property
+    def volumes(self) -> str:
+        """Folder of the volumes, each named by its name (`orchestrator.model.kinds.Keeping`)."""
+        return f"{self.kept}/volumes"
+
+    def named_lock(self, name: str) -> str:
+        """Locked by whoever holds the lock of that name; there only while somebody does."""
+        return f"{self.run}/{quote(name, safe='')}.lock"
 
     @property
     def shared(self) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from orchestrator.model.attached import PlannedAttachment
 from orchestrator.model.contribution import BundleFile, LiveFile, PortClaim
@@ -118,6 +118,8 @@ class Spec:
     """Sorted by path."""
     claims: tuple[PortClaim, ...] = ()
     """Their paths as in the definition."""
+    contents: tuple[str, ...] = field(default=(), repr=False)
+    """What else makes it another container where it is another: a part of the digest only."""
     shares_network_of: str = ""
     sockets: tuple[ListenSpec, ...] = ()
     """By name: the application's descriptors from 3 on."""
@@ -144,5 +146,6 @@ class ReadySpec:
     """As of `Spec`."""
     live: tuple[LiveFile, ...] = ()
     claims: tuple[PortClaim, ...] = ()
+    contents: tuple[str, ...] = field(default=(), repr=False)
     store: StoreUse | None = None
     """As of `Spec`: the bundle itself may lie in a store."""

@@ -42,7 +42,7 @@ Umask = NewType("Umask", int)
 """A umask(2), 0 to 0o777. In a file: a string of octal digits, ``"0027"``."""
 
 FileMode = NewType("FileMode", int)
-"""The permission bits of a file, 0 to 0o777. In a file: a string of octal digits, ``"0660"``."""
+"""The mode of a file or folder, 0 to 0o7777 (chmod(2)). In a file: a string of octal digits, ``"0750"``."""
 
 SocketAddress = NewType("SocketAddress", str)
 """Where a socket listens. In a file: ``"127.0.0.1:80"``, ``"[::1]:80"``, ``"80"`` or ``"*:80"`` for all addresses, or

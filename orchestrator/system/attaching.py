@@ -78,7 +78,7 @@ class HostAttacher:
         return None if group is None else self._registry().of(group).get(plan.type)
 
     async def _call(self, what: str, kind: type[Any], work: Callable[[PluginHost], T]) -> T:
-        host = PluginHost(self._children, self._locks)
+        host = PluginHost(self._children, self._locks, self._layout.named_lock)
 
         def call() -> T:
             try:

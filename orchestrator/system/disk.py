@@ -38,6 +38,7 @@ from orchestrator.system.statefiles import StateFiles
 from orchestrator.system.states import read_boot_id, read_held
 from orchestrator.system.storeroots import StoreRoots
 from orchestrator.system.trash import Trash
+from orchestrator.system.unmount import unmount_below
 
 ROOM_FOR_RUNTIME = 64 * 1024
 """Bytes that an OCI runtime writes of one container, and some: without them a create would fail, which is too late."""
@@ -128,6 +129,9 @@ class HostDisk:
         its space is free when the trash has been emptied."""
         self._states.forget(self.layout.instance_state(instance_id))
         with _tried(f"cannot remove the instance {instance_id} from {self.layout.instances}"):
+            # A kind undoes what it has mounted there, if it is known what that was, and the kind is still there.
+            if os.path.isdir(self.layout.own(instance_id)):
+                unmount_below(self.layout.own(instance_id))
             remove_tree(self.layout.instance(instance_id))
             remove_tree(self.layout.notify(instance_id))
             self._trash.discard(self.layout.root(instance_id))

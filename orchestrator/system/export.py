@@ -11,11 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 from orchestrator.core.files import LIVE
+from orchestrator.core.folders import names_folder
 from orchestrator.core.notify import without_agent
 from orchestrator.core.render import render_instance
+from orchestrator.model.attached import KEPT, OWN, SCRATCH, SHARED
 from orchestrator.model.bundle import Bundle, Instance
 from orchestrator.model.contribution import LiveFile
 from orchestrator.model.oci import Mount
@@ -31,10 +33,21 @@ CHUNK = 64 * 1024
 """Bytes of what cp(1) says that are read at a time."""
 
 
+@frozen
+class Exported:
+    """What a bundle lacks."""
+
+    staying: tuple[Mount, ...]
+    """Of a copy, the bind mounts that lead to the host still: those that may be written to, since their data belongs to
+    the host, and what is mounted below one of these."""
+    left_out: tuple[Mount, ...]
+    """What only an agent can mount: volumes, secrets and the like."""
+
+
 def count_files(bundle: Bundle) -> int:
     """How many files, links and folders a copy of the bundle's root file system and of its read-only binds has."""
     sources = [bundle.root.path] if isinstance(bundle.root, FolderRoot) else []
-    mounts = [_read_mount(each) for each in bundle.config.get("mounts", [])]
+    mounts = [_read_mount(each) for each in bundle.config.get("mounts", []) if not _needs_instance(each)]
     copied = _choose_copied(mounts)
     sources += [mount.source for mount in mounts if mount.destination in copied]
     return sum(1 + sum(len(folders) + len(files) for _, folders, files in os.walk(source)) for source in sources)
@@ -48,13 +61,12 @@ def export_bundle(
     copy: bool,
     live: Sequence[LiveFile] = (),
     tell: Callable[[int], object] | None = None,
-) -> tuple[Mount, ...]:
+) -> Exported:
     """Make the bundle in ``folder`` (absolute; missing or empty). All or nothing.
 
-    copy: the root file system and what is mounted read-only from the host is copied into the bundle. Returns, for
-    ``copy``, the bind mounts that lead to the host still: those that may be written to, since their data belongs to the
-    host, and what is mounted below one of these. Files of variables are read, and what they say is written. live: the
-    files that would follow the host, as they are now. tell: called now and then with how many files have been copied.
+    copy: the root file system and what is mounted read-only from the host is copied into the bundle. live: the files
+    that would follow the host, as they are now. Files of variables are read, and what they say is written. tell: called
+    now and then with how many files have been copied.
     Raises DiskFailed; VariablesUnusable.
     """
     target = Path(folder)
@@ -65,7 +77,7 @@ def export_bundle(
         partial.parent.mkdir(parents=True, exist_ok=True)
         partial.mkdir(mode=0o755)
         try:
-            mounts = _fill(partial, bundle, resources, _Copier(tell) if copy else None)
+            exported = _fill(partial, bundle, resources, _Copier(tell) if copy else None)
             write_files(str(partial), live, LIVE)
             os.rename(partial, target)
         except BaseException:
@@ -73,10 +85,10 @@ def export_bundle(
             raise
     except OSError as error:
         raise DiskFailed(f"cannot make the bundle {folder}: {error.strerror} ({error.filename})") from error
-    return mounts if copy else ()
+    return exported
 
 
-def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier | None") -> tuple[Mount, ...]:
+def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier | None") -> Exported:
     rootfs = folder / "rootfs"
     root_path = "rootfs"
     match bundle.root:
@@ -88,7 +100,8 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier |
         case SkeletonRoot(entries=entries):
             make_skeleton(str(rootfs), entries)
     config = without_agent(bundle)
-    listed = config.get("mounts", [])
+    left_out = tuple(_read_mount(each) for each in config.get("mounts", []) if _needs_instance(each))
+    listed = [each for each in config.get("mounts", []) if not _needs_instance(each)]
     mounts = [_read_mount(each) for each in listed]
     binds = tuple(mount for mount in mounts if {"bind", "rbind"} & set(mount.options))
     copied = _choose_copied(mounts) if copier is not None else set()
@@ -101,7 +114,13 @@ def _fill(folder: Path, bundle: Bundle, resources: Resources, copier: "_Copier |
     text = _render(evolve(bundle, config=config), resources, root_path, variables)
     # What variables say may be private.
     write_new(str(folder / "config.json"), text.encode(), 0o600 if variables else 0o644)
-    return tuple(mount for mount in binds if mount.destination not in copied)
+    staying = () if copier is None else tuple(mount for mount in binds if mount.destination not in copied)
+    return Exported(staying, left_out)
+
+
+def _needs_instance(mount: Mapping[str, Any]) -> bool:
+    """Whether it is made of a folder that only an agent makes, for an instance."""
+    return names_folder(mount, (OWN, SCRATCH, SHARED, KEPT))
 
 
 def _read_mount(each: Mapping[str, Any]) -> Mount:

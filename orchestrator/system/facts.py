@@ -18,6 +18,7 @@ from orchestrator.core.defaults import ETC_FILES, ETC_FOLDERS, USR_FOLDERS
 from orchestrator.core.seccomp import ProfileError, compile_profile
 from orchestrator.model.facts import (
     ClosureQuestion,
+    ContentQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -41,6 +42,7 @@ from orchestrator.model.facts import (
 from orchestrator.model.store import ClosureAnswer, Requisites
 from orchestrator.ports import OutsideError
 from orchestrator.system.bounding import read_bounding_set
+from orchestrator.system.contents import digest_content
 from orchestrator.system.controllers import find_controllers
 from orchestrator.system.devices import find_device
 from orchestrator.system.envfile import digest_variables
@@ -110,6 +112,7 @@ class HostWorld:
         entries: dict[str, FolderAnswer | None] = {}
         stamps: dict[str, StampAnswer | None] = {}
         folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
+        contents: dict[ContentQuestion, DigestAnswer] = {}
         for_nix: list[ClosureQuestion] = []
         for question in looked_at:
             answer = answers.get(question)
@@ -117,6 +120,8 @@ class HostWorld:
                 texts[question] = answer if isinstance(answer, str) else None
             elif isinstance(question, DigestQuestion):
                 digests[question.path] = answer if isinstance(answer, DigestAnswer) else DigestAnswer(None, NO_ANSWER)
+            elif isinstance(question, ContentQuestion):
+                contents[question] = answer if isinstance(answer, DigestAnswer) else DigestAnswer(None, NO_ANSWER)
             elif isinstance(question, DeviceQuestion):
                 silent = DeviceAnswer("", detail=NO_ANSWER)
                 devices[question.path] = answer if isinstance(answer, DeviceAnswer) else silent
@@ -152,6 +157,7 @@ class HostWorld:
             stamps=stamps,
             folder_texts=folder_texts,
             programs=programs,
+            contents=contents,
             unanswered=silent_ones,
         )
 
@@ -199,6 +205,8 @@ def answer_question(question: Question) -> Answer:
             return read_text(path, root)
         case DigestQuestion(path=path):
             return digest_variables(path)
+        case ContentQuestion():
+            return digest_content(question)
         case DeviceQuestion(path=path):
             return find_device(path)
         case EntriesQuestion(path=path):
@@ -237,8 +245,10 @@ def look_at(path: str) -> PathAnswer:
     try:
         resolved = os.path.realpath(path, strict=True)
         mode = os.stat(resolved).st_mode
-    except (FileNotFoundError, NotADirectoryError):
-        return PathAnswer(PathKind.MISSING, path)
+    except FileNotFoundError:
+        return PathAnswer(PathKind.MISSING, os.path.realpath(path))
+    except NotADirectoryError as error:
+        return PathAnswer(PathKind.MISSING, path, (error.strerror or str(error)).lower())
     except OSError as error:
         return PathAnswer(PathKind.DENIED, path, (error.strerror or str(error)).lower())
     except ValueError:

@@ -7,13 +7,14 @@ import contextlib
 import os
 import stat
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import trio
 
 from orchestrator.model.host import HostFailed, Ran, check_path
 from orchestrator.system.files import is_temporary, remove_tree, rewrite_in_place
 from orchestrator.system.mounting import mount
+from orchestrator.system.namedlock import hold_named_lock
 from orchestrator.system.owned import make_owned_folder, write_owned_file
 from orchestrator.system.reaper import Children
 from orchestrator.system.runtime_output import open_scratch
@@ -33,10 +34,14 @@ _FOLDERS = "\0folders"
 class PluginHost:
     """Implements `orchestrator.model.host.Host` for one call of a kind."""
 
-    def __init__(self, children: Children, locks: dict[str, threading.Lock]) -> None:
-        """locks: those that all calls share, by name."""
+    def __init__(
+        self, children: Children, locks: dict[str, threading.Lock], find_lock: Callable[[str], str] | None = None
+    ) -> None:
+        """locks: those that all calls share, by name. find_lock: the file of a lock, where other processes may want it
+        too."""
         self._children = children
         self._locks = locks
+        self._find_lock = find_lock
         self._given_up = False
 
     def give_up(self) -> None:
@@ -158,11 +163,21 @@ class PluginHost:
         """See `orchestrator.model.host.Host`."""
         self._check()
         lock = self._locks.setdefault(name, threading.Lock())
+        taken = f"somebody else holds the lock {name} since {LOCK_PATIENCE:g} s"
         if not lock.acquire(timeout=LOCK_PATIENCE):
-            raise HostFailed(f"somebody else holds the lock {name} since {LOCK_PATIENCE:g} s")
+            raise HostFailed(taken)
         try:
-            self._check()
-            yield
+            with contextlib.ExitStack() as stack:
+                if self._find_lock is not None:
+                    path = self._find_lock(name)
+                    try:
+                        stack.enter_context(hold_named_lock(path, LOCK_PATIENCE))
+                    except TimeoutError as error:
+                        raise HostFailed(taken) from error
+                    except OSError as error:
+                        raise HostFailed(f"cannot lock {path}: {error.strerror}") from error
+                self._check()
+                yield
         finally:
             lock.release()
 

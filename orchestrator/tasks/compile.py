@@ -22,6 +22,7 @@ from orchestrator.model.action import Broken, Target
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import (
     ClosureQuestion,
+    ContentQuestion,
     DigestAnswer,
     DigestQuestion,
     EntriesQuestion,
@@ -136,7 +137,7 @@ async def compile_sources(
         kinds = find_kinds(name, definition, registry)
         if isinstance(spec, tuple):
             answered = set(asked) - facts.unanswered
-            by_content = (DigestQuestion, ClosureQuestion, EntriesQuestion)
+            by_content = (DigestQuestion, ContentQuestion, ClosureQuestion, EntriesQuestion)
             nowhere = {each for each in answered if isinstance(each, PlaceQuestion) and own_facts.places[each] is None}
             read = {each for each in answered - nowhere if each in contents or isinstance(each, by_content)}
             result = _broken(source, spec)
@@ -201,6 +202,8 @@ def _answer(question: Question, facts: Facts) -> Answer:
             return facts.digests[path]
         case StampQuestion(path=path):
             return facts.stamps[path]
+        case ContentQuestion():
+            return facts.contents[question]
         case _:
             raise AssertionError(f"{question} is not asked for its content")
 

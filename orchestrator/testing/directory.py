@@ -6,6 +6,7 @@ import trio
 
 from orchestrator.model.facts import (
     ClosureQuestion,
+    ContentQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -94,6 +95,8 @@ class FakeWorld:
         self.texts = dict(texts or {})
         self.digests: dict[str, DigestAnswer] = {}
         """What files of variables say, by path."""
+        self.contents: dict[ContentQuestion, DigestAnswer] = {}
+        """What small files say, by question."""
         self.devices: dict[str, DeviceAnswer] = {}
         """Those there are, by path."""
         self.places: dict[str, str] = {}
@@ -154,6 +157,11 @@ class FakeWorld:
         stamps = {
             question.path: self.stamps.get(question.path) for question in asked if isinstance(question, StampQuestion)
         }
+        contents = {
+            question: self.contents.get(question, DigestAnswer(None, "no such file or directory"))
+            for question in asked
+            if isinstance(question, ContentQuestion)
+        }
         return Facts(
             host=self.host,
             paths=paths,
@@ -165,6 +173,7 @@ class FakeWorld:
             entries=entries,
             stamps=stamps,
             folder_texts={each: self._find_texts(each) for each in asked if isinstance(each, TextsQuestion)},
+            contents=contents,
             unanswered=unanswered,
         )
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping
 
 from orchestrator.model.facts import (
+    ContentQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -51,6 +52,7 @@ def make_facts(
     stamps: dict[str, StampAnswer | None] = {}
     folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
     entries: dict[str, FolderAnswer | None] = {}
+    contents: dict[ContentQuestion, DigestAnswer] = {}
     for question in questions:
         match question:
             case PathQuestion(path=path):
@@ -59,6 +61,10 @@ def make_facts(
                 texts[question] = world.read(path if root == "/" else f"{root}{path}")
             case DigestQuestion(path=path):
                 digests[path] = world.digest(path)
+            case ContentQuestion(credential=True):
+                contents[question] = DigestAnswer(None)  # as where no agent is
+            case ContentQuestion(path=path):
+                contents[question] = world.digest(path)
             case DeviceQuestion(path=path):
                 devices[path] = DeviceAnswer("", detail="no such device")
             case StampQuestion(path=path):
@@ -69,7 +75,17 @@ def make_facts(
                 entries[path] = world.list_folder(path)
             case _:
                 raise TypeError(f"{type(question).__name__} is no question of a plugin")
-    return Facts(host, paths, texts, digests, devices, entries=entries, stamps=stamps, folder_texts=folder_texts)
+    return Facts(
+        host,
+        paths,
+        texts,
+        digests,
+        devices,
+        entries=entries,
+        stamps=stamps,
+        folder_texts=folder_texts,
+        contents=contents,
+    )
 
 
 class _World:

@@ -54,14 +54,36 @@ def paths() -> st.SearchStrategy[str]:
     return whole.filter(lambda path: path.split("/")[1] not in ("proc", "sys", "dev"))
 
 
-def definition_tables() -> st.SearchStrategy[Table]:
-    """Tables that are good definitions, with the kinds `bind`, `none` and `host`."""
+def mount_tables() -> st.SearchStrategy[Table]:
+    """Tables of the built-in kinds of mount."""
+    modes = st.integers(0o100, 0o7777).map(lambda mode: f"{mode:04o}")
+    made = {"owner": st.sampled_from(["root", "1000:1000", "nobody:nogroup"]), "mode": modes}
+    kinds: dict[str, tuple[Table, Table]] = {
+        "bind": ({"source": paths()}, {"create": st.booleans(), **made}),
+        "file": ({"text": texts()}, {"mode": modes}),
+        "tmpfs": ({}, {"size": st.integers(4096, 2**40), **made}),
+        "volume": ({}, {"name": st.just("data"), **made}),
+        "secret": ({"file": paths()}, {"watch": st.booleans(), **made}),
+        "overlay": ({"lower": st.lists(paths(), max_size=2)}, {"upper": st.sampled_from(["fresh", "kept"]), **made}),
+    }
+    return st.one_of(
+        *(
+            st.fixed_dictionaries({"type": st.just(kind), **needed}, optional=optional)
+            for kind, (needed, optional) in kinds.items()
+        )
+    )
+
+
+def definition_tables(mounts: st.SearchStrategy[Table] | None = None) -> st.SearchStrategy[Table]:
+    """Tables that are good definitions, with the kinds `bind`, `none` and `host`. mounts: those of other kinds, for a
+    parser that knows them."""
     users = st.sampled_from(["root", "www-data", "0", "1000:1000", "nobody:nogroup"])
     signals = st.sampled_from(["SIGTERM", "TERM", "SIGQUIT", "SIGRTMIN+3"])
     on_exit = st.sampled_from(["restart", "stop"])
     directory = st.fixed_dictionaries({"type": st.just("directory"), "path": paths()})
     closure = st.fixed_dictionaries({"type": st.just("closure")}, optional={"store": paths()})
     mount = st.fixed_dictionaries({"source": paths()}, optional={"type": st.just("bind")})
+    mount = mount if mounts is None else mount | mounts
     capabilities = st.lists(st.sampled_from(["NET_ADMIN", "CAP_CHOWN", "ALL"]), max_size=2)
     devices = st.fixed_dictionaries(
         {"path": paths()}, optional={"destination": paths(), "access": st.sampled_from(["r", "wr", "rwm"])}

@@ -147,3 +147,35 @@ def test_a_file_of_variables_that_cannot_be_read_is_one_line(
     assert f'env_files[0]: cannot use "{tmp_path}/web.env": line 2: there is no "=" in it' in said
     assert "no variable" not in said
     assert not (tmp_path / "bundle").exists()
+
+
+@pytest.mark.real
+def test_what_only_an_agent_can_mount_is_named(
+    tmp_path: Path, rootfs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "hello.toml"
+    file.write_text(
+        f'args = ["/bin/busybox", "cat", "/conf"]\nrootfs = {{ type = "directory", path = "{rootfs}" }}\n'
+        f'mounts."/made" = {{ source = "{tmp_path}", create = true }}\n'
+        'mounts."/keep" = { type = "volume", options = ["ro"] }\n'
+        f'mounts."/over" = {{ type = "overlay", lower = ["{tmp_path}"] }}\n'
+        'mounts."/secret" = { type = "secret", env = "NO_SUCH_VARIABLE" }\n'
+        'mounts."/conf" = { type = "file", text = "inline\\n" }\n'
+        'mounts."/tmp" = { type = "tmpfs" }\n'
+    )
+    for name, options in (("plain", []), ("copied", ["--copy"])):
+        assert main(["build", str(file), "-o", str(tmp_path / name), *options]) == 0
+        said = capsys.readouterr().err.splitlines()
+        told = [line.removeprefix("orchestrator: ") for line in said if "only an agent" in line]
+        assert told == [
+            "/keep (volume) is left out: only an agent can mount it",
+            "/made (bind) is not prepared on the host: only an agent does that",
+            "/over (overlay) is left out: only an agent can mount it",
+            "/secret (secret) is left out: only an agent can mount it",
+        ]
+        mounts = json.loads((tmp_path / name / "config.json").read_text())["mounts"]
+        own = [
+            mount["destination"] for mount in mounts if mount["destination"] in ("/made", "/keep", "/over", "/secret")
+        ]
+        assert own == ["/made"]
+        assert run(tmp_path / name) == "inline\n"

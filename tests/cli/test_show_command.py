@@ -145,7 +145,9 @@ def test_a_definition_with_problems(layout: Layout, tmp_path: Path, capsys: pyte
     assert problem.startswith(f"{file}:1:8: args: ")
     assert why == "the definition of web has problems"
     file.write_text(f'{WEB}mounts."/x".source = "/nowhere"\n')
-    assert shown(capsys, "web")["mounts"] == {"/x": {"type": "bind", "source": "/nowhere", "options": []}}
+    assert shown(capsys, "web")["mounts"] == {
+        "/x": {"type": "bind", "source": "/nowhere", "create": False, "owner": None, "mode": None, "options": []}
+    }
     problem, why = refused(capsys, "web", "--spec")
     assert problem.startswith(f"{file}:5:")
     (tmp_path / "config" / "web.json").write_text("{}")

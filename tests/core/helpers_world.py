@@ -26,6 +26,7 @@ from orchestrator.model.confinement import Capabilities, Device, Rlimit
 from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.facts import (
     ClosureQuestion,
+    ContentQuestion,
     DeviceAnswer,
     DeviceQuestion,
     DigestAnswer,
@@ -209,6 +210,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
     entries: dict[str, FolderAnswer | None] = {}
     folder_texts: dict[TextsQuestion, TextsAnswer | None] = {}
     programs: dict[ExecQuestion, ExecAnswer] = {}
+    contents: dict[ContentQuestion, DigestAnswer] = {}
     unanswered: set[Question] = set()
     for question in questions:
         match question:
@@ -219,6 +221,9 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
                 texts[question] = known.get(path, PROFILES.get(path, READY_CONFIGS.get(path)))
             case DigestQuestion(path=path):
                 digests[path] = DIGESTS.get(path, DigestAnswer(None, "no such file or directory"))
+            case ContentQuestion(path=path):
+                known_file = path in FILES
+                contents[question] = DigestAnswer("ab" * 32) if known_file else DigestAnswer(None, "it is no file")
             case DeviceQuestion(path=path):
                 devices[path] = DEVICES.get(path, DeviceAnswer("", detail="no such device"))
             case PlaceQuestion(store=store, path=path):
@@ -248,6 +253,7 @@ def answer(questions: Iterable[Question], host: HostFacts = HOST) -> Facts:
         entries=entries,
         folder_texts=folder_texts,
         programs=programs,
+        contents=contents,
         unanswered=frozenset(unanswered),
     )
 

@@ -29,7 +29,7 @@ from orchestrator.model.policy import Ready, Restart
 from orchestrator.model.resources import Resources
 from orchestrator.model.types import Duration, EnvName, Size
 from tests.core.helpers_world import HOST, definitions, host_definition, learn
-from tests.core.test_fields import BUILT_IN
+from tests.golden.test_bundles import REGISTRY as BUILT_IN
 
 MOST = {
     Keep: (None, Change.RETUNE, Change.UPDATE, Change.REPLACE),

@@ -7,10 +7,6 @@ from typing import Any
 import attrs
 import pytest
 from hypothesis import given
-from orchestrator_mounts.bind import Bind
-from orchestrator_networks.container import ContainerNetwork
-from orchestrator_networks.host import HostNetwork
-from orchestrator_networks.none import NoNetwork
 
 from orchestrator.core.fields import LONGEST_VALUE, classify, classify_path, describe_fields, describe_whole
 from orchestrator.core.parse import Parser
@@ -18,20 +14,15 @@ from orchestrator.model.action import FieldChange
 from orchestrator.model.definition import Definition
 from orchestrator.model.option import Change
 from orchestrator.model.problem import dotted
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.registry import Group
 from orchestrator.model.source import Source
 from orchestrator.model.types import MountPath
 from orchestrator.plugin import option
-from orchestrator.testing.strategies import definition_tables, dump_toml, toml_texts
+from orchestrator.testing.strategies import definition_tables, dump_toml, mount_tables, toml_texts
 from tests.core.helpers_kinds import REGISTRY, BindLike, TmpfsLike
 from tests.core.test_model import OPTIONS
+from tests.golden.test_bundles import REGISTRY as BUILT_IN
 
-BUILT_IN = Registry(
-    {
-        Group.MOUNTS: {"bind": Bind},
-        Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork, "container": ContainerNetwork},
-    },
-)
 PARSERS = {registry: Parser(kinds) for registry, kinds in (("tests", REGISTRY), ("built-in", BUILT_IN))}
 
 
@@ -148,7 +139,7 @@ def test_long_values_are_told_apart_by_a_digest() -> None:
     assert fields_of(f"args = {['/bin/true', *['y' * 100] * 100]}")["args"].startswith('["/bin/true","yyy')
 
 
-@given(toml_texts(definition_tables()))
+@given(toml_texts(definition_tables(mount_tables())))
 def test_the_fields_make_the_definition_again(text: str) -> None:
     """Nothing that a file says is missing, and everything is written as a file has it."""
     definition = parse(text)
@@ -160,7 +151,7 @@ def test_the_fields_make_the_definition_again(text: str) -> None:
     assert parse(written) == definition
 
 
-@given(toml_texts(definition_tables()))
+@given(toml_texts(definition_tables(mount_tables())))
 def test_a_whole_definition_has_every_key(text: str) -> None:
     definition = parse(text)
     table = describe_whole(definition, BUILT_IN)

@@ -1,11 +1,11 @@
-"""The texts of listening sockets: addresses, names and modes."""
+"""The texts of listening sockets: addresses and names."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.core.fields import describe_whole
-from orchestrator.core.listening import LONGEST_PATH, parse_file_mode, parse_socket_address, parse_socket_name
+from orchestrator.core.listening import LONGEST_PATH, parse_socket_address, parse_socket_name
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.suggest import complete_hint
 from orchestrator.model.definition import Definition
@@ -91,19 +91,6 @@ def test_what_is_the_name_of_no_socket(text: str) -> None:
     assert isinstance(fault, Fault)
     assert "is not the name of a socket" in fault.message
     assert fault.hint.startswith("write letters, digits")
-
-
-@given(st.integers(0, 0o777))
-def test_a_mode_is_read_in_each_of_its_forms(mode: int) -> None:
-    assert {parse_file_mode(text) for text in (f"{mode:04o}", f"{mode:03o}", f"0o{mode:03o}")} == {mode}
-
-
-@pytest.mark.parametrize("text", ["", "66", "0888", "1777", "rw-rw----", "0x1ff", "00660", "٠٦٦٠"])
-def test_what_is_no_mode(text: str) -> None:
-    fault = parse_file_mode(text)
-    assert isinstance(fault, Fault)
-    assert fault.message.endswith("is not a mode: octal digits, 0777 at most")
-    assert fault.hint == 'write "0660"'
 
 
 @given(st.text(max_size=30))

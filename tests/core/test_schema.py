@@ -10,9 +10,6 @@ from typing import Any
 import jsonschema
 import pytest
 from hypothesis import given
-from orchestrator_mounts.bind import Bind
-from orchestrator_networks.host import HostNetwork
-from orchestrator_networks.none import NoNetwork
 
 from orchestrator.core.parse import Parser
 from orchestrator.core.scalars import TEXT_HOOKS
@@ -20,12 +17,11 @@ from orchestrator.core.schema import make_schema
 from orchestrator.core.schema_types import TYPES
 from orchestrator.model.definition import Definition
 from orchestrator.model.option import options_of
-from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Form, Source
-from orchestrator.testing.strategies import Table, definition_tables, dump_toml, toml_tables
+from orchestrator.testing.strategies import Table, definition_tables, dump_toml, mount_tables, toml_tables
 from tests.core import helpers_kinds
+from tests.golden.test_bundles import REGISTRY
 
-REGISTRY = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork}})
 PARSER = Parser(REGISTRY)
 SCHEMA = make_schema(REGISTRY)
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
@@ -47,7 +43,7 @@ def test_it_is_a_schema() -> None:
     assert json.loads(json.dumps(SCHEMA)) == SCHEMA
 
 
-@given(definition_tables())
+@given(definition_tables(mount_tables()))
 def test_it_takes_what_is_good(table: Table) -> None:
     assert fits(table), next(VALIDATOR.iter_errors(table)).message
 

@@ -11,7 +11,7 @@ from orchestrator.core.show import HIDDEN, hide_variables, show_config, show_def
 from orchestrator.model.definition import Definition, EnvFile
 from orchestrator.model.types import AbsolutePath, EnvName
 from tests.core.helpers_world import definitions, host_definition, instance_of, resolve
-from tests.core.test_fields import BUILT_IN
+from tests.golden.test_bundles import REGISTRY as BUILT_IN
 
 
 @given(definitions())

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from orchestrator_mounts.bind import Bind
 from orchestrator_networks.bridge import Bridge
 from orchestrator_networks.cni import CniNetwork
 from orchestrator_networks.container import ContainerNetwork
@@ -40,21 +39,18 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source
 from orchestrator.model.spec import SkeletonRoot
 from tests.core.helpers_world import assert_valid, instance_of, learn
+from tests.golden.test_golden import MOUNTS
 from tests.plugins.helpers_exec import make_kind
 
 FILES = sorted((Path(__file__).parent / "bundles").glob("*.toml"))
 
-REGISTRY = (
-    Registry()
-    .with_kind(Group.MOUNTS, "bind", Bind)
-    .with_kind(Group.MOUNTS, "disk", make_kind())
-    .with_kind(Group.NETWORKS, "none", NoNetwork)
-    .with_kind(Group.NETWORKS, "host", HostNetwork)
-    .with_kind(Group.NETWORKS, "container", ContainerNetwork)
-    .with_kind(Group.NETWORKS, "path", PathNetwork)
-    .with_kind(Group.NETWORKS, "cni", CniNetwork)
-    .with_kind(Group.NETWORKS, "bridge", Bridge)
-)
+NETWORKS = (NoNetwork, HostNetwork, ContainerNetwork, PathNetwork, CniNetwork, Bridge)
+KINDS: dict[Group, dict[str, type[Any]]] = {
+    Group.MOUNTS: {**MOUNTS, "disk": make_kind()},
+    Group.NETWORKS: {kind.type: kind for kind in NETWORKS},
+}
+REGISTRY = Registry(KINDS)
+"""All built-in kinds, and one that is a program."""
 
 COMMENT = re.compile(r"# (expect|entry|line|keep|fault|hint): (.*)")
 EXPECTATION = re.compile(r"(\S+) (?:(=|has|lacks) (.*)|missing)")

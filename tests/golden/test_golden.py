@@ -11,6 +11,11 @@ from pathlib import Path
 
 import pytest
 from orchestrator_mounts.bind import Bind
+from orchestrator_mounts.file import InlineFile
+from orchestrator_mounts.overlay import Overlay
+from orchestrator_mounts.secret import Secret
+from orchestrator_mounts.tmpfs import Tmpfs
+from orchestrator_mounts.volume import Volume
 from orchestrator_networks.host import HostNetwork
 from orchestrator_networks.none import NoNetwork
 
@@ -21,7 +26,8 @@ from orchestrator.model.registry import Group, Registry
 from orchestrator.model.source import Source, form_of
 
 PROBLEMS = Path(__file__).parent / "problems"
-REGISTRY = Registry({Group.MOUNTS: {"bind": Bind}, Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork}})
+MOUNTS = {kind.type: kind for kind in (Bind, InlineFile, Overlay, Secret, Tmpfs, Volume)}
+REGISTRY = Registry({Group.MOUNTS: MOUNTS, Group.NETWORKS: {"none": NoNetwork, "host": HostNetwork}})
 FILES = sorted((*PROBLEMS.glob("*.toml"), *PROBLEMS.glob("*.json")))
 EXPECT = re.compile(r"^# expect: (.*)$", re.MULTILINE)
 

@@ -66,6 +66,30 @@ PLACES: Mapping[str, str] = {
     "rlimits.hard": "{{ nofile = {{ hard = {} }} }}",
     "rlimits.soft": "{{ nofile = {{ soft = {}, hard = 4096 }} }}",
     "mounts.bind.source": '{{ "/data" = {{ source = {} }} }}',
+    "mounts.bind.create": '{{ "/data" = {{ source = "/srv/data", create = {} }} }}',
+    "mounts.bind.owner": '{{ "/data" = {{ source = "/srv/data", create = true, owner = {} }} }}',
+    "mounts.bind.mode": '{{ "/data" = {{ source = "/srv/data", create = true, mode = {} }} }}',
+    "mounts.file.text": '{{ "/data" = {{ type = "file", text = {} }} }}',
+    "mounts.file.mode": '{{ "/data" = {{ type = "file", text = "x", mode = {} }} }}',
+    "mounts.overlay.lower": '{{ "/data" = {{ type = "overlay", lower = {} }} }}',
+    "mounts.overlay.upper": '{{ "/data" = {{ type = "overlay", lower = ["/srv/data"], upper = {} }} }}',
+    "mounts.overlay.name": '{{ "/data" = {{ type = "overlay", lower = ["/srv/data"], upper = "kept", name = {} }} }}',
+    "mounts.overlay.owner": '{{ "/data" = {{ type = "overlay", lower = ["/srv/data"], owner = {} }} }}',
+    "mounts.overlay.mode": '{{ "/data" = {{ type = "overlay", lower = ["/srv/data"], mode = {} }} }}',
+    "mounts.secret.file": '{{ "/data" = {{ type = "secret", file = {} }} }}',
+    "mounts.secret.env": '{{ "/data" = {{ type = "secret", env = {} }} }}',
+    "mounts.secret.credential": '{{ "/data" = {{ type = "secret", credential = {} }} }}',
+    "mounts.secret.mode": '{{ "/data" = {{ type = "secret", env = "WEB_KEY", mode = {} }} }}',
+    "mounts.secret.owner": '{{ "/data" = {{ type = "secret", env = "WEB_KEY", owner = {} }} }}',
+    "mounts.secret.watch": '{{ "/data" = {{ type = "secret", file = "/etc/web.key", watch = {} }} }}',
+    "mounts.tmpfs.size": '{{ "/data" = {{ type = "tmpfs", size = {} }} }}',
+    "mounts.tmpfs.mode": '{{ "/data" = {{ type = "tmpfs", mode = {} }} }}',
+    "mounts.tmpfs.owner": '{{ "/data" = {{ type = "tmpfs", owner = {} }} }}',
+    "mounts.tmpfs.options": '{{ "/data" = {{ type = "tmpfs", options = {} }} }}',
+    "mounts.volume.name": '{{ "/data" = {{ type = "volume", name = {} }} }}',
+    "mounts.volume.owner": '{{ "/data" = {{ type = "volume", owner = {} }} }}',
+    "mounts.volume.mode": '{{ "/data" = {{ type = "volume", mode = {} }} }}',
+    "mounts.volume.options": '{{ "/data" = {{ type = "volume", options = {} }} }}',
     "mounts.bind.options": '{{ "/data" = {{ source = "/srv/data", options = {} }} }}',
     "network.container.name": '{{ type = "container", name = {} }}',
 }
@@ -129,6 +153,8 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
     (hooks := folder / "hooks.d").mkdir()
     hook = {"version": "1.0.0", "hook": {"path": "/bin/true"}, "when": {"always": True}, "stages": ["createRuntime"]}
     (hooks / "true.json").write_text(json.dumps(hook))
+    (folder / "web.key").write_text("secret")
+    agent.environ |= {"WEB_KEY": "secret", "CREDENTIALS_DIRECTORY": str(folder)}
     store = make_private_store(folder / "nix")
     agent.environ |= store.environment | {"PATH": os.environ["PATH"]}
     chroot = folder / "chroot"
@@ -140,6 +166,7 @@ def make_host(folder: Path, agent: AgentProcess) -> dict[str, str]:
         "/srv/data": str(folder / "data"),
         "/etc/web.env": str(folder / "web.env"),
         "/usr/share/containers/oci/hooks.d": str(hooks),
+        "/etc/web.key": str(folder / "web.key"),
         "/srv/alpine": str(make_busybox_root(folder / "alpine", find_program("busybox"))),
         "/srv/bundles/web": str(folder / "bundle"),
         "/nix/var/nix/profiles/default": store.busybox,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from orchestrator.testing.strategies import Table, definition_tables
+from orchestrator.testing.strategies import Table, definition_tables, mount_tables
 from tests.nix.private_store import PrivateStore
 
 CONTRIB = Path(__file__).parents[2] / "contrib/nix"
@@ -33,7 +33,7 @@ def run_orchestrator(store: PrivateStore, *arguments: str, code: int = 0) -> str
 
 def tables_of_nix() -> st.SearchStrategy[list[Table]]:
     """A few good definitions with no integer that Nix has not. (It is started for each draw, so each is of several.)"""
-    return st.lists(definition_tables().filter(_fits), min_size=5, max_size=10)
+    return st.lists(definition_tables(mount_tables()).filter(_fits), min_size=5, max_size=10)
 
 
 def _fits(table: Table) -> bool:

@@ -68,7 +68,8 @@ def test_a_mistake_is_told_as_a_user_is_told_it() -> None:
         read_kind(Bind, 'sorce = "/srv"')
     text = 'args = ["/bin/true"]\nmounts."/srv" = { type = "bind", source = "/none" }\n'
     assert find_problems(Bind, text) == [
-        'web.toml:2:43: mounts."/srv".source: cannot use "/none": no such file or directory'
+        'web.toml:2:43: mounts."/srv".source: cannot use "/none": no such file or directory '
+        "(write create = true to have a folder made there)"
     ]
     assert find_problems(Bind, text, folders=["/none"]) == []
 

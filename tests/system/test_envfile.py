@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.model.facts import DigestAnswer, DigestQuestion
 from orchestrator.model.spec import EnvFileUse
-from orchestrator.system import envfile
+from orchestrator.system import contents, envfile
 from orchestrator.system.envfile import LARGEST_FILE, VariableReader, VariablesUnusable, digest_variables
 from orchestrator.system.facts import HostWorld
 
@@ -37,18 +37,18 @@ def test_half_a_file_is_not_taken_for_the_whole(tmp_path: Path, monkeypatch: pyt
     file.write_text("")
 
     def finish(seconds: float) -> None:
-        assert 0 < seconds <= envfile.STILL
+        assert 0 < seconds <= contents.STILL
         file.write_text("A=1\n")
         os.utime(file, (0, 0))
 
-    monkeypatch.setattr("orchestrator.system.envfile.time.sleep", finish)
+    monkeypatch.setattr("orchestrator.system.contents.time.sleep", finish)
     assert digest_variables(f"{file}") == DigestAnswer(hashlib.sha256(b"A=1\n").hexdigest())
 
 
 def test_what_never_rests_is_taken_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "web.env"
     file.write_text("")
-    monkeypatch.setattr("orchestrator.system.envfile.time.sleep", lambda _: file.write_text("A=1\n"))
+    monkeypatch.setattr("orchestrator.system.contents.time.sleep", lambda _: file.write_text("A=1\n"))
     assert digest_variables(f"{file}") == DigestAnswer(hashlib.sha256(b"A=1\n").hexdigest())
 
 

@@ -63,7 +63,7 @@ def export(rootfs: Path, *mounts: Mount) -> tuple[Path, tuple[str, ...]]:
     """The copied bundle, and the destinations that still lead to the host."""
     bundle = make_bundle(rootfs, *mounts)
     folder = rootfs.parent / "bundles" / "bundle"
-    kept = export_bundle(bundle, Resources(), str(folder), copy=True)
+    kept = export_bundle(bundle, Resources(), str(folder), copy=True).staying
     assert [mount["destination"] for mount in json.loads((folder / "config.json").read_text())["mounts"]] == [
         mount.destination for mount in kept
     ]
@@ -147,3 +147,17 @@ def test_what_is_counted_before_is_told_as_it_is_copied(rootfs: Path, source: Pa
     # The root and its etc; the source with what is in it; the file.
     assert told[-1] == count_files(bundle) == 2 + 303 + 1
     assert told == sorted(told)
+
+
+def test_what_only_an_agent_can_mount_is_left_out(rootfs: Path, source: Path) -> None:
+    only = (
+        Mount("/volume", "bind", "@kept/volumes/data", ("rbind", "ro")),
+        Mount("/over", "overlay", "overlay", ("lowerdir=/srv", "upperdir=@scratch/x/upper")),
+        Mount("/secret", "bind", "@own/x/secret", ("bind", "ro")),
+    )
+    bundle = make_bundle(rootfs, bind(source, "/data"), *only)
+    assert count_files(bundle) == count_files(make_bundle(rootfs, bind(source, "/data")))
+    for copy in (False, True):
+        folder = rootfs.parent / f"bundle-{copy}"
+        assert export_bundle(bundle, Resources(), str(folder), copy=copy).left_out == only
+        assert "@" not in (folder / "config.json").read_text()

@@ -49,8 +49,20 @@ def test_what_stands_at_a_path(tmp_path: Path) -> None:
     assert look_at(f"{tmp_path}/link") == PathAnswer(PathKind.FILE, f"{tmp_path}/file")
     assert look_at(f"{tmp_path}/pipe").kind is PathKind.OTHER
     assert look_at("/dev/null").kind is PathKind.OTHER
-    for missing in ("gone", "file/below", "nul\0", "\ud800"):
+    for missing in ("gone", "nul\0", "\ud800"):
         assert look_at(f"{tmp_path}/{missing}") == PathAnswer(PathKind.MISSING, f"{tmp_path}/{missing}")
+    below = f"{tmp_path}/file/below"
+    assert look_at(below) == PathAnswer(PathKind.MISSING, below, "not a directory")
+
+
+def test_of_what_is_missing_it_is_known_where_it_would_be(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "data").symlink_to("disk/web")
+    at = f"{tmp_path}/data/in/it"
+    missing = look_at(at)
+    assert missing == PathAnswer(PathKind.MISSING, f"{tmp_path}/disk/web/in/it")
+    os.makedirs(missing.resolved)
+    assert look_at(at) == PathAnswer(PathKind.DIRECTORY, missing.resolved)
 
 
 def test_what_cannot_be_looked_at_says_why(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_bash_knows_the_program(environ: dict[str, str]) -> None:
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["plugins", "bi"], ["bind"]),
         (["plugins", "ne"], ["new"]),
-        (["plugins", "s"], ["snapshot"]),
+        (["plugins", "sn"], ["snapshot"]),
         (["plugins", "new", ""], ["mount", "network"]),
         (["run", "--exit-policy", ""], ["leave", "stop"]),
     ],

@@ -96,6 +96,10 @@ PLACES: Mapping[str, str] = {
 """How a value stands in the value of the definition's own field, where a dotted key cannot say it."""
 
 
+OF_NETWORKS = ("bridge", "cni", "path")
+"""Kinds that need a network of the host's: their options are tried in test_bridge.py and test_networks.py."""
+
+
 def walk(cls: type[Any], prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, "attrs.Attribute[Any]"]]:
     """Every field of an options class and of those in it, by dotted path."""
     hints = get_type_hints(cls)
@@ -111,6 +115,8 @@ def all_fields() -> dict[str, "attrs.Attribute[Any]"]:
     """Those of a definition, and those of the built-in kinds."""
     fields = dict(walk(Definition))
     for group, name, kind in load_registry():
+        if name in OF_NETWORKS:
+            continue
         place = {Group.MOUNTS: "mounts", Group.NETWORKS: "network"}.get(group, group.value)
         fields |= walk(kind, (place, name))
     return fields

@@ -22,10 +22,10 @@ def test_a_missing_source_is_made_and_stays(agent: AgentProcess, tmp_path: Path)
     (tmp_path / "link").symlink_to("disk")
     source = tmp_path / "link" / "web" / "data"
     mount = {"source": str(source), "create": True, "owner": "1234:5678", "mode": "0750"}
-    command = f"stat -c '%a %u:%g' /data; echo hello >/data/file; {STAYS}"
+    command = f"stat -c '%a %u:%g' /data; echo hello >/data/file; echo done; {STAYS}"
     text = definition(command, mounts={"/data": mount})
     row = agent.start_container("made", text)
-    agent.wait_log("made", "750 1234:5678\n")
+    assert agent.wait_log("made", "done\n") == "750 1234:5678\ndone\n"
     made = tmp_path / "disk" / "web" / "data"
     assert (made / "file").read_text() == "hello\n"
     # That it stands by now is no other container.

@@ -203,7 +203,7 @@ WRONG = {
     'mounts."/proc/x".source = "/x";': "mounts' is not of type",
     'mounts."/data" = { };': 'The option `services.orchestrator.containers.web.mounts."/data"\' lacks source',
     'mounts."/data".source = "/a/../b";': "source' is not of type `null or an absolute path'",
-    'mounts."/data" = { type = "overlay"; source = "/x"; };': "type' is not of type",
+    'mounts."/data" = { type = "overly"; source = "/x"; };': "type' is not of type",
     "health.port = 80;": "The option `services.orchestrator.containers.web.health' has no type: one of exec, http, tcp",
     'health = { type = "tcp"; port = 80; path = "/"; };': (
         "The option `services.orchestrator.containers.web.health' has path, which type tcp has not"

@@ -37,7 +37,8 @@ let
 
   toDevice = device:
     let parts = split ":" device; in
-    if !(isString device) || length parts == 1 then device
+    # The name of a CDI device is no path, and may have a colon.
+    if !(isString device) || length parts == 1 || !(lib.hasPrefix "/" device) then device
     else { path = head parts; destination = elemAt parts 1; }
       // optionalAttrs (length parts == 3) { access = elemAt parts 2; };
 

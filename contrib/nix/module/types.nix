@@ -105,7 +105,10 @@ let
   checkKind = nodes: loc: value:
     let
       given = filter (key: value.${key} != null) (attrNames value);
-      fitting = if length nodes == 1 then nodes else filter (node: elem (value.type or null) (findKinds node)) nodes;
+      type = value.type or null;
+      # The kind that a table without a type is does not require one.
+      fits = node: if type == null then !(elem "type" (node.required or [ ])) else elem type (findKinds node);
+      fitting = if length nodes == 1 then nodes else filter fits nodes;
       node = head fitting;
       missing = filter (key: !(elem key given)) (node.required or [ ]);
       strange = filter (key: !(hasAttr key node.properties)) given;

@@ -1,4 +1,4 @@
-"""Ports of the host that definitions claim: of two that claim the same, both are wrong.
+"""Ports of the host, and paths of sockets, that definitions claim: of two that claim the same, both are wrong.
 
 Looked at anew whenever any of them changes, like `orchestrator.core.links`, in linear time. Floor: core.
 """
@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from attrs import frozen
 
 from orchestrator.core.suggest import quote
-from orchestrator.model.contribution import PortClaim
+from orchestrator.model.contribution import PATHS, PortClaim
 from orchestrator.model.problem import Fault
 
-_ANY = "::"
-"""All addresses. A socket on ``::`` takes IPv4 too, ipv6(7)."""
+_ANY = "*"
+"""All addresses, of both versions of IP."""
 _ANY_V4 = "0.0.0.0"
-_HINT = "publish another port, or at another address"
+_ANY_V6 = "::"
+_HINT = "take another port, or another address"
+_HINT_PATH = "take another path"
 
 
 @frozen
@@ -51,33 +53,54 @@ def _group(
     for runs, table in ((False, claims), (True, standing)):
         for name, each in table.items():
             for claim in each:
-                taken = _Taken(name, claim, normalize_address(claim.address), runs)
+                taken = _Taken(name, claim, normalize_address(claim.address, ipv6_only=claim.ipv6_only), runs)
                 groups[claim.protocol, claim.port].append(taken)
     return groups
 
 
 def _find_overlaps(group: Sequence[_Taken]) -> Iterator[tuple[_Taken, tuple[_Taken, ...]]]:
-    """Those of one port that overlap others, each with two of these at most: one to name, and whether there is
-    another."""
+    """Those of one port that overlap others, each with a few of these: one to name, and whether there is another."""
     if len(group) < 2:
         return
-    by_address: dict[str, list[_Taken]] = defaultdict(list)
+    everybody = _Crowd(group)
+    # Of those who share nobody is in the way of others who do.
+    alone = _Crowd([each for each in group if not each.claim.shared])
     for each in group:
-        by_address[each.address].append(each)
-    # A few suffice to find one that is another: whoever compares with all of them is quadratic.
-    everywhere = _first(group)
-    first_v4 = _first(each for each in group if ":" not in each.address)
-    for each in group:
-        if each.address == _ANY:
-            near: Iterable[_Taken] = everywhere
-        elif each.address == _ANY_V4:
-            near = (*first_v4, *_first(by_address[_ANY]))
-        else:
-            above = (_ANY,) if ":" in each.address else (_ANY, _ANY_V4)
-            near = (other for address in (each.address, *above) for other in _first(by_address[address]))
+        near = (alone if each.claim.shared else everybody).find_near(each.address)
         others = tuple(other for other in near if _differ(each, other))
         if others:
             yield each, others
+
+
+class _Crowd:
+    """Those who claim one port. Of each kind a few suffice to find one that is another: whoever compares with all of
+    them is quadratic."""
+
+    def __init__(self, group: Sequence[_Taken]) -> None:
+        by_address: dict[str, list[_Taken]] = defaultdict(list)
+        for each in group:
+            by_address[each.address].append(each)
+        self._by_address = {address: _first(some) for address, some in by_address.items()}
+        self._all = _first(group)
+        self._v4 = _first(each for each in group if _is_v4(each.address))
+        self._v6 = _first(each for each in group if ":" in each.address)
+
+    def find_near(self, address: str) -> Iterator[_Taken]:
+        """Some of those whose addresses overlap this one."""
+        if address == _ANY:
+            yield from self._all
+            return
+        if address in (_ANY_V4, _ANY_V6):
+            yield from self._v4 if address == _ANY_V4 else self._v6
+            wider: tuple[str, ...] = (_ANY,)
+        else:
+            wider = (address, _ANY, _ANY_V4 if _is_v4(address) else _ANY_V6)
+        for each in wider:
+            yield from self._by_address.get(each, ())
+
+
+def _is_v4(address: str) -> bool:
+    return address != _ANY and ":" not in address
 
 
 def _first(group: Iterable[_Taken]) -> tuple[_Taken, ...]:
@@ -102,20 +125,25 @@ def _differ(one: _Taken, other: _Taken) -> bool:
 def _describe(taken: _Taken, others: tuple[_Taken, ...]) -> Fault:
     claim, other = taken.claim, min(others, key=lambda each: (each.name == taken.name, each.name))
     names = {each.name for each in others} - {taken.name}
-    at = f" of {taken.address}" if taken.claim.address else ""
+    at = f" of {normalize_address(claim.address, ipv6_only=True)}" if claim.address else ""
     what = f"port {claim.port}/{claim.protocol}{at} of the host"
+    hint = _HINT
+    if claim.protocol == PATHS:
+        what, hint = f"the path {quote(claim.address)}", _HINT_PATH
     if other.name == taken.name:
-        return Fault(claim.path, f"{what} is published twice", "take one of them away")
+        return Fault(claim.path, f"{what} is taken twice", "take one of them away")
     more = " and others" if len(names) > 1 else ""
     how = ", which goes on by an earlier definition" if other.runs else ""
-    return Fault(claim.path, f"{what} is also published by {quote(other.name)}{more}{how}", _HINT)
+    return Fault(claim.path, f"{what} is also taken by {quote(other.name)}{more}{how}", hint)
 
 
-def normalize_address(address: str) -> str:
-    """An address as all write it; what is none is left as it is, and equal to itself only."""
+def normalize_address(address: str, *, ipv6_only: bool = False) -> str:
+    """An address as all write it; what is none is left as it is, and equal to itself only. A socket on ``::`` takes
+    IPv4 too unless it is of version 6 only, ipv6(7)."""
     if not address:
         return _ANY
     try:
-        return str(ipaddress.ip_address(address))
+        normal = str(ipaddress.ip_address(address))
     except ValueError:
         return address
+    return _ANY if normal == _ANY_V6 and not ipv6_only else normal

@@ -10,7 +10,7 @@ from attrs import evolve
 from orchestrator.core.listening import ALL
 from orchestrator.core.suggest import quote
 from orchestrator.core.users import Account, find_account
-from orchestrator.model.contribution import PortClaim
+from orchestrator.model.contribution import PATHS, PortClaim
 from orchestrator.model.definition import Definition
 from orchestrator.model.problem import At, Fault
 from orchestrator.model.sockets import ListenSpec, Socket, SocketKind
@@ -91,16 +91,22 @@ def choose_sockets(
 
 
 def claim_ports(sockets: tuple[ListenSpec, ...]) -> Iterator[PortClaim]:
-    """The ports of the host that sockets take, but for those that others may take too."""
+    """The ports and paths of the host that sockets take."""
     for each in sockets:
-        if not each.is_path and not each.reuse_port:
-            host, _, port = each.address.rpartition(":")
-            yield PortClaim(
-                protocol="udp" if each.kind is SocketKind.DATAGRAM else "tcp",
-                port=int(port),
-                address="" if host == ALL else host.removeprefix("[").removesuffix("]"),
-                path=("sockets", each.name),
-            )
+        path = ("sockets", each.name, each.kind.value)
+        if each.is_path:
+            # One path is one file, whatever is spoken there.
+            yield PortClaim(protocol=PATHS, port=0, address=each.address, path=path)
+            continue
+        host, _, port = each.address.rpartition(":")
+        yield PortClaim(
+            protocol="udp" if each.kind is SocketKind.DATAGRAM else "tcp",
+            port=int(port),
+            address="" if host == ALL else host.removeprefix("[").removesuffix("]"),
+            path=path,
+            shared=each.reuse_port,
+            ipv6_only=host != ALL,
+        )
 
 
 def listen_variables(sockets: tuple[ListenSpec, ...]) -> Mapping[str, str]:

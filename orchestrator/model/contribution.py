@@ -55,6 +55,10 @@ class LiveFile:
     folder of the host keeps what it has."""
 
 
+PATHS = "unix"
+"""The ``protocol`` of a `PortClaim` that is of a path, its ``address``; there is no port then."""
+
+
 @frozen(kw_only=True)
 class PortClaim:
     """A port of the host that a container takes: two that take the same are a problem of both.
@@ -68,6 +72,10 @@ class PortClaim:
     port: int
     address: str = ""
     path: KeyPath = ()
+    shared: bool = False
+    """Whether others who share it may take it too (SO_REUSEPORT, socket(7))."""
+    ipv6_only: bool = False
+    """Of ``::``: whether it is of no IPv4 (IPV6_V6ONLY, ipv6(7))."""
 
 
 @frozen(kw_only=True)

@@ -10,7 +10,7 @@ from orchestrator.core.notify import without_agent
 from orchestrator.core.parse import parse_definition
 from orchestrator.core.render import render_bundle
 from orchestrator.core.sockets import LISTEN_VARIABLES, choose_sockets, claim_ports, listen_variables
-from orchestrator.model.contribution import PortClaim
+from orchestrator.model.contribution import PATHS, PortClaim
 from orchestrator.model.definition import Definition
 from orchestrator.model.option import Change, options_of
 from orchestrator.model.place import KeyPath
@@ -151,15 +151,24 @@ def test_ports_are_claimed_by_the_sockets_that_say_so() -> None:
         {
             "all": "80",
             "one": "127.0.0.1:81",
+            "sixes": "[::]:84",
             "six": {"datagram": "[::1]:53"},
             "shared": {"stream": "82", "reuse_port": True},
             "path": "/run/web.sock",
         }
     )
-    assert {claim.path[1]: claim for claim in claim_ports(sockets)} == {
-        "all": PortClaim(protocol="tcp", port=80, path=("sockets", "all")),
-        "one": PortClaim(protocol="tcp", port=81, address="127.0.0.1", path=("sockets", "one")),
-        "six": PortClaim(protocol="udp", port=53, address="::1", path=("sockets", "six")),
+
+    def port(protocol: str, number: int, address: str, **fields: Any) -> PortClaim:  # noqa: ANN401 - as it has them
+        return PortClaim(protocol=protocol, port=number, address=address, **fields)
+
+    found = {claim.path: evolve(claim, path=()) for claim in claim_ports(sockets)}
+    assert found == {
+        ("sockets", "all", "stream"): port("tcp", 80, ""),
+        ("sockets", "one", "stream"): port("tcp", 81, "127.0.0.1", ipv6_only=True),
+        ("sockets", "six", "datagram"): port("udp", 53, "::1", ipv6_only=True),
+        ("sockets", "sixes", "stream"): port("tcp", 84, "::", ipv6_only=True),
+        ("sockets", "shared", "stream"): port("tcp", 82, "", shared=True),
+        ("sockets", "path", "stream"): port(PATHS, 0, "/run/web.sock"),
     }
 
 

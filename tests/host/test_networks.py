@@ -152,7 +152,7 @@ def test_two_that_publish_one_port(agent: AgentProcess, network: HostNetwork) ->
     for name, other in (("first", "second"), ("second", "first")):
         (problem,) = agent.row(name)["problems"]
         assert problem["path"] == "network.ports[0]"
-        assert problem["message"] == f'port 19000/tcp of the host is also published by "{other}"'
+        assert problem["message"] == f'port 19000/tcp of the host is also taken by "{other}"'
     assert agent.row("first")["pid"] == first["pid"], "what runs goes on"
     agent.kill()
     agent.start()

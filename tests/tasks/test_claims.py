@@ -18,7 +18,7 @@ def problems(stage: Stage, name: str) -> list[str]:
 
 
 def other(name: str, port: int = 80) -> list[str]:
-    return [f'port {port}/tcp of the host is also published by "{name}"']
+    return [f'port {port}/tcp of the host is also taken by "{name}"']
 
 
 async def test_two_that_are_there_from_the_beginning_do_not_start(autojump_clock: MockClock) -> None:
@@ -78,3 +78,21 @@ async def test_an_edit_that_takes_a_port_of_another_is_not_followed(autojump_clo
         await trio.sleep(5)
         assert stage.pids() == pids
         assert problems(stage, "a") == problems(stage, "b") == []
+
+
+async def test_sockets_take_addresses_too(autojump_clock: MockClock) -> None:
+    def listens(address: str, more: str = "") -> str:
+        return f'args = ["/usr/bin/web"]\nrootfs = "host"\nsockets.web = {{ stream = "{address}"{more} }}\n'
+
+    texts = {"a": listens("80"), "b": serves(80), "c": listens("/run/web"), "d": listens("/run/web")}
+    sharing = {name: listens("81", ", reuse_port = true") for name in "ef"}
+    async with open_stage({**texts, **sharing, "g": listens("127.0.0.1:82"), "h": listens("127.0.0.2:82")}) as stage:
+        assert words(stage) == {**dict.fromkeys("abcd", "invalid"), **dict.fromkeys("efgh", "running")}
+        assert (problems(stage, "a"), problems(stage, "b")) == (other("b"), other("a"))
+        assert problems(stage, "c") == ['the path "/run/web" is also taken by "d"']
+        (problem,) = stage.state("a").problems
+        assert problem.path == "sockets.web.stream"
+        stage.directory.write("d", listens("/run/other"))
+        stage.directory.write("b", serves(83))
+        await stage.settle()
+        assert set(words(stage).values()) == {"running"}

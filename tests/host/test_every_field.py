@@ -6,6 +6,7 @@ The fields are walked, so one that is added runs here too; what it needs beside 
 import json
 import os
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -91,6 +92,13 @@ PLACES: Mapping[str, str] = {
     "mounts.volume.mode": '{{ "/data" = {{ type = "volume", mode = {} }} }}',
     "mounts.volume.options": '{{ "/data" = {{ type = "volume", options = {} }} }}',
     "mounts.bind.options": '{{ "/data" = {{ source = "/srv/data", options = {} }} }}',
+    "sockets.stream": "{{ web = {{ stream = {} }} }}",
+    "sockets.datagram": "{{ web = {{ datagram = {} }} }}",
+    "sockets.mode": '{{ web = {{ stream = "/srv/data/mode.sock", mode = {} }} }}',
+    "sockets.owner": '{{ web = {{ stream = "/srv/data/owner.sock", owner = {} }} }}',
+    "sockets.nonblocking": '{{ web = {{ stream = "0.0.0.0:80", nonblocking = {} }} }}',
+    "sockets.backlog": '{{ web = {{ stream = "0.0.0.0:80", backlog = {} }} }}',
+    "sockets.reuse_port": '{{ web = {{ stream = "0.0.0.0:80", reuse_port = {} }} }}',
     "network.container.name": '{{ type = "container", name = {} }}',
 }
 """How a value stands in the value of the definition's own field, where a dotted key cannot say it."""
@@ -140,7 +148,20 @@ def write_definition(path: str, declared: "attrs.Attribute[Any]", host: Mapping[
     text = "\n".join(lines) + "\n"
     for written, real in host.items():
         text = text.replace(f'"{written}"', f'"{real}"')
-    return text
+    text = text.replace('"/srv/data/', f'"{host["/srv/data"]}/')
+    return _ADDRESS.sub(lambda _: f'"127.0.0.1:{find_free_port()}"', text) if top == "sockets" else text
+
+
+_ADDRESS = re.compile(r'"(?:0\.0\.0\.0|127\.0\.0\.1):[0-9]+"')
+
+
+def find_free_port() -> int:
+    """One that nobody listens at, also for datagrams."""
+    with socket.socket() as stream, socket.socket(type=socket.SOCK_DGRAM) as datagram:
+        stream.bind(("127.0.0.1", 0))
+        port: int = stream.getsockname()[1]
+        datagram.bind(("127.0.0.1", port))
+        return port
 
 
 def cannot_weigh_disks(runtime: str) -> bool:

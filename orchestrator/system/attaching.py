@@ -50,8 +50,9 @@ class HostAttacher:
     async def attach(self, plan: PlannedAttachment, name: str, instance: str, pid: int | None) -> dict[str, Any] | None:
         """See `orchestrator.ports.Attacher`."""
         kind = self._find(plan)
-        if kind is None:
-            raise AttachFailed(f"cannot {plan.stage.value} {_describe(plan)}: there is no such kind any more")
+        if kind is None or isinstance(kind, Unusable):
+            why = "there is no such kind any more" if kind is None else kind.reason
+            raise AttachFailed(f"cannot {plan.stage.value} {_describe(plan)}: {why}")
         container = describe_container(self._layout, plan, name, instance, pid)
 
         def attach(host: PluginHost) -> dict[str, Any] | None:
@@ -62,9 +63,12 @@ class HostAttacher:
 
     async def detach(self, attached: Attached, name: str, instance: str) -> None:
         """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nobody knows how: only what is
-        mounted in the folders of the instance is taken away, which would keep these from being removed for ever."""
+        mounted in the folders of the instance is taken away, which would keep these from being removed for ever. One
+        that is there and has a mistake is waited for: what it did would stay on the host else."""
         plan = attached.plan
         kind = self._find(plan)
+        if isinstance(kind, Unusable):
+            raise AttachFailed(f"cannot undo {_describe(plan)}: {kind.reason}")
         container = describe_container(self._layout, plan, name, instance, None)
         if kind is None:
             try:
@@ -79,10 +83,9 @@ class HostAttacher:
 
         await self._call(f"cannot undo {_describe(plan)}", kind, name, detach)
 
-    def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, or None
+    def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, Unusable or None
         group = next((group for group in Group if group.value == plan.group), None)
-        kind = None if group is None else self._registry().find(group, plan.type)  # no other is loaded for that
-        return None if isinstance(kind, Unusable) else kind
+        return None if group is None else self._registry().find(group, plan.type)  # no other is loaded for that
 
     async def _call(self, what: str, kind: type[Any], name: str, work: Callable[[PluginHost], T]) -> T:
         host = PluginHost(self._children, self._locks, self._layout.named_lock)

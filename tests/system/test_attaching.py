@@ -14,7 +14,7 @@ from orchestrator.model.attached import Attached, PlannedAttachment
 from orchestrator.model.contribution import Stage
 from orchestrator.model.host import Container, Host, HostFailed
 from orchestrator.model.layout import Layout
-from orchestrator.model.registry import Group, Lazy, Registry
+from orchestrator.model.registry import Group, Lazy, Origin, Registry, Unusable
 from orchestrator.ports import AttachFailed
 from orchestrator.system import attaching
 from orchestrator.system.attaching import HostAttacher, describe_container
@@ -120,6 +120,17 @@ async def test_the_network_and_the_undoing_are_told_as_such(layout: Layout) -> N
 async def test_a_kind_that_is_gone_attaches_nothing(layout: Layout) -> None:
     with pytest.raises(AttachFailed, match=r"there is no such kind any more$"):
         await make_attacher(layout, Registry()).attach(plan("mount"), "web", "web-1", None)
+
+
+async def test_what_a_kind_did_that_has_a_mistake_now_is_not_forgotten(layout: Layout) -> None:
+    broken = Unusable(reason="plugins/tried.py:3: SyntaxError: invalid syntax", origin=Origin())
+    attacher = make_attacher(layout, Registry().with_unusable(Group.MOUNTS, "tried", broken))
+    with pytest.raises(AttachFailed, match=r"^cannot undo the mount /data \(tried\): plugins/tried.py:3: SyntaxError"):
+        await attacher.detach(Attached(plan=plan("nothing"), begun=True), "web", "web-1")
+    with pytest.raises(
+        AttachFailed, match=r"^cannot prepare the mount /data \(tried\): plugins/tried.py:3: SyntaxError"
+    ):
+        await attacher.attach(plan("nothing"), "web", "web-1", None)
 
 
 async def test_one_that_does_not_come_back_is_left_to_itself(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:

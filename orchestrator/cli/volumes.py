@@ -132,7 +132,7 @@ def remove(
         raise click.UsageError("say which: NAME... or --unused")
     outer, directory = where
     layout = layout_of(state or outer.state, run or outer.run)
-    known = _look(layout, config or directory)
+    known = _look(layout, config or directory, thoroughly=True)
     if known.unread:
         raise VolumesUnknown(f"cannot remove a volume: which ones {known.unread[0]} uses is not known; mend it first")
     there = list_volumes(layout)
@@ -166,8 +166,9 @@ def _remove(layout: Layout, name: str) -> int:
     return 0
 
 
-def _look(layout: Layout, directory: str | None) -> _Known:
-    """Who uses which volumes. directory: of the definitions, if it is given. Raises OutsideError."""
+def _look(layout: Layout, directory: str | None, *, thoroughly: bool = False) -> _Known:
+    """Who uses which volumes. directory: of the definitions, if it is given. thoroughly: each text is read, as it may
+    name a kind that keeps volumes and is not there now. Raises OutsideError."""
     if find_agent(layout) is None and is_state_locked(layout):
         raise VolumesUnknown(f"an agent has {layout.state}, and its run directory is not {layout.run}: give it (--run)")
     from orchestrator.system.plugins import load_plugins  # it takes long to load, for nothing where nobody looks
@@ -175,11 +176,11 @@ def _look(layout: Layout, directory: str | None) -> _Known:
     directory = directory or _find_directory(layout)
     parser = load_plugins(directory).parser
     shelf = find_shelf(layout)
-    reader = _Reader(parser)
+    reader = _Reader(parser, thoroughly=thoroughly)
     definitions: dict[str, set[str]] = defaultdict(set)
     generations: dict[str, set[int]] = defaultdict(set)
-    followed = reader.read_generations(shelf, definitions, generations) if shelf is not None else frozenset()
     unread: list[str] = []
+    followed = reader.read_generations(shelf, definitions, generations, unread) if shelf is not None else frozenset()
     for source in _read_directory(directory):
         found = reader.read(source)
         for volume in found or ():
@@ -220,23 +221,30 @@ def _find_instances(layout: Layout) -> dict[str, set[str]]:
 class _Reader:
     """Reads definitions for the volumes that they use, each text once."""
 
-    def __init__(self, parser: "Parser") -> None:
+    def __init__(self, parser: "Parser", *, thoroughly: bool) -> None:
         self._parser = parser
+        self._thoroughly = thoroughly
         self._keeping = find_keeping(parser.registry)
         self._known: dict[tuple[str, str], frozenset[str] | None] = {}
 
     def read(self, source: Source) -> frozenset[str] | None:
         """The volumes that a definition uses; None where that cannot be told."""
         text = source.text if source.form is not Form.NIX else None
-        if text is not None and "\\" not in text and not any(kind in text for kind in self._keeping):
+        is_plain = text is not None and "\\" not in text and not self._thoroughly
+        if is_plain and text is not None and not any(kind in text for kind in self._keeping):
             return frozenset()  # none of the kinds is named: most texts are not parsed
         definition = self._parser.parse(source)
         return find_volumes(source.name, definition) if isinstance(definition, Definition) else None
 
     def read_generations(
-        self, shelf: Shelf, definitions: Mapping[str, set[str]], generations: Mapping[str, set[int]]
+        self,
+        shelf: Shelf,
+        definitions: Mapping[str, set[str]],
+        generations: Mapping[str, set[int]],
+        unread: list[str],
     ) -> frozenset[str]:
-        """Adds what the generations use; the names that are in the one that is followed."""
+        """Adds what the generations use, and what cannot be read of the one that is followed; the names that are in
+        that one."""
         followed: frozenset[str] = frozenset()
         for number in shelf.numbers:
             try:
@@ -250,6 +258,8 @@ class _Reader:
                 key = (accepted.name, accepted.digest)
                 if key not in self._known:
                     self._known[key] = self._read_kept(shelf, number, accepted.name)
+                if self._known[key] is None and number == shelf.live:
+                    unread.append(f"{accepted.file} of generation {number}")
                 for volume in self._known[key] or ():
                     if number == shelf.live:
                         definitions[volume].add(accepted.name)

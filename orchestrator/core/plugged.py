@@ -130,11 +130,13 @@ def watched_questions(name: str, definition: Definition) -> tuple[Question, ...]
     return tuple(question for question in asked if getattr(question, "watch", False))
 
 
-def find_shared(name: str, definition: Definition, facts: Facts) -> tuple[KeyPath, str] | None:
+def find_shared(
+    name: str, definition: Definition, facts: Facts, patience: Patience = wait_for_ever
+) -> tuple[KeyPath, str] | None:
     """The container whose network namespace the definition called ``name`` joins, with the key path that names it;
-    None where it joins none. Also where the definition has faults."""
+    None where it joins none. Also where the definition has faults, for which its kinds may not have been asked yet."""
     for used in find_uses(name, definition) if definition.network is not None else ():
-        shared = used.contribute(facts).shares_network_of if used.group is Group.NETWORKS else ""
+        shared = used.contribute(facts, patience).shares_network_of if used.group is Group.NETWORKS else ""
         if shared:
             cls: Any = type(used.kind)
             options = attrs.fields(cls) if attrs.has(cls) else ()

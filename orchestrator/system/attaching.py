@@ -15,7 +15,7 @@ from orchestrator.model.attached import Attached, PlannedAttachment
 from orchestrator.model.host import Container, HostFailed
 from orchestrator.model.kinds import folder_name
 from orchestrator.model.layout import Layout
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.registry import Group, Registry, Unusable
 from orchestrator.ports import AttachFailed
 from orchestrator.system.plugin_host import PluginHost
 from orchestrator.system.reaper import Children
@@ -25,8 +25,13 @@ PATIENCE = 60.0
 """Seconds that a kind has for its part. What has not come back by then is left to itself: a thread cannot be ended."""
 
 AT_A_TIME = 8
-"""Kinds that do something beside each other."""
+"""Calls of one kind beside each other: a kind that hangs keeps none but itself waiting."""
 
+LEFT_AT_MOST = 4
+"""Threads of one kind for one container, those that were left to themselves among them: then it has to wait for one to
+come back."""
+
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -38,27 +43,32 @@ class HostAttacher:
         self._layout = layout
         self._children = children
         self._registry = registry
-        self._places = trio.CapacityLimiter(AT_A_TIME)
+        self._places: dict[type[Any], trio.CapacityLimiter] = {}
+        self._threads: dict[tuple[type[Any], str], trio.CapacityLimiter] = {}
         self._locks: dict[str, threading.Lock] = {}
 
     async def attach(self, plan: PlannedAttachment, name: str, instance: str, pid: int | None) -> dict[str, Any] | None:
         """See `orchestrator.ports.Attacher`."""
         kind = self._find(plan)
-        if kind is None:
-            raise AttachFailed(f"cannot {plan.stage.value} {_describe(plan)}: there is no such kind any more")
+        if kind is None or isinstance(kind, Unusable):
+            why = "there is no such kind any more" if kind is None else kind.reason
+            raise AttachFailed(f"cannot {plan.stage.value} {_describe(plan)}: {why}")
         container = describe_container(self._layout, plan, name, instance, pid)
 
         def attach(host: PluginHost) -> dict[str, Any] | None:
             state: Any = kind.attach(plan.work, container, host)
             return None if state is None else _check_state(state)
 
-        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, attach)
+        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, name, attach)
 
     async def detach(self, attached: Attached, name: str, instance: str) -> None:
         """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nobody knows how: only what is
-        mounted in the folders of the instance is taken away, which would keep these from being removed for ever."""
+        mounted in the folders of the instance is taken away, which would keep these from being removed for ever. One
+        that is there and has a mistake is waited for: what it did would stay on the host else."""
         plan = attached.plan
         kind = self._find(plan)
+        if isinstance(kind, Unusable):
+            raise AttachFailed(f"cannot undo {_describe(plan)}: {kind.reason}")
         container = describe_container(self._layout, plan, name, instance, None)
         if kind is None:
             try:
@@ -71,13 +81,13 @@ class HostAttacher:
         def detach(host: PluginHost) -> None:
             kind.detach(plan.work, attached.state, container, host)
 
-        await self._call(f"cannot undo {_describe(plan)}", kind, detach)
+        await self._call(f"cannot undo {_describe(plan)}", kind, name, detach)
 
-    def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, or None
+    def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, Unusable or None
         group = next((group for group in Group if group.value == plan.group), None)
-        return None if group is None else self._registry().of(group).get(plan.type)
+        return None if group is None else self._registry().find(group, plan.type)  # no other is loaded for that
 
-    async def _call(self, what: str, kind: type[Any], work: Callable[[PluginHost], T]) -> T:
+    async def _call(self, what: str, kind: type[Any], name: str, work: Callable[[PluginHost], T]) -> T:
         host = PluginHost(self._children, self._locks, self._layout.named_lock)
 
         def call() -> T:
@@ -88,10 +98,17 @@ class HostAttacher:
             except BaseException as error:  # SystemExit, too: to end the agent is none of a kind's business
                 raise AttachFailed(f"{what}: the plugin failed: {describe_error(error, kind)}") from error
 
-        with trio.CancelScope(shield=True):
-            with trio.move_on_after(PATIENCE):
-                return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._places)
-            host.give_up()
+        places = self._places.setdefault(kind, trio.CapacityLimiter(AT_A_TIME))
+        try:
+            async with places:  # given up with the call, where a thread keeps its own until it comes back
+                threads = self._threads.setdefault((kind, name), trio.CapacityLimiter(LEFT_AT_MOST))
+                with trio.CancelScope(shield=True):
+                    with trio.move_on_after(PATIENCE):
+                        return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=threads)
+                    host.give_up()
+        finally:
+            _forget_free(self._places, kind)
+            _forget_free(self._threads, (kind, name))
         raise AttachFailed(f"{what}: it took longer than {PATIENCE:g} s")
 
 
@@ -107,6 +124,13 @@ def describe_container(layout: Layout, plan: PlannedAttachment, name: str, insta
         kept=layout.kept,
         pid=pid,
     )
+
+
+def _forget_free(limiters: dict[K, trio.CapacityLimiter], key: K) -> None:
+    """Keep none that nobody uses: containers and kinds come and go for months."""
+    limiter = limiters.get(key)
+    if limiter is not None and not limiter.borrowed_tokens and not limiter.statistics().tasks_waiting:
+        del limiters[key]
 
 
 def _describe(plan: PlannedAttachment) -> str:

@@ -59,9 +59,14 @@ def parse_mounts(mountinfo: bytes) -> Iterator[MountLine]:
 
 def find_mounts(folder: str) -> list[str]:
     """The mount points at and below an absolute folder, in the order of `read_mounts`. Raises OSError without /proc."""
+    return [mount.point for mount in list_mounts(folder)]
+
+
+def list_mounts(folder: str) -> list[MountLine]:
+    """The mounts at and below an absolute folder, in the order of `read_mounts`. Raises OSError without /proc."""
     path = os.path.realpath(folder)
     below = path.rstrip("/") + "/"
-    return [mount.point for mount in read_mounts() if mount.point == path or mount.point.startswith(below)]
+    return [mount for mount in read_mounts() if mount.point == path or mount.point.startswith(below)]
 
 
 def find_mount(path: str, mounts: Sequence[MountLine]) -> MountLine | None:

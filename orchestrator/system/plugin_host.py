@@ -101,9 +101,12 @@ class PluginHost:
 
     def make_folder(self, path: str, *, mode: int = 0o755, uid: int = 0, gid: int = 0) -> bool:
         """See `orchestrator.model.host.Host`."""
-        lock = self._locks.setdefault(_FOLDERS, threading.Lock())
-        with self._doing(f"cannot make the folder {path}", path, "make the folder"), lock:
-            return make_owned_folder(path, mode, uid, gid)
+        with self._doing(f"cannot make the folder {path}", path, "make the folder"):
+            if os.path.isdir(path):  # it may be on a disk that hangs: so nobody waits for who looks there
+                return False
+            self._check()
+            with self._hold(_FOLDERS, "somebody else makes a folder"):
+                return make_owned_folder(path, mode, uid, gid)
 
     def write_file(self, path: str, data: bytes, *, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
         """See `orchestrator.model.host.Host`."""
@@ -161,23 +164,30 @@ class PluginHost:
     @contextlib.contextmanager
     def lock(self, name: str) -> Iterator[None]:
         """See `orchestrator.model.host.Host`."""
+        taken = f"somebody else holds the lock {name}"
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._hold(name, taken))
+            if self._find_lock is not None:
+                path = self._find_lock(name)
+                try:
+                    stack.enter_context(hold_named_lock(path, LOCK_PATIENCE))
+                except TimeoutError as error:
+                    raise HostFailed(f"{taken} since {LOCK_PATIENCE:g} s") from error
+                except OSError as error:
+                    raise HostFailed(f"cannot lock {path}: {error.strerror}") from error
+            self._check()
+            yield
+
+    @contextlib.contextmanager
+    def _hold(self, name: str, taken: str) -> Iterator[None]:
+        """Only one thread at a time. taken: what to say when another does not come to an end."""
         self._check()
         lock = self._locks.setdefault(name, threading.Lock())
-        taken = f"somebody else holds the lock {name} since {LOCK_PATIENCE:g} s"
         if not lock.acquire(timeout=LOCK_PATIENCE):
-            raise HostFailed(taken)
+            raise HostFailed(f"{taken} since {LOCK_PATIENCE:g} s")
         try:
-            with contextlib.ExitStack() as stack:
-                if self._find_lock is not None:
-                    path = self._find_lock(name)
-                    try:
-                        stack.enter_context(hold_named_lock(path, LOCK_PATIENCE))
-                    except TimeoutError as error:
-                        raise HostFailed(taken) from error
-                    except OSError as error:
-                        raise HostFailed(f"cannot lock {path}: {error.strerror}") from error
-                self._check()
-                yield
+            self._check()
+            yield
         finally:
             lock.release()
 

@@ -131,7 +131,7 @@ async def compile_sources(
         asked = gathered.questions[name]
         contents = tuple(each for each in content_questions(name, definition, own_facts) if each in asked)
         is_stuck = isinstance(spec, tuple) and any(fault.lasting for fault in spec)
-        shares = None if is_stuck else find_shared(name, definition, own_facts)
+        shares = None if is_stuck else find_shared(name, definition, own_facts, patience)
         oneshot = definition.type is ContainerType.ONESHOT
         links = Links(definition.after, definition.requires, shares, ends=oneshot)
         kinds = find_kinds(name, definition, registry)

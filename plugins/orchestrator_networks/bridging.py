@@ -5,7 +5,9 @@ and goes with the last. Of the way out there is one rule for a bridge instead of
 plugin's own ``ipMasq`` makes, which stay where a container's namespace is gone before it is detached. Floor: plugin.
 """
 
+import contextlib
 import hashlib
+import ipaddress
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -34,9 +36,15 @@ class HostBridge:
 
     def enter(self) -> None:
         """Be a member: from now on the bridge stays, and the hosts file is there to be mounted."""
+        member = Member(names=tuple(self._work["names"]))
         with self._host.lock(self._lock):
-            members = self._roll.read() or Members(subnet=self._find_subnet())
-            self._roll.write(members.with_member(self._container.instance, Member(names=tuple(self._work["names"]))))
+            members = self._roll.read()
+            if members is not None:
+                self._roll.write(members.with_member(self._container.instance, member))
+                return
+            with self._host.lock("bridge"):  # no other bridge chooses meanwhile
+                members = Members(subnet=self._find_subnet())
+                self._roll.write(members.with_member(self._container.instance, member))
 
     def leave(self) -> None:
         """Be none any more; with the last one goes all that there is of the bridge."""
@@ -88,10 +96,23 @@ class HostBridge:
 
     def _find_subnet(self) -> str:
         subnet: str = self._work["subnet"]
+        others = self._list_others()
         if not subnet:
-            return choose_subnet(self._host)
-        check_subnet(self._host, subnet, self._interface)
+            return choose_subnet(self._host, others.values())
+        check_subnet(self._host, subnet, self._interface, others)
         return subnet
+
+    def _list_others(self) -> dict[str, ipaddress.IPv4Network]:
+        """The subnets of the other bridges, by a word for people: no route leads to one before its first container is
+        connected."""
+        folder, _, own = self._roll.folder.rpartition("/")
+        found: dict[str, ipaddress.IPv4Network] = {}
+        for key in self._host.list_folder(folder):
+            with contextlib.suppress(HostFailed):  # of a damaged one its own members are told
+                members = Roll(f"{folder}/{key}", self._host).read() if key != own else None
+                if members is not None:
+                    found[f"the bridge {key}"] = ipaddress.IPv4Network(members.subnet)
+        return found
 
     def _describe(self, subnet: str) -> Network:
         """The network as CNI has it. What the plugins keep is in memory, and gone after a boot with the containers."""

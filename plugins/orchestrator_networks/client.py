@@ -206,8 +206,10 @@ class Client:
     def _clear_up(self, record: _Record) -> None:
         """Undo what containers have left of before the last boot, and have plugins forget whom they need not know."""
         network = record.network
+        # Others attach meanwhile, and are in the first folder before they are in the second: so that is listed first.
+        kept = self._host.list_folder(self._kept_folder(network))
         there = set(self._host.list_folder(self._folder(network)))
-        gone = [name for name in self._host.list_folder(self._kept_folder(network)) if name not in there]
+        gone = [name for name in kept if name not in there]
         for name in gone:
             path = f"{self._kept_folder(network)}/{name}"
             old = _Record.from_json(self._host.read_file(path, limit=_LARGEST_RECORD))

@@ -1,7 +1,8 @@
 """A private subnet for a bridge that the host has no route to yet. Floor: plugin."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from orchestrator.plugin import Host, HostFailed
 
@@ -13,19 +14,22 @@ _PREFIX = 20
 """Of a subnet: 4093 containers."""
 
 
-def choose_subnet(host: Host) -> str:
-    """A subnet that nothing uses as far as routes tell. Raises HostFailed where there is none."""
-    used = [network for _, network in read_routes(host)]
+def choose_subnet(host: Host, others: Iterable[ipaddress.IPv4Network] = ()) -> str:
+    """A subnet that nothing uses as far as routes tell, and none of ``others``. Raises HostFailed where there is
+    none."""
+    used = [*(network for _, network in read_routes(host)), *others]
     for subnet in _POOL.subnets(new_prefix=_PREFIX):
         if not any(subnet.overlaps(each) for each in used):
             return str(subnet)
     raise HostFailed(f"all of {_POOL} is in use: write a subnet")
 
 
-def check_subnet(host: Host, subnet: str, interface: str) -> None:
-    """Raises HostFailed where another interface leads to a subnet that was asked for."""
+def check_subnet(
+    host: Host, subnet: str, interface: str, others: Mapping[str, ipaddress.IPv4Network] = MappingProxyType({})
+) -> None:
+    """Raises HostFailed where another interface leads to a subnet that was asked for, or one of ``others`` does."""
     wanted = ipaddress.IPv4Network(subnet)
-    for other, network in read_routes(host):
+    for other, network in (*read_routes(host), *others.items()):
         if other != interface and wanted.overlaps(network):
             raise HostFailed(f"cannot use the subnet {subnet}: {other} leads to {network}")
 

@@ -138,6 +138,22 @@ def test_of_a_broken_file_the_last_good_text_counts(layout: Layout, capsys: pyte
     assert removed(capsys, "--unused") == (0, ["free"], [])
 
 
+def test_nothing_is_removed_while_a_kind_is_not_there_that_may_keep_it(
+    layout: Layout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_volumes(layout, "data")
+    text = f'{WEB}mounts."/data" = {{ type = "disk" }}\n'
+    file = write(layout, "web.toml", text)
+    expected = f"cannot remove a volume: which ones {file} uses is not known; mend it first"
+    assert removed(capsys, "--unused") == (1, [], [expected])
+    keep(layout, 1, web=text)
+    assert removed(capsys, "data")[:2] == (1, [])
+    file.unlink()
+    assert removed(capsys, "data")[:2] == (1, []), "the agent may be down, and what it followed counts still"
+    keep(layout, 2)
+    assert removed(capsys, "data") == (0, ["data"], [])
+
+
 def test_a_state_file_that_is_damaged_keeps_all(layout: Layout, capsys: pytest.CaptureFixture[str]) -> None:
     make_volumes(layout, "data")
     os.makedirs(layout.instances)

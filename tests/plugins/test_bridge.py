@@ -178,6 +178,21 @@ def what_is_there(cni: CniHost) -> list[str]:
     return [line for line in lines if not line.startswith("/run/shared/cni/versions.json")]
 
 
+def test_bridges_that_begin_side_by_side_have_subnets_of_their_own() -> None:
+    cni = make_host()
+    for kind in (Bridge(name="left"), Bridge(name="right")):
+        work = contribute(kind, kind.name).attach[0].work
+        Bridge.attach(work, evolve(make_container(f"{kind.name}-1"), name=kind.name), cni.host)
+    rolls = (f"/run/shared/bridge/{key}/members.json" for key in ("left", "right"))
+    left, right = (json.loads(cni.host.read_file(path) or b"")["subnet"] for path in rolls)
+    assert (left, right) == ("10.215.0.0/20", "10.215.16.0/20"), "no route leads to either yet"
+    work = contribute(Bridge(name="third", subnet="10.215.16.0/24"), "third").attach[0].work
+    with pytest.raises(
+        HostFailed, match=r"cannot use the subnet 10.215.16.0/24: the bridge right leads to 10.215.16.0"
+    ):
+        Bridge.attach(work, make_container("third-1"), cni.host)
+
+
 def test_the_file_stays_the_file_that_containers_have_mounted() -> None:
     cni = make_host()
     Attached(cni, Bridge(), "web").attach()

@@ -1,5 +1,6 @@
 """Attaching to CNI's networks on a host in memory: order, versions, what is cached, what is tried again."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -189,6 +190,27 @@ def test_what_outlived_a_boot_is_deleted_by_who_comes_next() -> None:
     assert deleted.env["CNI_CONTAINERID"] == "web-1"
     assert deleted.env["CNI_NETNS"] == ""
     assert cni.host.list_folder("/var/kept/cni/attached/lan") == ("web-2-eth0.json",)
+
+
+def test_who_attaches_meanwhile_is_not_taken_for_what_outlived_a_boot(monkeypatch: pytest.MonkeyPatch) -> None:
+    cni = CniHost.with_plugins("one", "two")
+    list_folder, others = cni.host.list_folder, [make_container("web-2")]
+
+    def list_and_attach_another(path: str) -> tuple[str, ...]:
+        listed = list_folder(path)
+        if path.endswith("/attached/lan") and others:
+            # It was let in before, and writes itself down between two looks of this one.
+            other = Client(others.pop(), cni.host)
+            monkeypatch.setattr(other, "_clear_up", lambda record: None)
+            with monkeypatch.context() as patched:
+                patched.setattr(cni.host, "lock", lambda name: contextlib.nullcontext())
+                other.attach(NETWORK)
+        return listed
+
+    monkeypatch.setattr(cni.host, "list_folder", list_and_attach_another)
+    client(cni).attach(NETWORK)
+    assert cni.verbs() == ["ADD one", "ADD two"] * 2
+    assert list_folder("/var/kept/cni/attached/lan") == ("web-1-eth0.json", "web-2-eth0.json")
 
 
 def test_the_namespace_is_there_for_del_until_it_is_lost() -> None:

@@ -1,19 +1,20 @@
 """Plugin kinds do their part on this host: what they say, raise and return, and what becomes of it without them."""
 
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import pytest
 import trio
-from attrs import frozen
+from attrs import evolve, frozen
 
 from orchestrator.model.attached import Attached, PlannedAttachment
 from orchestrator.model.contribution import Stage
 from orchestrator.model.host import Container, Host, HostFailed
 from orchestrator.model.layout import Layout
-from orchestrator.model.registry import Group, Registry
+from orchestrator.model.registry import Group, Lazy, Origin, Registry, Unusable
 from orchestrator.ports import AttachFailed
 from orchestrator.system import attaching
 from orchestrator.system.attaching import HostAttacher, describe_container
@@ -121,10 +122,59 @@ async def test_a_kind_that_is_gone_attaches_nothing(layout: Layout) -> None:
         await make_attacher(layout, Registry()).attach(plan("mount"), "web", "web-1", None)
 
 
+async def test_what_a_kind_did_that_has_a_mistake_now_is_not_forgotten(layout: Layout) -> None:
+    broken = Unusable(reason="plugins/tried.py:3: SyntaxError: invalid syntax", origin=Origin())
+    attacher = make_attacher(layout, Registry().with_unusable(Group.MOUNTS, "tried", broken))
+    with pytest.raises(AttachFailed, match=r"^cannot undo the mount /data \(tried\): plugins/tried.py:3: SyntaxError"):
+        await attacher.detach(Attached(plan=plan("nothing"), begun=True), "web", "web-1")
+    with pytest.raises(
+        AttachFailed, match=r"^cannot prepare the mount /data \(tried\): plugins/tried.py:3: SyntaxError"
+    ):
+        await attacher.attach(plan("nothing"), "web", "web-1", None)
+
+
 async def test_one_that_does_not_come_back_is_left_to_itself(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(attaching, "PATIENCE", 0.05)
     with pytest.raises(AttachFailed, match=r"it took longer than 0.05 s$"):
         await make_attacher(layout).attach(plan("hang"), "web", "web-1", None)
+
+
+class Hanging:
+    """It never comes back."""
+
+    type: ClassVar[str] = "hanging"
+
+    @staticmethod
+    def attach(work: Mapping[str, Any], container: Container, host: Host) -> Any:  # noqa: ANN401 - it returns nothing
+        threading.Event().wait()
+
+    detach = attach
+
+
+async def test_those_that_hang_keep_no_other_kind_and_no_other_container_waiting(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attaching, "PATIENCE", 0.05)
+    attacher = make_attacher(layout, REGISTRY.with_kind(Group.MOUNTS, "hanging", Hanging))
+    hanging = evolve(plan(""), type="hanging")
+    before = threading.active_count()
+    for _ in range(attaching.AT_A_TIME + 1):
+        with pytest.raises(AttachFailed, match="it took longer"):
+            await attacher.attach(hanging, "web", "web-1", None)
+    assert threading.active_count() <= before + attaching.LEFT_AT_MOST
+    for _ in range(attaching.AT_A_TIME - attaching.LEFT_AT_MOST):
+        with pytest.raises(AttachFailed, match="it took longer"):
+            await attacher.attach(hanging, "db", "db-1", None)
+    monkeypatch.undo()
+    assert await attacher.attach(plan("nothing"), "web", "web-1", None) is None
+
+
+async def test_no_other_kind_is_loaded_for_what_one_does(layout: Layout) -> None:
+    def load() -> NoReturn:
+        raise AssertionError("nobody uses it")
+
+    attacher = make_attacher(layout, REGISTRY.with_lazy(Group.MOUNTS, "unused", Lazy(load)))
+    assert await attacher.attach(plan("nothing"), "web", "web-1", None) is None
 
 
 def test_each_use_has_folders_of_its_own(layout: Layout) -> None:

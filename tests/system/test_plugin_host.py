@@ -341,3 +341,27 @@ async def test_nothing_is_done_for_a_call_that_was_given_up(tmp_path: Path) -> N
     with pytest.raises(HostFailed, match="it took too long"):
         await trio.to_thread.run_sync(host.make_folder, f"{tmp_path}/late")
     assert os.listdir(tmp_path) == []
+
+
+def test_who_hangs_over_a_folder_keeps_nobody_waiting_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin_host, "LOCK_PATIENCE", 0.1)
+    locks: dict[str, threading.Lock] = {}
+    hanging, go_on = threading.Event(), threading.Event()
+    is_dir = os.path.isdir
+
+    def hang(path: str) -> bool:
+        if path == f"{tmp_path}/far":
+            hanging.set()
+            assert go_on.wait(60)
+        return is_dir(path)
+
+    monkeypatch.setattr(os.path, "isdir", hang)
+    thread = threading.Thread(target=lambda: PluginHost(Children(), locks).make_folder(f"{tmp_path}/far"), daemon=True)
+    thread.start()
+    assert hanging.wait(60)
+    host = PluginHost(Children(), locks)
+    assert host.make_folder(f"{tmp_path}/near")
+    with next(iter(locks.values())), pytest.raises(HostFailed, match=r"somebody else makes a folder since 0\.1 s"):
+        host.make_folder(f"{tmp_path}/another")
+    go_on.set()
+    thread.join()

@@ -14,6 +14,7 @@ from orchestrator.model.problem import Problem
 from orchestrator.model.registry import Origin, Unusable
 from orchestrator.model.source import Source
 from orchestrator.model.state import PublicState
+from orchestrator.model.store import StoreLink
 from orchestrator.plugin import Change, Contribution, Facts, FolderEntry, Group, Mount, Question, Registry, Use, option
 from orchestrator.system.patience import KindPatience
 from orchestrator.tasks.compile import Compiled, compile_sources
@@ -234,3 +235,29 @@ async def test_however_many_use_a_kind_that_hangs_it_holds_all_up_for_a_bounded_
     assert len(_Hanging.asked) == 3
     problems = [each.result.problems for each in bench.compiled.values() if isinstance(each.result, Broken)]
     assert len(problems) == 50
+
+
+@frozen(kw_only=True)
+class _HangingNetwork:
+    """It hangs when it is asked what it contributes."""
+
+    type: ClassVar[str] = "far"
+
+    def questions(self) -> Iterable[Question]:
+        return ()
+
+    def contribute(self, use: Use, facts: Facts) -> Contribution:
+        time.sleep(1000)
+        return Contribution()
+
+
+async def test_a_network_that_hangs_is_not_waited_for_where_the_definition_has_other_faults() -> None:
+    parser = Parser(kinds(Scratch).with_kind(Group.NETWORKS, "far", _HangingNetwork), KindPatience(0.2))
+    source = Source("web", "web.toml", 'args = ["/opt/web/bin/run"]\nnetwork = "far"\n')
+    led = (StoreLink("/opt/web/bin/run", "/nix/store/00000000000000000000000000000000-gone/bin/run"),)
+    began = time.monotonic()
+    compiled = await compile_sources([source], {}, parser, FakeWorld(texts=PASSWD), {"web": led})
+    assert time.monotonic() - began < 10
+    result = compiled["web"].result
+    assert isinstance(result, Broken)
+    assert "leads nowhere in the store any more" in result.problems[0].message

@@ -53,10 +53,19 @@ class Deadline:
         self._stdout: TextIO = sys.stdout
         self._began = self._began_cpu = 0.0
         self._waited: float | None = None
+        self._over = False
+        self._caller: FrameType | None = None
+        self._trace: Any = None
+        self._on_interrupt: Any = None
+        self._interrupted = False
 
     def __enter__(self) -> None:
         if self._is_main:
             self._stdout, sys.stdout = sys.stdout, sys.stderr
+            self._caller = sys._getframe(1)
+            self._on_interrupt = signal.getsignal(signal.SIGINT)
+            if self._on_interrupt is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._interrupt)
             self._began, self._began_cpu = time.monotonic(), time.thread_time()
             self._handler = signal.signal(signal.SIGALRM, self._ring)
             self._timer = signal.setitimer(signal.ITIMER_REAL, self._seconds, AGAIN)
@@ -69,8 +78,16 @@ class Deadline:
             signal.setitimer(signal.ITIMER_REAL, 0.0)
             signal.signal(signal.SIGALRM, self._handler if self._handler is not None else signal.SIG_DFL)
             sys.stdout = self._stdout
+            if self._over:
+                sys.settrace(self._trace)
+            if self._on_interrupt is signal.default_int_handler:
+                signal.signal(signal.SIGINT, self._on_interrupt)
+            self._caller = None
             if self._timer[0]:
                 signal.setitimer(signal.ITIMER_REAL, *self._timer)
+            if isinstance(error, KeyboardInterrupt) and not self._interrupted:
+                # Nobody has pressed Ctrl-C: it is an exception of that code's like any other.
+                raise RuntimeError("it raised KeyboardInterrupt").with_traceback(trace) from None
 
     def _ring(self, number: int, frame: FrameType | None) -> None:
         if frame is not None and frame.f_code is Deadline.__exit__.__code__:
@@ -81,7 +98,33 @@ class Deadline:
         sleeps = before is not None and waited - before < AGAIN / 2
         if has_run or sleeps or time.monotonic() - self._began > self._seconds * AT_MOST:
             self._when_over()
-            raise OutOfPatience(f"took longer than {self._seconds:g} s")
+            if self._over:
+                self._trip(frame)
+            else:
+                self._over, self._trace = True, sys.gettrace()
+            raise self._give_up()
+
+    def _give_up(self) -> OutOfPatience:
+        return OutOfPatience(f"took longer than {self._seconds:g} s")
+
+    def _trip(self, frame: FrameType | None) -> None:
+        """What was raised before has been caught: so it is raised once more at the next line that is run, which is
+        where it is caught, and from there it goes on."""
+
+        def raise_again(_frame: FrameType, event: str, _argument: object) -> Any:  # noqa: ANN401 - as sys.settrace
+            if event == "line":
+                raise self._give_up()
+            return raise_again
+
+        while frame is not None and frame is not self._caller:
+            frame.f_trace = raise_again
+            frame = frame.f_back
+        sys.settrace(lambda *_: None)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Somebody has pressed Ctrl-C."""
+        self._interrupted = True
+        signal.default_int_handler(number, frame)
 
 
 class KindPatience:

@@ -31,6 +31,14 @@ def spin_after_an_inner_one() -> None:
     spin()
 
 
+def catch_everything() -> None:
+    while True:
+        try:
+            time.sleep(1)
+        except BaseException:
+            continue
+
+
 def read_for_ever() -> None:
     end, _other = os.pipe()
     os.read(end, 1)
@@ -65,6 +73,7 @@ def catch_all() -> None:
         lock_twice,
         search,
         catch_all,
+        catch_everything,
         partial(subprocess.run, ["sleep", "1000"]),
     ],
 )
@@ -89,6 +98,28 @@ async def test_it_is_ended_while_other_threads_run() -> None:
         with pytest.raises(OutOfPatience), Deadline(SECONDS):
             lock_twice()
         done.set()
+
+
+def test_an_interrupt_that_nobody_has_sent_is_an_error_like_others() -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(ForeignFailed, match=r"it raised KeyboardInterrupt \(test_patience.py, line \d+\)"):
+        call_foreign(interrupt, lambda _: Deadline(10), interrupt)
+
+
+def test_one_that_somebody_sends_is_none_of_the_codes() -> None:
+    def wait() -> None:
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(10)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            call_foreign(wait, lambda _: Deadline(10), wait)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_what_comes_back_in_time_is_not_touched() -> None:

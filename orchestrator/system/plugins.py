@@ -43,6 +43,11 @@ class _Loaded:
     good: PluginFile | None = None
 
     @property
+    def is_distrusted(self) -> bool:
+        """Whether it is a program that must not be run, or cannot be."""
+        return self.file.suffix in PROGRAMS and bool(self.file.fault)
+
+    @property
     def origin(self) -> Origin:
         return Origin(place=self.file.path, version=self.file.digest[:_DIGITS])
 
@@ -75,9 +80,13 @@ class HostPlugins:
     @property
     def lasting(self) -> Registry:
         """The kinds that do and undo their part on the host: one that cannot be used any more, since its file has a
-        mistake now or is gone, is what it was."""
+        mistake now or is gone, is what it was. But a program is what its file says now: one that somebody else may have
+        written is not run for that either."""
         registry = self._plugged.parser.registry
+        distrusted = {kind.kind for each in self._loaded.values() if each.is_distrusted for kind in each.kinds}
         for (group, name), kind in self._good.items():
+            if kind in distrusted:
+                continue
             if name not in registry.lazy.get(group, {}) and name not in registry.kinds.get(group, {}):
                 registry = registry.with_kind(group, name, kind)
         return registry
@@ -113,7 +122,8 @@ class HostPlugins:
         paths = {file.path for file in files}
         for path, known in [*self._loaded.items()]:
             if folder is not None:
-                self._loaded[path] = evolve(known, failure=CannotLoad(folder.fault))
+                file = PluginFile(path, fault=folder.fault) if known.file.suffix in PROGRAMS else known.file
+                self._loaded[path] = evolve(known, file=file, failure=CannotLoad(folder.fault))
             elif path not in paths:
                 del self._loaded[path]
                 self._forget(known.good)

@@ -10,6 +10,7 @@ from orchestrator_mounts.bind import Bind
 from orchestrator.model.registry import Group, Unusable
 from orchestrator.system import pluginfiles
 from tests.system.helpers_plugins import HEAD, Folder, mount_kind
+from tests.system.helpers_programs import write_program
 
 
 @pytest.fixture
@@ -198,3 +199,23 @@ def test_a_program_is_a_kind_by_its_name(folder: Folder) -> None:
     folder.look()
     assert folder.problems() == []
     assert isinstance(folder.find("snapshot"), type)
+
+
+def test_a_program_that_others_may_write_to_now_is_not_run_to_undo_what_it_did(folder: Folder) -> None:
+    program = write_program(folder.plugins / "disk.mount")
+    source = folder.plugins / "scratch.py"
+    folder.write({"scratch.py": mount_kind()})
+    good, scratch = folder.find("disk"), folder.find()
+    assert folder.host.lasting.find(Group.MOUNTS, "disk") is good
+    for path, mode in ((program, 0o777), (folder.plugins, 0o777)):
+        before = path.stat().st_mode
+        path.chmod(mode)
+        source.chmod(0o666)
+        folder.look()
+        undoing = folder.host.lasting
+        assert isinstance(undoing.find(Group.MOUNTS, "disk"), Unusable)
+        assert undoing.find(Group.MOUNTS, "scratch") is scratch, "what it said when it was trusted"
+        path.chmod(before)
+        source.chmod(0o644)
+        folder.look()
+        assert isinstance(folder.host.lasting.find(Group.MOUNTS, "disk"), type)

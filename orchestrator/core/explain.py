@@ -4,6 +4,7 @@ What must be looked at for it is handed in; showing is left to `orchestrator.cli
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,8 @@ from orchestrator.model.usage import Usage
 
 _UNITS = ("K", "M", "G", "T", "P")
 _SHOWN_DIGEST = 12
+_SOCKET = re.compile(r'sockets\.(?:"(?P<quoted>[^"]*)"|(?P<name>[^".]*))\.(?P<kind>stream|datagram)')
+"""The path of the field that says where a socket listens."""
 
 
 @frozen(kw_only=True)
@@ -86,6 +89,8 @@ def _describe_all(row: StatusRow, fields: Mapping[str, Any], seen: Seen) -> Iter
         yield "next try", f"in {format_age(row.next_retry_at - seen.now + 0.999)}"
     yield "edit", describe_edit(row.edit, seen.file, row.problems, seen.offset_of, message=row.message)
     yield "instance", _describe_instance(row, seen)
+    if not row.held and row.state not in (PublicState.STOPPED, PublicState.INVALID):
+        yield "sockets", ", ".join(_describe_sockets(fields))
     for link in row.store_links:
         yield "store", f"{link.path} → {link.target}"
     yield "bundle", (row.bundle or "")[:_SHOWN_DIGEST]
@@ -102,6 +107,15 @@ def _describe_health(row: StatusRow) -> str:
     if row.healthy is None:
         return ""
     return "its last probe succeeded" if row.healthy else "its last probe failed"
+
+
+def _describe_sockets(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Where the agent listens for it."""
+    for path, address in sorted(fields.items()):
+        match = _SOCKET.fullmatch(path)
+        if match is not None:
+            kind = " (datagrams)" if match["kind"] == "datagram" else ""
+            yield f"{match['quoted'] or match['name']} {address}{kind}"
 
 
 _REFUSALS = (ROLLED_BACK, PUT_OFF, CANNOT_UPDATE)

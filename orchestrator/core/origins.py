@@ -21,6 +21,7 @@ from orchestrator.core.notify import notify_variables
 from orchestrator.core.parts import Part
 from orchestrator.core.references import is_closure
 from orchestrator.core.rootfs import follow_usr_links, is_below, usr_links
+from orchestrator.core.sockets import listen_variables
 from orchestrator.model.contribution import Contribution
 from orchestrator.model.definition import Definition
 from orchestrator.model.facts import Facts
@@ -180,6 +181,8 @@ def _find_variable(name: str, definition: Definition, spec: Spec, finder: _Finde
         return found
     if name in notify_variables(spec.policy):
         return Explained(part, "watchdog" if name.startswith("WATCHDOG_") else _notify_key(definition))
+    if name in listen_variables(spec.sockets):
+        return Explained(part, "sockets")
     keys = {"PATH": "packages", "HOME": "user", "HOSTNAME": "hostname"}
     return finder.of_key(part, keys[name]) if name in keys else Explained(part, by=DEFAULT)
 

@@ -51,6 +51,7 @@ from orchestrator.model.log import FileLog, JournalLog, NoLog
 from orchestrator.model.policy import ContainerType, Ready
 from orchestrator.model.resources import Resources
 from orchestrator.model.rootfs import ClosureRootfs, DirectoryRootfs, HostRootfs
+from orchestrator.model.sockets import Socket
 from orchestrator.model.spec import SkeletonRoot, Spec
 from orchestrator.model.store import ClosureAnswer
 from orchestrator.model.types import (
@@ -61,6 +62,7 @@ from orchestrator.model.types import (
     DeviceAccess,
     Duration,
     EnvName,
+    FileMode,
     GroupName,
     HostName,
     MountPath,
@@ -68,6 +70,8 @@ from orchestrator.model.types import (
     RlimitValue,
     SeccompChoice,
     Size,
+    SocketAddress,
+    SocketName,
     Umask,
     UserName,
 )
@@ -382,8 +386,14 @@ def definitions() -> st.SearchStrategy[Definition]:
     """Definitions that this world can resolve."""
     run = st.builds(_with_cmd, _definitions() | _closures(), st.none() | _texts().filter(str.strip))
     return st.builds(
-        lambda definition, files, log, health, ready, watchdog: attrs.evolve(
-            definition, env_files=tuple(files), log=log, health=health, ready=ready, watchdog=watchdog
+        lambda definition, files, log, health, ready, watchdog, sockets: attrs.evolve(
+            definition,
+            env_files=tuple(files),
+            log=log,
+            health=health,
+            ready=ready,
+            watchdog=watchdog,
+            sockets={SocketName(name): _SOCKETS[name] for name in sockets},
         ),
         run,
         st.lists(st.sampled_from(_ENV_FILES), max_size=2),
@@ -391,9 +401,15 @@ def definitions() -> st.SearchStrategy[Definition]:
         st.sampled_from([None, TcpHealth(port=80), ExecHealth(args=("true",)), HttpHealth(port=80, tls=True)]),
         st.sampled_from(Ready),
         st.none() | st.sampled_from([1.5, 30.0]).map(Duration),
+        st.sets(st.sampled_from(sorted(_SOCKETS)), max_size=2),
     )
 
 
+_SOCKETS = {
+    "http": Socket(stream=SocketAddress("*:80")),
+    "dns": Socket(datagram=SocketAddress("[::1]:53"), reuse_port=True),
+    "admin": Socket(stream=SocketAddress("/run/admin"), mode=FileMode(0o600), owner=UserName("web")),
+}
 _ENV_FILES = (
     EnvFile(path=AbsolutePath("/etc/web.env")),
     EnvFile(path=AbsolutePath("/etc/more.env")),

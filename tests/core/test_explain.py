@@ -225,3 +225,17 @@ def test_sizes(count: int, shown: str) -> None:
 def test_times_beyond_the_calendar_are_shown_all_the_same(seconds: float) -> None:
     for west_or_east in (lambda at: -86399.0, lambda at: 86399.0):
         assert len(format_local(seconds, west_or_east)) == len("1970-01-01 00:00:00")
+
+
+def test_where_the_agent_listens_for_it() -> None:
+    fields = {
+        'sockets."web.http".stream': "*:80",
+        "sockets.log.datagram": "/run/log.sock",
+        "sockets.log.mode": "0600",
+        "env.stream": "no socket",
+    }
+    told = explain_row(row_of(STATE), fields, SEEN)
+    assert lines(told)["sockets"] == "web.http *:80, log /run/log.sock (datagrams)"
+    for state in (evolve(STATE, held=True), evolve(STATE, state=PublicState.STOPPED), STATE):
+        asked = {} if state is STATE else fields
+        assert "sockets" not in lines(explain_row(row_of(state), asked, SEEN))

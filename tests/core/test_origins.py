@@ -101,6 +101,7 @@ def test_kinds_keys_files_and_defaults_are_told_apart() -> None:
         mounts."/data" = { source = "/srv/data" }
         mounts."/bin/true" = { source = "/usr/bin/true" }
         network = "none"
+        sockets.web = "80"
         """
     )
     bind = "(bind, oci-orchestrator 0.1.0)"
@@ -110,6 +111,7 @@ def test_kinds_keys_files_and_defaults_are_told_apart() -> None:
     assert told["process.env.VENDOR_VISIBLE"] == f"devices[1] {vendor}"
     assert told["process.env.PATH"] == "default"
     assert told["process.env.HOME"] == "user"
+    assert {told[f"process.env.{name}"] for name in ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")} == {"sockets"}
     assert told["process.user"] == "user"
     assert told["process.user.additionalGids.44"] == f"devices[1] {vendor}"
     assert told["process.capabilities.CAP_NET_ADMIN"] == "capabilities.add[0]"

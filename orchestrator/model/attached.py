@@ -41,5 +41,7 @@ class Attached:
     plan: PlannedAttachment
     begun: bool = False
     """It has been begun, so that there is something to be undone, perhaps."""
+    done: bool = False
+    """``attach`` has come to its end."""
     state: dict[str, Any] | None = None
-    """What ``attach`` returned; None where it did not."""
+    """What it returned; None where it did not."""

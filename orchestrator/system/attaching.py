@@ -17,6 +17,7 @@ from orchestrator.model.kinds import folder_name
 from orchestrator.model.layout import Layout
 from orchestrator.model.registry import Group, Registry, Unusable
 from orchestrator.ports import AttachFailed
+from orchestrator.system.leftovers import await_marked
 from orchestrator.system.plugin_host import PluginHost
 from orchestrator.system.reaper import Children
 from orchestrator.system.unmount import unmount_below
@@ -59,7 +60,7 @@ class HostAttacher:
             state: Any = kind.attach(plan.work, container, host)
             return None if state is None else _check_state(state)
 
-        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, name, attach)
+        return await self._call(f"cannot {plan.stage.value} {_describe(plan)}", kind, container, attach)
 
     async def detach(self, attached: Attached, name: str, instance: str) -> None:
         """See `orchestrator.ports.Attacher`. Of a kind that is not there any more nobody knows how: only what is
@@ -78,17 +79,24 @@ class HostAttacher:
                 raise AttachFailed(f"cannot undo {_describe(plan)}: {error.strerror} ({error.filename})") from error
             return
 
+        if not attached.done:
+            # An agent that was killed may have left a program at work: what that does yet is to be undone, too.
+            try:
+                await await_marked(instance)
+            except OSError as error:
+                raise AttachFailed(f"cannot undo {_describe(plan)}: {error.strerror} ({error.filename})") from error
+
         def detach(host: PluginHost) -> None:
             kind.detach(plan.work, attached.state, container, host)
 
-        await self._call(f"cannot undo {_describe(plan)}", kind, name, detach)
+        await self._call(f"cannot undo {_describe(plan)}", kind, container, detach)
 
     def _find(self, plan: PlannedAttachment) -> Any:  # noqa: ANN401 - a kind's class, Unusable or None
         group = next((group for group in Group if group.value == plan.group), None)
         return None if group is None else self._registry().find(group, plan.type)  # no other is loaded for that
 
-    async def _call(self, what: str, kind: type[Any], name: str, work: Callable[[PluginHost], T]) -> T:
-        host = PluginHost(self._children, self._locks, self._layout.named_lock)
+    async def _call(self, what: str, kind: type[Any], container: Container, work: Callable[[PluginHost], T]) -> T:
+        host = PluginHost(self._children, self._locks, self._layout.named_lock, container.instance)
 
         def call() -> T:
             try:
@@ -101,14 +109,14 @@ class HostAttacher:
         places = self._places.setdefault(kind, trio.CapacityLimiter(AT_A_TIME))
         try:
             async with places:  # given up with the call, where a thread keeps its own until it comes back
-                threads = self._threads.setdefault((kind, name), trio.CapacityLimiter(LEFT_AT_MOST))
+                threads = self._threads.setdefault((kind, container.name), trio.CapacityLimiter(LEFT_AT_MOST))
                 with trio.CancelScope(shield=True):
                     with trio.move_on_after(PATIENCE):
                         return await trio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=threads)
                     host.give_up()
         finally:
             _forget_free(self._places, kind)
-            _forget_free(self._threads, (kind, name))
+            _forget_free(self._threads, (kind, container.name))
         raise AttachFailed(f"{what}: it took longer than {PATIENCE:g} s")
 
 

@@ -1,5 +1,5 @@
-"""Commands of a runtime that an agent that was killed had begun, and that go on without it: found, and waited for or
-ended.
+"""Commands of a runtime, and of plugin kinds, that an agent that was killed had begun, and that go on without it: they
+are found, and waited for or ended.
 
 What such a command has made by then is undone by `orchestrator.system.runtime`. Floor: system.
 """
@@ -18,6 +18,10 @@ EXEC_GRACE = 0.5
 """Seconds that a command may take after its spawn to show its command line; until then it cannot be found by it."""
 COMMAND_PATIENCE = 5.0
 """Seconds that a command of an earlier agent may take to come to its own end."""
+MARKED_PATIENCE = 10.0
+"""Seconds that one of a kind may."""
+MARK = "ORCHESTRATOR_INSTANCE"
+"""The variable that says for which instance a kind has begun a command."""
 END_DEADLINE = 10.0
 """Seconds that a killed command may take to be gone."""
 
@@ -45,6 +49,27 @@ async def end_commands(root: str, instance_id: str, folder: str) -> None:
         await trio.sleep(EXEC_GRACE / 20)
         pids = find_commands(root, instance_id)
     await _end_processes(pids)
+
+
+async def await_marked(instance_id: str) -> None:
+    """The same for the commands of kinds, with all that these have begun: what they do to the host can be undone once
+    they have done it. What takes longer than `MARKED_PATIENCE` is killed. Raises OSError."""
+    with watch_processes(find_marked(instance_id)) as pidfds, trio.move_on_after(MARKED_PATIENCE):
+        for pidfd in pidfds:
+            await trio.lowlevel.wait_readable(pidfd)
+        return
+    await _end_processes(find_marked(instance_id))
+
+
+def find_marked(instance_id: str) -> list[int]:
+    """The processes that have `MARK` for this instance in their environment. Raises OSError."""
+    wanted = f"{MARK}={instance_id}".encode()
+    pids = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            if wanted in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                pids.append(int(name))
+    return pids
 
 
 def find_commands(root: str, instance_id: str) -> list[int]:

@@ -13,6 +13,7 @@ import trio
 
 from orchestrator.model.host import HostFailed, Ran, check_path
 from orchestrator.system.files import is_temporary, remove_tree, rewrite_in_place
+from orchestrator.system.leftovers import MARK
 from orchestrator.system.mounting import mount
 from orchestrator.system.namedlock import hold_named_lock
 from orchestrator.system.owned import make_owned_folder, write_owned_file
@@ -35,10 +36,15 @@ class PluginHost:
     """Implements `orchestrator.model.host.Host` for one call of a kind."""
 
     def __init__(
-        self, children: Children, locks: dict[str, threading.Lock], find_lock: Callable[[str], str] | None = None
+        self,
+        children: Children,
+        locks: dict[str, threading.Lock],
+        find_lock: Callable[[str], str] | None = None,
+        instance: str = "",
     ) -> None:
         """locks: those that all calls share, by name. find_lock: the file of a lock, where other processes may want it
-        too."""
+        too. instance: for which it is, so that a next agent can tell whose the commands are that run on."""
+        self._mark = {MARK: instance} if instance else {}
         self._children = children
         self._locks = locks
         self._find_lock = find_lock
@@ -58,7 +64,7 @@ class PluginHost:
     ) -> Ran:
         """See `orchestrator.model.host.Host`."""
         self._check()
-        environ = clean_environment(os.environ) if env is None else dict(env)
+        environ = {**(clean_environment(os.environ) if env is None else env), **self._mark}
         if not args or not args[0].startswith("/"):
             raise HostFailed(f"cannot run {args[0] if args else 'nothing'}: it is no absolute path")
         with contextlib.ExitStack() as stack:

@@ -180,7 +180,7 @@ class LiveInstance:
                 self._note_attached(index, begun=True)
                 name, identity = self.state.name, self.state.instance
                 state = await self._outside.attacher.attach(each.plan, name, identity, self.state.pid)
-                self._note_attached(index, begun=True, state=state)
+                self._note_attached(index, done=True, state=state)
 
     def _note_attached(self, index: int, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
         attached = self.state.attached

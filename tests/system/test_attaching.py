@@ -1,6 +1,7 @@
 """Plugin kinds do their part on this host: what they say, raise and return, and what becomes of it without them."""
 
 import os
+import subprocess
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,7 +17,7 @@ from orchestrator.model.host import Container, Host, HostFailed
 from orchestrator.model.layout import Layout
 from orchestrator.model.registry import Group, Lazy, Origin, Registry, Unusable
 from orchestrator.ports import AttachFailed
-from orchestrator.system import attaching
+from orchestrator.system import attaching, leftovers
 from orchestrator.system.attaching import HostAttacher, describe_container
 from orchestrator.system.files import remove_tree
 from orchestrator.system.mountinfo import find_mounts
@@ -175,6 +176,26 @@ async def test_no_other_kind_is_loaded_for_what_one_does(layout: Layout) -> None
 
     attacher = make_attacher(layout, REGISTRY.with_lazy(Group.MOUNTS, "unused", Lazy(load)))
     assert await attacher.attach(plan("nothing"), "web", "web-1", None) is None
+
+
+def begin(script: str, folder: Path, environ: Mapping[str, str]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(["/bin/sh", "-c", script], cwd=folder, env=environ, start_new_session=True)
+
+
+@pytest.mark.parametrize(("does", "ended"), [("sleep 0.5; touch done", True), ("sleep 1000", False)])
+async def test_what_a_killed_agent_has_left_at_work_is_waited_for_before_it_is_undone(
+    layout: Layout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, does: str, ended: bool
+) -> None:
+    monkeypatch.setattr(leftovers, "MARKED_PATIENCE", 10.0 if ended else 0.2)
+    attacher = HostAttacher(layout, Children(), lambda: REGISTRY)
+    environ = {**os.environ, leftovers.MARK: "web-1"}
+    with begin(does, tmp_path, environ) as left:
+        await trio.sleep(0.2)
+        await attacher.detach(Attached(plan=plan("nothing"), begun=True, done=True), "web", "web-1")
+        assert left.poll() is None, "what was done is not waited for: it may have begun what is to stay"
+        await attacher.detach(Attached(plan=plan("nothing"), begun=True), "web", "web-1")
+        assert left.wait(5) == (0 if ended else -9)
+    assert (tmp_path / "done").exists() is ended
 
 
 def test_each_use_has_folders_of_its_own(layout: Layout) -> None:

@@ -20,6 +20,9 @@ from orchestrator_networks.members import Member, Members, Roll, find_start
 from orchestrator_networks.network import Network
 from orchestrator_networks.subnets import check_subnet, choose_subnet
 
+_IPTABLES_BUSY = 4
+"""The exit code of iptables(8) that could not get its lock, or room of the kernel: RESOURCE_PROBLEM there."""
+
 
 class HostBridge:
     """A bridge, for one of its members."""
@@ -158,8 +161,13 @@ class HostBridge:
         self._iptables("-D", *self._rule(subnet))  # where there is none it says so
 
     def _iptables(self, action: str, *words: str) -> Ran:
+        """Raises HostFailed where others have kept it waiting: then it has neither looked nor done anything, and what
+        it says is no answer."""
         program = _find_program("iptables", IPTABLES, self._host)
-        return self._host.run([program, "-w", "10", "-t", "nat", action, *words])
+        ran = self._host.run([program, "-w", "10", "-t", "nat", action, *words])
+        if ran.code == _IPTABLES_BUSY:
+            raise HostFailed(f"iptables {action}: {_join(ran.errors)}")
+        return ran
 
     def _remove_interface(self) -> None:
         ran = self._host.run([_find_program("ip", IP, self._host), "link", "delete", self._interface])

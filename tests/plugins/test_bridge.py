@@ -193,6 +193,25 @@ def test_bridges_that_begin_side_by_side_have_subnets_of_their_own() -> None:
         Bridge.attach(work, make_container("third-1"), cni.host)
 
 
+def test_a_rule_that_others_keep_from_being_seen_is_neither_made_twice_nor_left() -> None:
+    cni = make_host()
+    before = what_is_there(cni)
+    web, db = Attached(cni, Bridge(), "web").attach(), Attached(cni, Bridge(), "db")
+    busy = Ran(4, b"", b"Another app is currently holding the xtables lock.")
+    [rule] = [each for each in cni.host.resources if each.startswith("rule ")]
+    reply = cni.host._replies[IPTABLES]
+    cni.host.reply(IPTABLES, busy)
+    with pytest.raises(HostFailed, match="iptables -D: Another app is currently holding the xtables lock"):
+        web.detach()
+    assert rule in cni.host.resources
+    with pytest.raises(HostFailed, match="iptables -C: Another app"):
+        db.attach()
+    cni.host.reply(IPTABLES, reply)
+    db.detach()
+    web.detach()
+    assert what_is_there(cni) == before
+
+
 def test_the_file_stays_the_file_that_containers_have_mounted() -> None:
     cni = make_host()
     Attached(cni, Bridge(), "web").attach()

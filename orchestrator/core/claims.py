@@ -139,11 +139,13 @@ def _describe(taken: _Taken, others: tuple[_Taken, ...]) -> Fault:
 
 def normalize_address(address: str, *, ipv6_only: bool = False) -> str:
     """An address as all write it; what is none is left as it is, and equal to itself only. A socket on ``::`` takes
-    IPv4 too unless it is of version 6 only, ipv6(7)."""
+    IPv4 too unless it is of version 6 only, and one on ``::ffff:192.0.2.1`` has the port of 192.0.2.1, ipv6(7)."""
     if not address:
         return _ANY
     try:
-        normal = str(ipaddress.ip_address(address))
+        read = ipaddress.ip_address(address)
     except ValueError:
         return address
+    mapped = read.ipv4_mapped if isinstance(read, ipaddress.IPv6Address) else None
+    normal = str(read if mapped is None else mapped)
     return _ANY if normal == _ANY_V6 and not ipv6_only else normal

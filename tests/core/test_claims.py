@@ -32,6 +32,7 @@ def claim(
         (claim(address="0.0.0.0"), claim()),
         (claim(address="::"), claim(address="127.0.0.1")),
         (claim(address="::1"), claim(address="0:0::1")),
+        (claim(address="::ffff:127.0.0.1"), claim(address="127.0.0.1")),
         (claim(address="::"), claim(address="0.0.0.0")),
         (claim(address="::", ipv6_only=True), claim(address="::1")),
         (claim(address="::", ipv6_only=True), claim()),

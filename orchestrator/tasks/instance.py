@@ -7,6 +7,7 @@ after it. What to do when is decided elsewhere. Floor: tasks.
 import contextlib
 import signal
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import trio
@@ -28,6 +29,7 @@ from orchestrator.ports import DiskFailed, OutsideError, Process
 from orchestrator.tasks.detaching import undo_attached
 from orchestrator.tasks.health import Caretaker
 from orchestrator.tasks.joining import hold_shared_network
+from orchestrator.tasks.lending import lend_place
 from orchestrator.tasks.messages import Message
 from orchestrator.tasks.outside import Outside
 from orchestrator.tasks.takeover import Adopted
@@ -178,9 +180,12 @@ class LiveInstance:
         for index, each in enumerate(self.state.attached):
             if each.plan.stage is stage:
                 self._note_attached(index, begun=True)
-                name, identity = self.state.name, self.state.instance
-                state = await self._outside.attacher.attach(each.plan, name, identity, self.state.pid)
-                self._note_attached(index, done=True, state=state)
+                await lend_place(self._outside.starts, partial(self._attach_one, index, each))
+
+    async def _attach_one(self, index: int, each: Attached) -> None:
+        name, identity = self.state.name, self.state.instance
+        state = await self._outside.attacher.attach(each.plan, name, identity, self.state.pid)
+        self._note_attached(index, begun=True, state=state)
 
     def _note_attached(self, index: int, **changes: Any) -> None:  # noqa: ANN401 - as attrs.evolve
         attached = self.state.attached
@@ -292,7 +297,8 @@ class LiveInstance:
         await self._outside.runtime.remove(self.state.instance, self.state.folder, self.state.cgroups_path)
         self._removed = True  # from here on nothing writes its file again: not the late answer of an update either
         self._outside.descriptors.give_up(self.state.instance)
-        await undo_attached(self.state, self._outside.attacher)
+        undo = partial(undo_attached, self.state, self._outside.attacher)
+        await (lend_place(self._outside.starts, undo) if self.is_undone else undo())
         self._outside.disk.remove_instance(self.state.instance)
         self._caretaker.close()
         if self._process is not None:

@@ -19,9 +19,11 @@ from tests.faults.points import Points, PointsFolder
 MADE_BY_THE_AGENT = {
     "HostDisk": "disk",
     "HostGenerations": "generations",
+    "HostListeners": "listeners",
     "HostNotifySockets": "sockets",
     "HostProber": "prober",
     "HostProcesses": "processes",
+    "Holding": "keeper",
     "SystemdStore": "store",
 }
 """What the agent builds of the outside beside its runtime, and the port that it is."""

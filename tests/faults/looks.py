@@ -13,6 +13,7 @@ from attrs import frozen
 
 from orchestrator.model.layout import Layout
 from orchestrator.model.state import Step
+from orchestrator.system import holder
 from orchestrator.system.states import read_instances
 from tests.faults.wishes import MEBIBYTES, Account, Role
 from tests.host.agent_process import AgentProcess, Row
@@ -57,7 +58,9 @@ IN_STATE = {
     "skeletons",
 }
 """What it has in its state directory."""
-COME_AND_GO = {"damaged", "events.log.dropped", "trash"}
+ACCEPTS = 1 << 16
+"""SO_ACCEPTCON: the flag of a socket that listens."""
+COME_AND_GO = {"damaged", "events.log.dropped", "holder.sock", "trash"}
 """What is in them only when there is something in itself."""
 
 
@@ -97,6 +100,20 @@ def read_accepted(layout: Layout) -> dict[str, int]:
     return {}
 
 
+def is_listened_at(path: Path) -> bool:
+    """Whether whoever connects there waits; nobody is made to. unix(7), /proc/net/unix."""
+    lines = (line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    return any(words[7:] == [str(path)] and int(words[3], 16) & ACCEPTS for words in lines)
+
+
+def is_holder(pid: int) -> bool:
+    """Whether a process is one that holds listening sockets."""
+    try:
+        return str(holder.__file__).encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
 def at_rest(agent: AgentProcess) -> Counter[str]:
     """What an agent has open, without numbers, and without the plan of its death that it may be reading."""
     return Counter(re.sub(r"\d+", "N", name) for name in list_descriptors(agent.pid) if "plan.json" not in name)
@@ -122,6 +139,7 @@ class Looker:
         """What does not run, or is not told, as it is wished, or not yet; the rest is not looked at then."""
         rows = self._agent.rows()
         wrong = list(self._compare_rows(rows, accounts)) or list(self._compare_processes(accounts))
+        wrong = wrong or list(self._compare_sockets(accounts))
         return wrong or list(self._compare_limits(rows, accounts))
 
     def find_leaks(self, accounts: Mapping[str, Account], *, was_asked: bool) -> set[str]:
@@ -193,6 +211,17 @@ class Looker:
             if wanted and name not in running:
                 yield f"{name} does not run"
 
+    def _compare_sockets(self, accounts: Mapping[str, Account]) -> Iterable[str]:
+        """Whoever connects waits at what is to run, and is refused by what is not."""
+        for name, account in sorted(accounts.items()):
+            if account.wish.role is not Role.LISTENING or account.held is None:
+                continue
+            answers = is_listened_at(self._marks / f"{name}.sock")
+            if account.there and not account.held and not account.wish.broken and not answers:
+                yield f"nobody listens for {name}"
+            if (not account.there or account.held) and answers:
+                yield f"somebody listens for {name}, which is not to run"
+
     # Leaks
 
     def _find_left(self, rows: Mapping[str, Row], accounts: Mapping[str, Account]) -> Iterable[str]:
@@ -242,6 +271,8 @@ class Looker:
         alive = [row for row in rows.values() if row["pid"] is not None]
         logs = Counter(re.sub(r"\d+", "N", row["log"]) for row in alive)
         sockets = sum(accounts[row["name"]].wish.role is Role.NOTIFYING for row in alive)
+        listeners = sum(is_listened_at(path) for path in self._marks.glob("*.sock"))
+        sockets += listeners + bool(listeners)  # and the connection to who holds them
         expected = open_at_rest + logs + Counter({"anon_inode:[pidfd]": len(alive), "socket:[N]": sockets})
         actual = at_rest(agent)
         # Without how many there are: of one that has leaked, more may be open at one look than at the next.
@@ -251,7 +282,7 @@ class Looker:
             yield from (f"{pid} sees the mount {mount}" for mount in mounts_of(agent, pid))
         pids = {row["pid"] for row in alive}
         for child in list_children(agent.pid):
-            if child not in pids:
+            if child not in pids and not (listeners and is_holder(child)):
                 yield f"the agent has a child {child}"
 
     def _find_in_namespaces(self, rows: Mapping[str, Row]) -> Iterable[str]:

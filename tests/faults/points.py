@@ -87,6 +87,14 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
     "sockets": {
         "open": Effect(),
     },
+    "listeners": {
+        "open": Effect(),
+        "keep_only": Effect(),
+    },
+    "keeper": {
+        "keep": Effect(),
+        "give_up": Effect(),
+    },
     "prober": {
         "probe": Effect(lasts=True),
     },

@@ -7,8 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.ports import DescriptorStore, Disk, GenerationStore, NotifySockets, Prober, Process, Runtime
+from orchestrator.ports import (
+    DescriptorStore,
+    Disk,
+    GenerationStore,
+    Listeners,
+    NotifySockets,
+    Prober,
+    Process,
+    Runtime,
+)
 from orchestrator.system.disk import HostDisk
+from orchestrator.system.listeners import Keeper
 from tests.faults.harness import Harness
 from tests.faults.points import EFFECTS, list_points
 from tests.faults.rounds import deal_rounds
@@ -20,11 +30,14 @@ PROTOCOLS: Mapping[str, type] = {
     "disk": Disk,
     "store": DescriptorStore,
     "sockets": NotifySockets,
+    "listeners": Listeners,
+    "keeper": Keeper,
     "prober": Prober,
     "generations": GenerationStore,
 }
 LOOKS = {
     "store": {"take"},
+    "keeper": {"take_all"},
     "runtime": {"name", "command", "root", "list_instances", "query", "count_oom_kills", "check_program"},
     "process": {"pid", "start_time", "descriptor"},
     "disk": {"list_held"},

@@ -33,6 +33,7 @@ class Role(Enum):
     STUBBORN = "trap '' TERM; while :; do sleep 100000; done"
     NOTIFYING = "trap 'exit 0' TERM; systemd-notify --ready; sleep 100000 & wait"
     HEALTHY = "trap 'exit 0' TERM; sleep 100001 & wait"
+    LISTENING = "trap 'exit 0' TERM; sleep 100002 & wait"
     CRASHER = "sleep 0.1; exit 1"
     ONESHOT = "sleep 0.1"
     FAILING = "exit 3"
@@ -40,7 +41,7 @@ class Role(Enum):
     @property
     def stays(self) -> bool:
         """Whether it runs until it is ended."""
-        return self in (Role.SERVICE, Role.STUBBORN, Role.NOTIFYING, Role.HEALTHY)
+        return self in (Role.SERVICE, Role.STUBBORN, Role.NOTIFYING, Role.HEALTHY, Role.LISTENING)
 
     @property
     def rolls_back(self) -> bool:
@@ -71,6 +72,9 @@ class Wish:
             more = {"ready": "notify", "start_timeout": "8s"}
         elif self.role is Role.HEALTHY:
             more = {"ready": "healthy", "health": {"type": "exec", "args": ["sleep", "0.05"], **OFTEN}}
+        elif self.role is Role.LISTENING:
+            # Not two at a time, as every application of this harness.
+            more = {"sockets": {"web": {"stream": f"{marks}/{name}.sock"}}, "exclusive": True}
         text = definition(
             ["/bin/sh", "-c", BEGIN + self.role.value, name, str(self.version), str(marks)],
             type="service" if self.role is not Role.ONESHOT else "oneshot",
@@ -227,6 +231,7 @@ def first_accounts() -> dict[str, Account]:
         **{f"stubborn{letter}": Role.STUBBORN for letter in "abc"},
         **{f"notifying{letter}": Role.NOTIFYING for letter in "ab"},
         **{f"healthy{letter}": Role.HEALTHY for letter in "ab"},
+        **{f"listening{letter}": Role.LISTENING for letter in "ab"},
         **{f"crasher{letter}": Role.CRASHER for letter in "abc"},
         **{f"oneshot{letter}": Role.ONESHOT for letter in "abc"},
         "failing": Role.FAILING,

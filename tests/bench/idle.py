@@ -1,4 +1,4 @@
-"""System calls of the agent over 30 s with 50 running containers, counted by strace(1)."""
+"""System calls of the agent over 30 s with 50 running containers, half of them with sockets, counted by strace(1)."""
 
 import re
 import signal
@@ -19,7 +19,8 @@ def measure(runtime: str, rounds: int) -> list[Result]:
     """One count a round, all threads together."""
     with make_home() as home:
         for number in range(CONTAINERS):
-            write_definition(home, f"bench{number}", ["sleep", "1000"])
+            sockets = f'sockets.web = "{home.volatile}/{number}.sock"\n' if number % 2 else ""
+            write_definition(home, f"bench{number}", ["sleep", "1000"], sockets)
         with run_agent(home, runtime) as agent:
             time.sleep(QUIET_AFTER)
             counts = [_count(agent) for _ in range(rounds)]

@@ -58,7 +58,7 @@ def is_usable(descriptor: int, spec: ListenSpec) -> bool:
 def adjust_socket(descriptor: int, spec: ListenSpec) -> None:
     """Make of a socket that is held what can be another of it while it is. Raises ListenFailed."""
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as held:
+        with _borrow(descriptor) as held:
             if spec.kind is SocketKind.STREAM:
                 held.listen(spec.backlog)
         if spec.is_path:
@@ -71,8 +71,8 @@ def adjust_socket(descriptor: int, spec: ListenSpec) -> None:
 
 def path_of(descriptor: int) -> str | None:
     """The path of a socket of unix(7); None of another."""
-    with socket.socket(fileno=os.dup(descriptor)) as duplicate:
-        name = duplicate.getsockname() if duplicate.family == socket.AF_UNIX else None
+    with _borrow(descriptor) as held:
+        name = held.getsockname() if held.family == socket.AF_UNIX else None
     return name if isinstance(name, str) and name.startswith("/") else None
 
 
@@ -81,6 +81,16 @@ def remove_socket(path: str) -> None:
     with contextlib.suppress(OSError):
         if _is_socket(path):
             os.unlink(path)
+
+
+@contextlib.contextmanager
+def _borrow(descriptor: int) -> Iterator[socket.socket]:
+    """As a socket, which stays open: without another descriptor, since there may be none left."""
+    borrowed = socket.socket(fileno=descriptor)
+    try:
+        yield borrowed
+    finally:
+        borrowed.detach()
 
 
 def _make(spec: ListenSpec, *, reuse_port: bool) -> int:
@@ -192,7 +202,7 @@ def _sharing(own: Sequence[int]) -> Iterator[None]:
 
 def _set_reuse_port(descriptor: int, *, on: bool) -> bool:
     """What it was before."""
-    with socket.socket(fileno=os.dup(descriptor)) as held:
+    with _borrow(descriptor) as held:
         before = held.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, int(on))
         return bool(before)

@@ -13,6 +13,7 @@ import trio
 
 from orchestrator.system import holding
 from orchestrator.system.holding import HolderFailed
+from tests.faults.helpers_descriptors import no_descriptors_left
 from tests.system.helpers_holder import Place, take
 from tests.system.helpers_listen import count_descriptors, inode_of
 
@@ -247,3 +248,19 @@ def test_a_path_that_somebody_has_removed_is_there_again(short: Place, listener:
     agent.begin_again()
     short.until(lambda: first not in short.pids())
     assert take(short.agent()) == {"listen/a": inode_of(listener.fileno())}
+
+
+def test_with_no_descriptor_left_what_is_held_can_be_given_up(short: Place, listener: socket.socket) -> None:
+    agent = short.agent()
+    agent.keep("listen/a", listener.fileno())
+    agent.keep("listen/b", listener.fileno())
+    with no_descriptors_left():
+        agent.give_up("listen/a")
+    os.kill(short.pid(), signal.SIGKILL)
+    with no_descriptors_left():
+        with pytest.raises(HolderFailed, match="Too many open files"):
+            agent.keep("listen/c", listener.fileno())
+        agent.give_up("listen/c")
+        assert "cannot be begun: [Errno 24] Too many open files" in short.said[-1]
+    agent.keep("listen/c", listener.fileno())
+    assert set(take(short.agent())) == {"listen/b", "listen/c"}

@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.model.sockets import ListenSpec
 from orchestrator.ports import Listeners, ListenFailed
+from tests.faults.helpers_descriptors import no_descriptors_left
 from tests.system.helpers_listen import DATAGRAM, answer, connect, free_port, spec
 
 
@@ -146,3 +147,16 @@ def test_both_ends_say_the_address_that_was_asked_for(listeners: Listeners, tmp_
         with socket.socket(fileno=os.dup(held)) as listener:
             said.append(listener.getsockname())
     assert said == [("127.0.0.1", port), f"{tmp_path}/web"]
+
+
+def test_with_no_descriptor_left_none_is_opened_and_those_that_are_held_can_be_closed(
+    listeners: Listeners, tmp_path: Path
+) -> None:
+    specs = (spec(f"{tmp_path}/web"), spec(f"127.0.0.1:{free_port()}", name="port"))
+    listeners.open("web", specs)
+    with no_descriptors_left():
+        with pytest.raises(ListenFailed, match="Too many open files"):
+            listeners.open("web", (*specs, spec(f"{tmp_path}/more", name="more")))
+        listeners.keep_only({"web": specs[:1]})
+        listeners.keep_only({})
+    assert not list(tmp_path.iterdir())

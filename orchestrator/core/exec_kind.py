@@ -240,7 +240,13 @@ def _make_attach(program: Program) -> Any:  # noqa: ANN401 - a function
 
 def _make_detach(program: Program) -> Any:  # noqa: ANN401 - a function
     def detach(work: Mapping[str, Any], state: Mapping[str, Any] | None, container: Container, host: Host) -> None:
-        """See `orchestrator.model.kinds.Attaching`."""
+        """See `orchestrator.model.kinds.Attaching`. Once the program is gone nobody knows what it did: what is mounted
+        in the folders of the instance is taken away, which would keep these from being removed for ever."""
+        folder, _, name = program.path.rpartition("/")
+        if name not in host.list_folder(folder):
+            for own in (container.own, container.scratch):
+                host.unmount(own)
+            return
         known = {} if state is None else {"state": dict(state)}
         _run(program, Command.DETACH, {"work": dict(work), **known}, container, host)
 

@@ -191,6 +191,15 @@ class Programs:
         self.request: dict[str, Any] = {}
         self.env: dict[str, str] = {}
         self.timeout = 0.0
+        self.gone = False
+        self.unmounted: list[str] = []
+
+    def list_folder(self, path: str) -> tuple[str, ...]:
+        folder, _, name = PATH.rpartition("/")
+        return (name,) if path == folder and not self.gone else ()
+
+    def unmount(self, target: str) -> None:
+        self.unmounted.append(target)
 
     def getenv(self, name: str) -> str | None:
         return {"PATH": "/opt/bin"}.get(name)
@@ -223,6 +232,14 @@ def test_attach_and_detach_are_put_to_the_program() -> None:
     assert host.env["ORCHESTRATOR_COMMAND"] == "DETACH"
     kind.detach({"a": 1}, None, CONTAINER, host)
     assert "state" not in host.request, "attach did not come to its end"
+
+
+def test_without_its_program_what_it_mounted_for_the_instance_is_taken_away() -> None:
+    kind: Any = make_kind()
+    host = Programs(Ran(0, b"", b""))
+    host.gone = True
+    kind.detach({"a": 1}, None, CONTAINER, host)
+    assert (host.args, host.unmounted) == ([], ["/own", "/scratch"])
 
 
 def test_attach_may_have_nothing_to_say() -> None:

@@ -42,12 +42,25 @@ def explain_change(have: Target, want: Target) -> tuple[FieldChange, ...]:
     changes = diff_fields(have.fields, want.fields)
     strongest = classify(changes)
     if have.bundle != want.bundle and strongest is not Change.REPLACE:
-        changes += explain_bundle(have.bundle.digest, have.bundle.config, want.bundle)
+        changes += _diff_contents(have.bundle, want.bundle) or explain_bundle(
+            # Of what an earlier agent has made the digest is known, and nothing else.
+            have.bundle.digest,
+            have.bundle.config or None,
+            want.bundle,
+        )
     elif have.resources != want.resources and strongest not in (Change.UPDATE, Change.REPLACE):
         changes += _diff_trees({"resources": to_plain(have.resources)}, {"resources": to_plain(want.resources)})
     if have.bundle == want.bundle and have.live is not None:
         changes += diff_live(have.live, want.live or ())
     return changes
+
+
+def _diff_contents(have: Bundle, want: Bundle) -> tuple[FieldChange, ...]:
+    """The kinds that say that it is another container: a secret, say. What it is now is told nobody."""
+    if not have.config:
+        return ()
+    keys = sorted({each.partition(": ")[0] for each in {*have.contents} ^ {*want.contents}})
+    return tuple(FieldChange(f"{HOST_PREFIX}{key}", LARGE, LARGE) for key in keys)
 
 
 def diff_live(have: Iterable[LiveFile], want: Iterable[LiveFile]) -> tuple[FieldChange, ...]:

@@ -47,6 +47,7 @@ def _render_ready(spec: ReadySpec) -> Bundle:
         files=spec.files,
         log=log,
         attachments=spec.attachments,
+        contents=spec.contents,
         live=tuple(file.path for file in spec.live),
         store=spec.store,
     )
@@ -94,6 +95,7 @@ def _render_whole(spec: Spec) -> Bundle:
         log=log,
         notify=spec.policy.notifies,
         attachments=spec.attachments,
+        contents=spec.contents,
         live=tuple(file.path for file in spec.live),
         shares_network_of=spec.shares_network_of,
         sockets=spec.sockets,

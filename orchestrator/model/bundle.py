@@ -53,6 +53,8 @@ class Bundle:
     """Where inside the files are mounted that follow the host (`Target.live` has their texts), in order."""
     shares_network_of: str = field(default="", eq=False, repr=False)
     """The container whose network namespace an instance joins."""
+    contents: tuple[str, ...] = field(default=(), eq=False, repr=False)
+    """What kinds say makes it another container, each as ``KEY: TEXT``."""
     sockets: tuple[ListenSpec, ...] = field(default=(), eq=False, repr=False)
     """The listening sockets that an instance is handed, in the order of its descriptors from 3 on."""
     store: StoreUse | None = field(default=None, eq=False)

@@ -27,6 +27,7 @@ from orchestrator.model.health import ExecHealth, TcpHealth
 from orchestrator.model.option import Change
 from orchestrator.model.policy import Ready, Restart
 from orchestrator.model.resources import Resources
+from orchestrator.model.rootfs import HostRootfs
 from orchestrator.model.types import Duration, EnvName, Size
 from tests.core.helpers_world import HOST, definitions, host_definition, learn
 from tests.golden.test_bundles import REGISTRY as BUILT_IN
@@ -122,6 +123,19 @@ def test_what_config_json_does_not_show_is_told_by_the_digests() -> None:
     expected = FieldChange("host:bundle", have.bundle.digest[:12], "f" * 12)
     assert explain_change(have, evolve(have, bundle=bundle)) == (expected,)
     assert explain_bundle(have.bundle.digest, None, bundle) == (expected,)
+
+
+def test_a_kind_that_makes_it_another_is_named_and_what_it_goes_by_is_not() -> None:
+    have = target_of(Definition(args=("/bin/true",), rootfs=HostRootfs()))
+    one, two = (evolve(have.bundle, digest=f"{text}0", contents=(f"mounts./key: {text}",)) for text in ("one", "two"))
+    changes = explain_change(evolve(have, bundle=one), evolve(have, bundle=two))
+    assert [show_change(change) for change in changes] == ["host:mounts./key: differs"]
+
+
+def test_of_what_an_earlier_agent_has_made_only_the_digest_is_told() -> None:
+    want = target_of(Definition(args=("/bin/true",), rootfs=HostRootfs()))
+    have = evolve(want, bundle=evolve(want.bundle, digest="a" * 64, config={}))
+    assert [change.path for change in explain_change(have, want)] == ["host:bundle"]
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ from orchestrator.tasks.report import LOGS, RUNTIME, STATE_FILES, STOCK, STORE_R
 from orchestrator.tasks.sweeper import Sweeper
 from orchestrator.tasks.takeover import Left, Stocktaking, describe_unknown
 from orchestrator.tasks.trim import trim_log
-from orchestrator.tasks.undo import undo_strays
+from orchestrator.tasks.undo import undo_kinds, undo_strays
 
 PLUGINS_AT_MOST = 2.0
 """Seconds for the first reading of the plugins folder."""
@@ -187,8 +187,8 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     attacher = HostAttacher(opened.layout, opened.children, lambda: plugins.lasting)
     # Before what systemd has kept, and nobody has taken, is given up.
     listeners = HostListeners(opened.keepers[0], opened.keepers[1:])
-    await undo_strays(
-        left.strays, opened.runtime, disk, opened.layout, find_group, attacher, left.states, starts_at_a_time, say
+    undone = await undo_strays(
+        left.strays, opened.runtime, disk, opened.layout, find_group, left.states, starts_at_a_time, say
     )
     opened.store.give_up_rest()
     disk.forget_names({one.name for one in left.adopted})
@@ -242,6 +242,7 @@ async def _run_containers(opened: _Opened, when_settled: Callable[[], object]) -
     gc.freeze()  # what is loaded by now stays: a collection in the midst of a start need not look through it
     async with trio.open_nursery() as reports:
         reports.start_soon(reporter.run)
+        reports.start_soon(undo_kinds, undone, attacher, disk, say)
         reports.start_soon(disk.write_again_for_ever, partial(reporter.trouble, STATE_FILES))
         opened.logs.tell(partial(reporter.trouble, LOGS))
         disk.store_roots.tell(partial(reporter.trouble, STORE_ROOTS))

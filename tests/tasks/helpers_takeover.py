@@ -15,7 +15,7 @@ from orchestrator.model.state import InstanceState, NameState, Step
 from orchestrator.ports import Processes
 from orchestrator.tasks.operate import AgentOperator
 from orchestrator.tasks.takeover import Left, Stocktaking
-from orchestrator.tasks.undo import undo_strays
+from orchestrator.tasks.undo import undo_kinds, undo_strays
 from tests.tasks.helpers_reconcile import WEB, Stage, Wreck, open_stage
 
 BOOT = "a-boot"
@@ -90,12 +90,13 @@ async def open_next(
     prepare(stage)
     left = await take_stock(stage)
     layout, groups = Layout("/state", "/run"), InstanceGroups("/agent")
-    await undo_strays(
-        left.strays, stage.runtime, stage.disk, layout, groups.path, stage.attacher, left.states, 2, stage.lines.append
+    left_attached = await undo_strays(
+        left.strays, stage.runtime, stage.disk, layout, groups.path, left.states, 2, stage.lines.append
     )
     for name in stage.disk.names.keys() - {one.name for one in left.adopted}:
         del stage.disk.names[name]
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(undo_kinds, left_attached, stage.attacher, stage.disk, stage.lines.append)
         await stage.history.recall_pin()
         stage.reconciler.take_over(left.adopted, nursery)
         await nursery.start(stage.nix_files.run, stage.reconciler.follow_again, stage.reconciler.note_building)

@@ -17,6 +17,7 @@ from orchestrator.system.probe_runtime import choose_runtime
 from tests.faults.points import Points, PointsFolder
 
 MADE_BY_THE_AGENT = {
+    "HostAttacher": "attacher",
     "HostDisk": "disk",
     "HostGenerations": "generations",
     "HostListeners": "listeners",

@@ -11,6 +11,7 @@ from typing import Self
 from orchestrator.core.settings import encode_settings
 from orchestrator.model.settings import Settings
 from tests.faults.points import PointsFolder
+from tests.faults.wishes import KEY
 from tests.host.agent_process import AgentProcess
 
 REPOSITORY = Path(__file__).parents[2]
@@ -23,6 +24,7 @@ class FaultyAgent(AgentProcess):
         super().__init__(base, runtime)
         self.marks, points = base / "marks", base / "points"
         self.marks.mkdir()
+        (self.marks / KEY).write_text("secret")
         points.mkdir()
         self.points = PointsFolder(points)
         self.points.arm(None)

@@ -278,8 +278,9 @@ class Looker:
         # Without how many there are: of one that has leaked, more may be open at one look than at the next.
         yield from (f"the agent has {name} open more often than what runs needs" for name in actual - expected)
         yield from (f"the agent has {name} open less often than what runs needs" for name in expected - actual)
+        own = [agent.layout.own(row["instance"]) for row in rows.values() if row["instance"] is not None]
         for pid in ("self", agent.pid):
-            yield from (f"{pid} sees the mount {mount}" for mount in mounts_of(agent, pid))
+            yield from (f"{pid} sees the mount {mount}" for mount in mounts_of(agent, pid) if not _is_of(mount, own))
         pids = {row["pid"] for row in alive}
         for child in list_children(agent.pid):
             if child not in pids and not (listeners and is_holder(child)):
@@ -292,6 +293,11 @@ class Looker:
         self._namespaces |= current
         for pid, shared in find_members(self._namespaces - current, self._agent.layout).items():
             yield f"process {pid} is in the namespaces {sorted(shared)} of what has ended"
+
+
+def _is_of(mount: str, folders: Iterable[str]) -> bool:
+    """Whether a mount is in one of these folders."""
+    return any(f"{folder}/" in mount for folder in folders)
 
 
 def _name_of(identity: str) -> str:

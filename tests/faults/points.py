@@ -63,6 +63,7 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
     "disk": {
         "store_bundle": Effect(),
         "prepare_instance": Effect(),
+        "write_live": Effect(),
         "keep_origin": Effect(),
         "remove_instance": Effect(),
         "write_instance": Effect(_step_of, (*(step.value for step in Step), "running, ended", "stopping, ended")),
@@ -86,6 +87,10 @@ EFFECTS: Mapping[str, Mapping[str, Effect]] = {
     },
     "sockets": {
         "open": Effect(),
+    },
+    "attacher": {
+        "attach": Effect(lasts=True),
+        "detach": Effect(lasts=True),
     },
     "listeners": {
         "open": Effect(),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.ports import (
+    Attacher,
     DescriptorStore,
     Disk,
     GenerationStore,
@@ -30,6 +31,7 @@ PROTOCOLS: Mapping[str, type] = {
     "disk": Disk,
     "store": DescriptorStore,
     "sockets": NotifySockets,
+    "attacher": Attacher,
     "listeners": Listeners,
     "keeper": Keeper,
     "prober": Prober,

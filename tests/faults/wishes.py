@@ -18,6 +18,9 @@ PATIENCE = ("400ms", "500ms", "600ms")
 OFTEN = {"period": "500ms", "timeout": "20s"}
 """How an application is probed: patiently, since the machine may be busy."""
 
+KEY = "key"
+"""The file among the marks that some have as a secret."""
+
 BEGIN = """\
 exec 9>>/marks/"$0".lock
 flock -n 9 || echo "second $0 $1" >> /marks/lives
@@ -61,6 +64,8 @@ class Wish:
     remark: int = 0
     broken: bool = False
     writable: bool = False
+    secret: bool = False
+    """It has something mounted by a kind that does its part on the host."""
 
     def text(self, name: str, marks: Path) -> str:
         """The definition. marks: a folder that the applications write to."""
@@ -75,6 +80,7 @@ class Wish:
         elif self.role is Role.LISTENING:
             # Not two at a time, as every application of this harness.
             more = {"sockets": {"web": {"stream": f"{marks}/{name}.sock"}}, "exclusive": True}
+        secret = {"/run/key": {"type": "secret", "file": str(marks / KEY)}}
         text = definition(
             ["/bin/sh", "-c", BEGIN + self.role.value, name, str(self.version), str(marks)],
             type="service" if self.role is not Role.ONESHOT else "oneshot",
@@ -82,7 +88,7 @@ class Wish:
             restart=restart,
             stop={"timeout": "300ms"},
             resources={"memory": f"{MEBIBYTES[self.memory]}M"},
-            mounts={"/marks": {"source": str(marks)}},
+            mounts={"/marks": {"source": str(marks)}, **(secret if self.secret else {})},
             **more,
         )
         return f"# {self.remark}\n{text}{'nonsense = true' if self.broken else ''}\n"
@@ -237,7 +243,11 @@ def first_accounts() -> dict[str, Account]:
         "failing": Role.FAILING,
     }
     writable = ("steadya", "servicea", "stubborna", "crashera", "oneshota")
-    return {name: Account(Wish(role=role, version=1, writable=name in writable)) for name, role in roles.items()}
+    secret = ("steadyb", "serviceb", "servicec", "stubbornb", "notifyinga", "crasherb", "oneshotb")
+    return {
+        name: Account(Wish(role=role, version=1, writable=name in writable, secret=name in secret))
+        for name, role in roles.items()
+    }
 
 
 def choose_deeds(

@@ -52,7 +52,7 @@ def guard(command: Callable[[], object]) -> int:
         _flush()
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
-        hint = f" (see {context.command_path} --help)" if context is not None else ""
+        hint = f" (see {context.command_path.removesuffix(' list')} --help)" if context is not None else ""
         warn(f"{error.format_message().rstrip('.')}{hint}")
         return error.exit_code
     except BaseException as error:

@@ -28,6 +28,7 @@ ROUTES = {
     "GET /v1/containers/{name}/definition": "",
     "GET /v1/containers/{name}/spec": "",
     "GET /v1/containers/{name}/config": "",
+    "GET /v1/containers/{name}/origins": "",
     "GET /v1/containers/{name}/logs": "",
     "GET /v1/plan": "",
     "GET /v1/events": "",

@@ -150,7 +150,7 @@ def test_two_that_publish_one_port(agent: AgentProcess, network: HostNetwork) ->
     agent.define("second", serves(19000))
     agent.wait_state("second", "invalid")
     for name, other in (("first", "second"), ("second", "first")):
-        (problem,) = agent.row(name)["problems"]
+        (problem,) = agent.wait_row(name, lambda row: bool(row["problems"]), "its problem")["problems"]
         assert problem["path"] == "network.ports[0]"
         assert problem["message"] == f'port 19000/tcp of the host is also taken by "{other}"'
     assert agent.row("first")["pid"] == first["pid"], "what runs goes on"

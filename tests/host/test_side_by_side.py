@@ -34,6 +34,7 @@ CALLS = {
     "history": ("--json", '"{own}"'),
     "diff": ("1 1 --json", '"old": 1'),
     "rollback": ("1", "generation 1"),
+    "volumes": ("", ""),
 }
 """What each verb is given, and what it says then."""
 

@@ -121,11 +121,11 @@ def test_what_an_application_has_done_to_its_socket_is_undone_for_the_next(agent
     port = free_port()
     script = "import socket, time; socket.socket(fileno=3).shutdown(socket.SHUT_RDWR); time.sleep(1000)"
     sockets = {"web": {"stream": f"127.0.0.1:{port}"}}
-    agent.define("web", definition(["/usr/bin/python3", "-S", "-c", script], sockets=sockets, exclusive=True))
-    row = agent.wait_state("web", "running")
+    agent.define("shuts", definition(["/usr/bin/python3", "-S", "-c", script], sockets=sockets, exclusive=True))
+    row = agent.wait_state("shuts", "running")
     agent.wait_until(lambda: is_closed(port), "it to be shut down")
-    agent.define("web", server(port, sockets=sockets, exclusive=True))
-    agent.wait_replaced("web", row)
+    agent.define("shuts", server(port, sockets=sockets, exclusive=True))
+    agent.wait_replaced("shuts", row)
     assert ask(port) == "1"
 
 

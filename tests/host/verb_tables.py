@@ -19,6 +19,8 @@ CHECKS = (
     Row("build {scratch}/new.toml -o {scratch}/bundle"),
     Row("schema"),
     Row("completion bash"),
+    Row("plugins bind"),
+    Row("plugins --json"),
 )
 """What goes by what it is given alone."""
 
@@ -43,6 +45,7 @@ UNKEPT = (
 """What goes by generations, where there is none."""
 
 EMPTY = (
+    Row("volumes"),
     *CHECKS,
     *UNASKED,
     *UNKEPT,
@@ -76,6 +79,11 @@ EMPTY = (
 
 NO_CONFIG = "cannot read the directory {config}: no such file or directory"
 MISSING = (
+    Row(
+        "volumes",
+        1,
+        "cannot tell which volumes are used: cannot read the directory {config}: no such file or directory",
+    ),
     *CHECKS,
     *UNASKED,
     *UNKEPT,
@@ -92,6 +100,7 @@ MISSING = (
 )
 
 KILLED = (
+    Row("volumes"),
     *CHECKS,
     *UNASKED,
     Row("check"),
@@ -123,6 +132,7 @@ KILLED = (
 """A socket that nobody listens on any more, and a container that goes on: the last row ends it."""
 
 UNHEARD = (
+    Row("volumes"),
     *CHECKS,
     Row("run --runtime runc", 1, "another agent (pid {pid}) has {run}"),
     Row("check"),
@@ -158,6 +168,8 @@ STATES = "cannot read the state files in {run}/names: Permission denied"
 AGENT = "cannot read {run}/agent.json: Permission denied"
 GENERATIONS = "cannot read {state}/generations: Permission denied"
 STRANGERS = (
+    Row("volumes", 1, "cannot read {run}/agent.json: Permission denied"),
+    Row("plugins"),
     Row("check"),
     Row("check --json {scratch}/new.toml"),
     Row("schema"),

@@ -15,7 +15,8 @@ from orchestrator.system.inquiry import Inquiry
 
 def test_a_device_is_known_by_its_kind_and_numbers(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/dev/null")
-    null = DeviceAnswer("c", 1, 3, os.stat("/dev/null").st_mode & 0o777, 0, 0)
+    found = os.stat("/dev/null")
+    null = DeviceAnswer("c", 1, 3, found.st_mode & 0o777, found.st_uid, found.st_gid)
     assert find_device("/dev/null") == find_device(f"{tmp_path}/link") == null
 
 

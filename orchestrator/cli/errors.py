@@ -52,6 +52,7 @@ def guard(command: Callable[[], object]) -> int:
         _flush()
     except click.ClickException as error:
         context = error.ctx if isinstance(error, click.UsageError) else None
+        # `list` is what a group does without a word, and nothing to ask for.
         hint = f" (see {context.command_path.removesuffix(' list')} --help)" if context is not None else ""
         warn(f"{error.format_message().rstrip('.')}{hint}")
         return error.exit_code

@@ -79,11 +79,7 @@ EMPTY = (
 
 NO_CONFIG = "cannot read the directory {config}: no such file or directory"
 MISSING = (
-    Row(
-        "volumes",
-        1,
-        "cannot tell which volumes are used: cannot read the directory {config}: no such file or directory",
-    ),
+    Row("volumes", 1, f"cannot tell which volumes are used: {NO_CONFIG}"),
     *CHECKS,
     *UNASKED,
     *UNKEPT,
